@@ -1,0 +1,39 @@
+# convoy_test(NAME SOURCES … LIBRARIES … LABEL smoke|unit|dist [MPI 2 4] [TIMEOUT seconds])
+#
+# One GoogleTest program and its ctest entry NAME.  Without MPI, GoogleTest's own main() is used.  With MPI, main() is
+# tests/mpi_main.cpp, and instead of NAME there is one entry NAME_npN per listed number of ranks, started by mpirun.
+# smoke: the few seconds that tell whether anything works at all.  unit: the rest of one process.  dist: several ranks,
+# as threads or as processes.
+find_package(GTest REQUIRED)
+
+# Containers and CI run as root, with fewer cores than ranks.  Open MPI 4 reads OMPI_*, Open MPI 5 reads PRTE_*.
+set(CONVOY_MPI_ENVIRONMENT
+  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+  PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe PRTE_MCA_hwloc_default_binding_policy=none)
+
+function(convoy_test name)
+  cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;LIBRARIES;MPI" ${ARGN})
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${TEST_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} GTest::gtest)
+  if(TEST_MPI)
+    target_sources(${name} PRIVATE mpi_main.cpp)
+    target_link_libraries(${name} PRIVATE MPI::MPI_C)
+    foreach(ranks IN LISTS TEST_MPI)
+      add_test(NAME ${name}_np${ranks}
+        COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
+      set_tests_properties(${name}_np${ranks} PROPERTIES PROCESSORS ${ranks} LABELS "${TEST_LABEL}"
+        TIMEOUT ${TEST_TIMEOUT} ENVIRONMENT "OMP_NUM_THREADS=1;${CONVOY_MPI_ENVIRONMENT}")
+    endforeach()
+  else()
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABEL}" TIMEOUT ${TEST_TIMEOUT}
+      ENVIRONMENT "OMP_NUM_THREADS=1")
+  endif()
+endfunction()
