@@ -1,0 +1,138 @@
+// What a layer is (Layer), and what runs it on a device (Kernel).
+//
+// A Layer knows shapes, parameters and options, and nothing of devices.  A KernelFactory (one per device) turns a
+// layer and the types of its inputs into a Kernel for exactly those types.  A Kernel is compiled, bound to final
+// addresses and run, in that order; running takes no arguments and cannot fail on user input.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/device/device.h"
+#include "core/device/types.h"
+
+namespace convoy {
+
+// ---- Per step, in device memory
+
+// Written by the trainer before each micro-batch; kernels and the optimizer read it when they run.
+struct StepScalars {
+  float learning_rate = 0;
+  float loss_scale = 1;
+  float one_over_global_rows = 1;  // what the loss divides its gradient by: valid rows of the global batch
+  int32_t valid_rows = 0;          // rows of this micro-batch that count; the others have zero loss and gradient
+  int64_t step = 0;
+  int64_t first_row = 0;  // index of row 0 of this micro-batch in the global batch
+  uint64_t seed = 0;
+  float one_over_micro_batches = 1;  // 1 / micro-batches of the global batch: the mean of batch-norm statistics
+};
+
+// Numbers that every rank adds up in every step: a block of f32 behind the gradients, reduced with them.
+enum Control : int { kLossSum, kCorrect, kValidRows, kNonFinite, kStopRequested, kSaveRequested, kControlSize = 16 };
+
+// ---- Layer
+
+// How a parameter starts.  Uniform in [-scale, scale], normal with standard deviation `scale`, or all equal to it.
+struct Initializer {
+  enum class Kind : uint8_t { kConstant, kUniform, kNormal } kind = Kind::kConstant;
+  float scale = 0;
+};
+
+struct ParameterSpec {
+  std::string name;  // "weight", "bias"
+  Shape shape;       // weights O,H,W,I; vectors 1,1,1,C
+  Initializer initializer;
+};
+
+// A running statistic: state = (1 - momentum) * state + momentum * (mean of what the micro-batches added).
+struct StateSpec {
+  std::string name;  // "running_mean", "running_variance"
+  Shape shape;
+  float initial = 0;
+  float momentum = 0.1F;
+};
+
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  virtual std::string type() const = 0;  // "conv2d"; the key of the kernel tables and of YAML
+  // The output shape.  Throws Error(kConfig), without a location, on impossible inputs.
+  virtual Shape shape(std::span<const Shape> inputs) const = 0;
+  virtual std::vector<ParameterSpec> parameters(std::span<const Shape>) const { return {}; }
+  virtual std::vector<StateSpec> state(std::span<const Shape>) const { return {}; }
+  virtual int64_t forward_flops(std::span<const Shape>) const { return 0; }  // 2 per multiply-add; 0 if bound by memory
+  virtual bool is_loss() const { return false; }                            // the backward pass starts here, without dy
+};
+
+// ---- Kernel
+
+enum class Mode : uint8_t { kTrain, kEval };
+
+struct CompileRequest {
+  std::vector<ValueType> inputs;  // as their producers left them
+  std::vector<bool> wants_dx;     // by input
+  bool wants_dw = false;          // false for frozen layers
+  Mode mode = Mode::kTrain;
+  Dtype compute = Dtype::kF32;  // of activations; only layers that change the dtype (normalize) look at it
+};
+
+// Final addresses.  Tensors that a kernel did not ask for have no data.
+struct KernelArgs {
+  std::vector<Tensor> x;
+  Tensor y;
+  Tensor dy;
+  std::vector<Tensor> dx;
+  std::vector<Tensor> w, dw;               // by parameter; f32, canonical
+  std::vector<Tensor> state, batch_state;  // by state; a training forward *adds* its batch's statistics to batch_state
+  std::vector<void*> saved;
+  void* workspace = nullptr;
+  const StepScalars* scalars = nullptr;
+  float* control = nullptr;  // [kControlSize]; losses *add* to it
+};
+
+// One step of a backward pass: which gradients it writes.
+struct BackwardPart {
+  std::string name;     // "backward", "backward_data", "backward_weights"
+  std::vector<int> dx;  // inputs whose gradient it writes
+  bool dw = false;      // whether it writes the gradients of the parameters
+};
+
+// Contract: every step fully overwrites its outputs (y, the dx and dw of its part); it never reads them before.
+// Padding channels of a blocked output are written as zeros.  Nothing else is written but saved and workspace.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  // Fixed after construction.
+  virtual std::vector<ValueType> inputs() const = 0;  // where one differs from what was offered, the program converts it
+  virtual ValueType output() const = 0;
+  virtual std::vector<int64_t> saved() const { return {}; }  // bytes of what forward keeps for backward
+  virtual int64_t workspace_bytes() const { return 0; }      // scratch; holds nothing between steps
+  virtual std::vector<BackwardPart> backward_parts() const { return {}; }  // in the order in which they run
+  virtual bool backward_reads_input(int) const { return false; }
+  virtual bool backward_reads_output() const { return false; }
+  virtual bool output_is_input() const { return false; }  // y is x[0] under another shape, and dx[0] is dy; no steps
+  virtual bool dx_is_dy(int) const { return false; }      // the gradient of this input is dy itself; no step
+  virtual std::string engine() const { return ""; }       // what runs it, for the plan table: "brgconv:avx512_core"
+
+  virtual void bind(const KernelArgs& args) = 0;
+  virtual void forward(Stream& stream) = 0;
+  virtual void backward(int /*part*/, Stream& /*stream*/) {}
+};
+
+// All kernels of one device.
+class KernelFactory {
+ public:
+  virtual ~KernelFactory() = default;
+  // Throws Error(kConfig) when the device cannot run this layer on these types.
+  virtual std::unique_ptr<Kernel> make(const Layer& layer, const CompileRequest& request) const = 0;
+  // Copies between dtypes and layouts of one shape; backward (if wanted) copies back.
+  virtual std::unique_ptr<Kernel> make_conversion(const ValueType& from, const ValueType& to, bool wants_dx) const = 0;
+  // y = x[0] + … + x[terms - 1]: gradients that meet where a value has several readers.
+  virtual std::unique_ptr<Kernel> make_sum(const ValueType& type, int terms) const = 0;
+};
+
+}  // namespace convoy

@@ -1,0 +1,93 @@
+#include "core/graph/parameters.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/base/hash.h"
+#include "core/base/rng.h"
+
+namespace convoy {
+namespace {
+
+constexpr int64_t kAlignment = 128;  // elements
+
+int64_t aligned(int64_t elements) { return (elements + kAlignment - 1) / kAlignment * kAlignment; }
+
+float draw(const Initializer& initializer, uint64_t key, int64_t element) {
+  const Random4 words = philox(key, 0, static_cast<uint64_t>(element));
+  switch (initializer.kind) {
+    case Initializer::Kind::kConstant: return initializer.scale;
+    case Initializer::Kind::kUniform: return (2 * uniform01(words[0]) - 1) * initializer.scale;
+    case Initializer::Kind::kNormal: return normal01(words[0], words[1]) * initializer.scale;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator)
+    : allocator_(allocator) {
+  for (const Graph::Node& node : graph.nodes()) {
+    const std::vector<Shape> inputs = graph.input_shapes(node);
+    first_slots_.push_back({node.name, {slots_.size(), state_slots_.size()}});
+    for (ParameterSpec& spec : node.layer->parameters(inputs)) {
+      slots_.push_back({node.name + "." + spec.name, spec.shape, spec.initializer, 0, !node.frozen});
+    }
+    for (StateSpec& spec : node.layer->state(inputs)) {
+      state_slots_.push_back({node.name + "." + spec.name, spec.shape, spec.initial, spec.momentum, state_elements_});
+      state_elements_ += aligned(spec.shape.elements());
+    }
+  }
+  for (bool trainable : {true, false}) {
+    for (ParameterSlot& slot : slots_) {
+      if (slot.trainable != trainable) continue;
+      slot.offset = value_elements_;
+      value_elements_ += aligned(slot.elements());
+    }
+    if (trainable) trainable_ = value_elements_;
+  }
+  const int64_t bytes_each = size_of(Dtype::kF32);
+  values_ = Buffer(allocator, value_elements_ * bytes_each);
+  state_ = Buffer(allocator, state_elements_ * bytes_each);
+  gradients_ = Buffer(gradient_allocator, reduced_elements() * bytes_each);
+}
+
+int Parameters::first_slot(const std::string& node_name) const {
+  const auto found = std::ranges::find(first_slots_, node_name, [](const auto& entry) { return entry.first; });
+  CHECK(found != first_slots_.end(), node_name);
+  return found->second.first;
+}
+
+int Parameters::first_state_slot(const std::string& node_name) const {
+  const auto found = std::ranges::find(first_slots_, node_name, [](const auto& entry) { return entry.first; });
+  CHECK(found != first_slots_.end(), node_name);
+  return found->second.second;
+}
+
+int64_t Parameters::parameter_count() const {
+  int64_t count = 0;
+  for (const ParameterSlot& slot : slots_) count += slot.elements();
+  return count;
+}
+
+float* Parameters::accumulated() {
+  if (accumulated_.data() == nullptr) {
+    accumulated_ = Buffer(allocator_, std::max<int64_t>(trainable_, 1) * size_of(Dtype::kF32));
+  }
+  return accumulated_.as<float>();
+}
+
+Tensor Parameters::gradient(const ParameterSlot& slot) const {
+  return {slot.trainable ? gradients() + slot.offset : nullptr, {slot.shape}};
+}
+
+void Parameters::initialize(uint64_t seed) {
+  for (const ParameterSlot& slot : slots_) {
+    const uint64_t key = random_key(RandomUse::kInitialize, seed ^ hash64(std::string_view(slot.name)));
+    float* value = values() + slot.offset;
+    for (int64_t i = 0; i < slot.elements(); ++i) value[i] = draw(slot.initializer, key, i);
+  }
+  for (const StateSlot& slot : state_slots_) std::fill_n(state() + slot.offset, slot.elements(), slot.initial);
+}
+
+}  // namespace convoy

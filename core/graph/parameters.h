@@ -1,0 +1,80 @@
+// All parameters of a network in flat f32 buffers with equal offsets, so that update, clip, broadcast, reduce and save
+// are each one call on a span.
+//
+//   values      [0, T) trainable parameters in graph order, [T, N) frozen ones
+//   gradients   [0, T) at the same offsets, then what ranks add up beside them:
+//               [T, T + S) this step's batch-norm statistics, [T + S, T + S + 16) the control block
+//   state       [0, S) running statistics, at the offsets of their sums behind the gradients
+//   accumulated [0, T) gradients of earlier micro-batches of the same step, where a rank runs several
+//
+// Every slot starts at a multiple of 128 elements (512 bytes); the gaps are zero and stay zero.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/graph/graph.h"
+
+namespace convoy {
+
+struct ParameterSlot {
+  std::string name;  // "conv1.weight"
+  Shape shape;
+  Initializer initializer;
+  int64_t offset = 0;  // in elements, into values; gradients too when trainable
+  bool trainable = true;
+  int64_t elements() const { return shape.elements(); }
+};
+
+struct StateSlot {
+  std::string name;  // "bn1.running_mean"
+  Shape shape;
+  float initial = 0;
+  float momentum = 0;
+  int64_t offset = 0;  // in elements, into state and, behind T, into gradients
+  int64_t elements() const { return shape.elements(); }
+};
+
+class Parameters {
+ public:
+  // `gradient_allocator` is the communicator's; both allocators must outlive this.
+  Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator);
+
+  const std::vector<ParameterSlot>& slots() const { return slots_; }
+  const std::vector<StateSlot>& state_slots() const { return state_slots_; }
+  // First slot of a node of the graph this was made from; its slots follow each other.
+  int first_slot(const std::string& node_name) const;
+  int first_state_slot(const std::string& node_name) const;
+
+  int64_t trainable_elements() const { return trainable_; }  // T, gaps included
+  int64_t parameter_count() const;                           // without gaps
+  float* values() const { return values_.as<float>(); }
+  float* gradients() const { return gradients_.as<float>(); }
+  float* accumulated();  // allocated at the first call
+  float* state() const { return state_.as<float>(); }
+  float* batch_state() const { return gradients() + trainable_; }
+  float* control() const { return batch_state() + state_elements_; }
+  int64_t value_elements() const { return value_elements_; }
+  int64_t state_elements() const { return state_elements_; }
+  // Elements of `gradients` in all: T + S + 16.
+  int64_t reduced_elements() const { return trainable_ + state_elements_ + kControlSize; }
+
+  Tensor value(const ParameterSlot& slot) const { return {values() + slot.offset, {slot.shape}}; }
+  Tensor gradient(const ParameterSlot& slot) const;  // no data when frozen
+  Tensor state(const StateSlot& slot) const { return {state() + slot.offset, {slot.shape}}; }
+  Tensor batch_state(const StateSlot& slot) const { return {batch_state() + slot.offset, {slot.shape}}; }
+
+  // Fills values and state (host memory) as the layers ask; a pure function of (seed, slot name, element).
+  void initialize(uint64_t seed);
+
+ private:
+  Allocator& allocator_;
+  std::vector<ParameterSlot> slots_;
+  std::vector<StateSlot> state_slots_;
+  std::vector<std::pair<std::string, std::pair<int, int>>> first_slots_;  // node name → (parameter, state)
+  int64_t trainable_ = 0, value_elements_ = 0, state_elements_ = 0;
+  Buffer values_, gradients_, state_, accumulated_;
+};
+
+}  // namespace convoy

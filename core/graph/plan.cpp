@@ -1,0 +1,66 @@
+#include "core/graph/plan.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+namespace convoy {
+namespace {
+
+bool all_finite(const Tensor& tensor) {
+  const int64_t elements = tensor.type.bytes() / size_of(tensor.type.dtype);
+  for (int64_t i = 0; i < elements; ++i) {
+    if (tensor.type.dtype == Dtype::kF32 && !std::isfinite(tensor.as<float>()[i])) return false;
+    if (tensor.type.dtype == Dtype::kBF16 && !std::isfinite(bf16_to_f32(tensor.as<uint16_t>()[i]))) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void Plan::run() const {
+  for (const Step& step : steps_) {
+    step.run();
+    if (between_steps_) between_steps_();
+  }
+}
+
+void Plan::run_timed(std::vector<double>& seconds) const {
+  using Clock = std::chrono::steady_clock;
+  seconds.resize(steps_.size());
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Clock::time_point begin = Clock::now();
+    steps_[i].run();
+    if (between_steps_) between_steps_();
+    seconds[i] += std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+}
+
+std::string Plan::run_checked() const {
+  std::string first;
+  for (const Step& step : steps_) {
+    step.run();
+    if (between_steps_) between_steps_();
+    for (const Tensor& output : step.outputs) {
+      if (first.empty() && output && !all_finite(output)) first = step.name;
+    }
+  }
+  return first;
+}
+
+std::string Plan::table() const {
+  std::string text;
+  char line[256];
+  std::snprintf(line, sizeof line, "%4s  %-44s %10s %9s  %s\n", "#", "step", "MFLOP", "MiB", "output and engine");
+  text += line;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    std::snprintf(line, sizeof line, "%4zu  %-44s %10.2f %9.2f  %s\n", i, step.name.c_str(),
+                  static_cast<double>(step.flops) / 1e6, static_cast<double>(step.bytes) / (1 << 20),
+                  step.detail.c_str());
+    text += line;
+  }
+  return text;
+}
+
+}  // namespace convoy

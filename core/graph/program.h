@@ -1,0 +1,106 @@
+// A graph compiled for one device, one batch shape and one mode: kernels, the steps they make, and the memory plan.
+//
+// Order: compile every layer → insert conversions where a reader wants another layout or dtype → derive the backward
+// steps → lifetimes → place → bind final addresses → hand out plans.  Programs of one run (train, eval) share one
+// arena: each is made first, the arena is as large as the largest needs, then each is bound.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/graph/graph.h"
+#include "core/graph/memory_plan.h"
+#include "core/graph/parameters.h"
+#include "core/graph/plan.h"
+
+namespace convoy {
+
+struct ProgramOptions {
+  Mode mode = Mode::kTrain;
+  Dtype compute = Dtype::kF32;  // dtype of activations and their gradients
+  std::vector<ValueId> keep;    // values that must still be there when the plan ends (predictions)
+};
+
+class Program {
+ public:
+  // The graph is not needed afterwards.  `parameters` gives names and offsets; its memory is used from bind() on.
+  Program(const Graph& graph, const Parameters& parameters, const KernelFactory& kernels, const ProgramOptions& options);
+
+  const MemoryPlan& memory() const { return memory_; }
+
+  // Fixes all addresses.  `arena` has at least memory().arena_bytes, aligned to 256; `inputs` by graph input name.
+  // All of it must outlive the plans.  Call once.
+  void bind(void* arena, Parameters& parameters, const std::map<std::string, Tensor>& inputs,
+            const StepScalars* scalars, Stream& compute);
+
+  // Forward steps, then in kTrain the backward steps.  After bind(), the plan can run; before, it can only be printed.
+  // The program must outlive it.
+  Plan plan() const;
+  // Where a value listed in `keep` is; after bind().
+  Tensor value(ValueId value) const;
+
+ private:
+  // A typed view of a storage.  Several slots may share one storage (flatten).
+  struct Slot {
+    ValueType type;
+    int storage = -1;
+    bool needs_gradient = false;
+  };
+  struct Storage {
+    Lifetime lifetime;
+    std::string input;  // name of the graph input that lies here, outside the arena
+  };
+  struct Compiled {
+    std::string name;
+    std::unique_ptr<Kernel> kernel;
+    std::vector<int> x;  // slots
+    int y = -1;
+    int dy = -1;
+    std::vector<int> dx;        // slots, -1 where there is none
+    std::vector<int> saved;     // storages
+    std::vector<int> parameters, state;  // slots of Parameters
+    bool wants_dw = false, loss = false;
+    int64_t flops = 0;
+  };
+  struct PendingStep {
+    int compiled;
+    int part;  // of the backward pass; -1 is forward
+    std::vector<int> reads, writes;  // slots
+  };
+
+  void compile(const Graph& graph, const KernelFactory& kernels, const ProgramOptions& options);
+  void compile_node(const Graph& graph, const Graph::Node& node, const KernelFactory& kernels, const ProgramOptions& options);
+  int converted(int slot, const ValueType& to, const KernelFactory& kernels, const std::string& reader);
+  void append_forward(int compiled);
+  void append_backward(const KernelFactory& kernels);
+  void append_backward_of(int compiled, int dy);
+  int gradient_of(int slot, const KernelFactory& kernels, const std::string& name);
+  void find_lifetimes(const std::vector<ValueId>& keep);
+  int new_storage(int64_t bytes);
+  int new_slot(const ValueType& type, int storage, bool needs_gradient);
+  void touch(int storage, int time);
+  Tensor tensor(int slot) const;
+  Step make_step(const PendingStep& pending) const;
+
+  const Slot& slot(int index) const { return slots_[static_cast<size_t>(index)]; }
+  Compiled& compiled(int index) { return compiled_[static_cast<size_t>(index)]; }
+  const Compiled& compiled(int index) const { return compiled_[static_cast<size_t>(index)]; }
+
+  const Parameters* parameters_;
+  std::vector<Slot> slots_;
+  std::vector<Storage> storages_;
+  std::vector<Compiled> compiled_;
+  std::vector<PendingStep> steps_;
+  std::vector<int> value_slots_;                                  // by ValueId
+  std::map<std::pair<int, std::string>, int> conversions_;        // (slot, type) → converted slot
+  std::map<int, std::vector<int>> contributions_;                 // slot → slots of gradients that readers wrote
+  int workspace_storage_ = -1;
+  MemoryPlan memory_;
+  std::byte* arena_ = nullptr;
+  std::map<std::string, Tensor> inputs_;
+  Stream* stream_ = nullptr;
+};
+
+}  // namespace convoy

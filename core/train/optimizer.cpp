@@ -1,0 +1,112 @@
+#include "core/train/optimizer.h"
+
+#include <algorithm>
+
+namespace convoy {
+
+bool matches_glob(std::string_view pattern, std::string_view text) {
+  if (pattern.empty()) return text.empty();
+  if (pattern.front() == '*') {
+    return matches_glob(pattern.substr(1), text) || (!text.empty() && matches_glob(pattern, text.substr(1)));
+  }
+  if (text.empty() || (pattern.front() != '?' && pattern.front() != text.front())) return false;
+  return matches_glob(pattern.substr(1), text.substr(1));
+}
+
+std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
+                                       const std::vector<ParameterGroup>& groups) {
+  for (const ParameterGroup& group : groups) {
+    const bool used = std::ranges::any_of(parameters.slots(),
+                                          [&](const ParameterSlot& slot) { return matches_glob(group.match, slot.name); });
+    if (!used) throw Error(ExitCode::kConfig, "optimizer.groups: '" + group.match + "' matches no parameter");
+  }
+  std::vector<UpdateRange> ranges;
+  for (const ParameterSlot& slot : parameters.slots()) {
+    if (!slot.trainable) continue;
+    UpdateRange range{slot.offset, slot.offset + slot.elements(), 1, weight_decay};
+    for (const ParameterGroup& group : groups) {
+      if (!matches_glob(group.match, slot.name)) continue;
+      range.learning_rate_scale = group.learning_rate_scale;
+      range.weight_decay = group.weight_decay;
+    }
+    // The gap between two slots holds zeros, which every update leaves zero.
+    const bool alike = !ranges.empty() && ranges.back().learning_rate_scale == range.learning_rate_scale &&
+                       ranges.back().weight_decay == range.weight_decay;
+    if (alike) {
+      ranges.back().end = range.end;
+    } else {
+      ranges.push_back(range);
+    }
+  }
+  return ranges;
+}
+
+void Optimizer::step(Parameters& parameters, const StepScalars* scalars, Stream& stream) {
+  for (const UpdateRange& range : ranges_) update(range, parameters, scalars, stream);
+  for (const StateSlot& slot : parameters.state_slots()) {
+    ops_.update_state(parameters.state() + slot.offset, parameters.batch_state() + slot.offset, slot.elements(),
+                      slot.momentum, scalars, parameters.control(), stream);
+  }
+}
+
+namespace {
+
+class Sgd : public Optimizer {
+ public:
+  Sgd(FlatOps& ops, Allocator& allocator, const Parameters& parameters, std::vector<UpdateRange> ranges,
+      const SgdOptions& options)
+      : Optimizer(ops, std::move(ranges)), options_(options) {
+    if (options.momentum != 0) momentum_ = Buffer(allocator, parameters.trainable_elements() * size_of(Dtype::kF32));
+  }
+  std::vector<State> state() override {
+    if (momentum_.data() == nullptr) return {};
+    return {{"momentum", momentum_.as<float>()}};
+  }
+
+ protected:
+  void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars, Stream& stream) override {
+    ops_.sgd(parameters.values(), parameters.gradients(), momentum_.as<float>(), range, options_, scalars,
+             parameters.control(), stream);
+  }
+
+ private:
+  SgdOptions options_;
+  Buffer momentum_;
+};
+
+class Adam : public Optimizer {
+ public:
+  Adam(FlatOps& ops, Allocator& allocator, const Parameters& parameters, std::vector<UpdateRange> ranges,
+       const AdamOptions& options)
+      : Optimizer(ops, std::move(ranges)),
+        options_(options),
+        mean_(allocator, parameters.trainable_elements() * size_of(Dtype::kF32)),
+        variance_(allocator, parameters.trainable_elements() * size_of(Dtype::kF32)) {}
+  std::vector<State> state() override {
+    return {{"mean", mean_.as<float>()}, {"variance", variance_.as<float>()}};
+  }
+
+ protected:
+  void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars, Stream& stream) override {
+    ops_.adam(parameters.values(), parameters.gradients(), mean_.as<float>(), variance_.as<float>(), range, options_,
+              scalars, parameters.control(), stream);
+  }
+
+ private:
+  AdamOptions options_;
+  Buffer mean_, variance_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_sgd(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                    std::vector<UpdateRange> ranges, const SgdOptions& options) {
+  return std::make_unique<Sgd>(ops, allocator, parameters, std::move(ranges), options);
+}
+
+std::unique_ptr<Optimizer> make_adam(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                     std::vector<UpdateRange> ranges, const AdamOptions& options) {
+  return std::make_unique<Adam>(ops, allocator, parameters, std::move(ranges), options);
+}
+
+}  // namespace convoy

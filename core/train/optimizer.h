@@ -1,0 +1,56 @@
+// Optimizers over the flat buffers: one pass per range of parameters that are updated alike.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/graph/parameters.h"
+#include "core/train/flat_ops.h"
+
+namespace convoy {
+
+// Settings for the parameters whose name matches a glob pattern ("*.bias", "block3.*"); the last match wins.
+struct ParameterGroup {
+  std::string match;
+  float learning_rate_scale = 1;
+  float weight_decay = 0;
+};
+
+// Cuts [0, T) into the fewest ranges that are updated alike.  Throws Error(kConfig) when a pattern matches nothing.
+std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
+                                       const std::vector<ParameterGroup>& groups);
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  // Reads gradients, learning rate and the non-finite flag from device memory when it runs; skips itself when that flag
+  // is set.  Also moves the running statistics on.
+  void step(Parameters& parameters, const StepScalars* scalars, Stream& stream);
+
+  // The optimizer's own buffers, T elements each at the parameters' offsets; for checkpoints.
+  struct State {
+    std::string name;  // "momentum"
+    float* data;
+  };
+  virtual std::vector<State> state() = 0;
+
+ protected:
+  Optimizer(FlatOps& ops, std::vector<UpdateRange> ranges) : ops_(ops), ranges_(std::move(ranges)) {}
+  virtual void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars,
+                      Stream& stream) = 0;
+  FlatOps& ops_;
+
+ private:
+  std::vector<UpdateRange> ranges_;
+};
+
+std::unique_ptr<Optimizer> make_sgd(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                    std::vector<UpdateRange> ranges, const SgdOptions& options);
+std::unique_ptr<Optimizer> make_adam(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                     std::vector<UpdateRange> ranges, const AdamOptions& options);
+
+// `*` matches any run of characters, `?` one; everything else itself.
+bool matches_glob(std::string_view pattern, std::string_view text);
+
+}  // namespace convoy
