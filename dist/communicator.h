@@ -1,0 +1,57 @@
+// A group of ranks that add numbers together.  One per process (or per thread, in a thread group).
+//
+// Implementations: solo (one rank), thread_group (N ranks as threads, for tests), mpi (shared window within a host,
+// progress thread between hosts), and nccl in libconvoy_cuda.so.  Ranks only ever *sum*: a loss is already divided by
+// the global count, so there is no average and no mean of means.
+//
+// Threads: one thread per rank calls into a communicator.  All ranks call the same collectives in the same order with
+// the same types; start-up agreement (dist/agreement.h) makes sure that they run the same plan.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/device/device.h"
+
+namespace convoy {
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual int local_rank() const = 0;  // among the ranks of this host
+  virtual int local_size() const = 0;
+  virtual std::string name() const = 0;  // "solo", "mpi (shared window)", "mpi (progress thread)", …; for the run header
+
+  // Memory from here is reduced in place without copies; collectives accept any other memory too, more slowly.
+  // Allocation is collective: every rank allocates the same sizes in the same order, and frees likewise.
+  virtual Allocator& allocator() = 0;
+
+  // ---- Tensors: enqueued on stream(), in call order; f32, bf16 and i32, canonical layout.
+  // Every rank ends with the same bits.  The order of the sum is fixed for a given number of ranks.
+  virtual Stream& stream() = 0;
+  virtual void all_reduce_sum(Tensor inout) = 0;
+  // `inout` is cut into size() parts of ceil(elements / size()) elements; afterwards rank r's part holds the sum.
+  virtual void reduce_scatter_sum(Tensor inout) = 0;
+  // The inverse: rank r's part is copied to all ranks.
+  virtual void all_gather(Tensor inout) = 0;
+  virtual void broadcast(Tensor inout, int root) = 0;
+  // Moves enqueued work on as far as it goes without blocking.  A plan calls this between its steps.
+  virtual void progress() = 0;
+
+  // ---- Host: blocking, small.
+  virtual void barrier() = 0;
+  virtual std::vector<std::string> all_gather_bytes(const std::string& mine) = 0;  // by rank
+  virtual std::string broadcast_bytes(const std::string& mine, int root) = 0;
+  // Ends every rank with `code` as soon as possible; peers blocked in a collective do not hang.
+  [[noreturn]] virtual void abort(ExitCode code) noexcept = 0;
+};
+
+// One rank; sums are the identity.
+std::unique_ptr<Communicator> make_solo_communicator();
+
+}  // namespace convoy

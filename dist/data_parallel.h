@@ -1,0 +1,45 @@
+// Data parallelism: one function that inserts reduction steps into the list of a pass.  One rank never sees it.
+//
+// A rank runs its share of the micro-batches of a global step one after the other.  Each is a pass: the same forward and
+// backward steps, with a few more around them that depend on whether it is the rank's first and last of the step.
+#pragma once
+
+#include <vector>
+
+#include "core/graph/parameters.h"
+#include "core/graph/plan.h"
+#include "core/train/flat_ops.h"
+#include "dist/communicator.h"
+
+namespace convoy {
+
+// A slice [begin, end) of the gradient buffer, in elements, that travels as one; never a copy.
+struct GradientBucket {
+  int64_t begin = 0, end = 0;
+  size_t ready_after = 0;  // index of the step after which all of it is final
+};
+
+struct BucketPolicy {
+  int64_t first_bytes = int64_t{1} << 20;  // the first is small, so that communication starts early
+  int64_t bytes = int64_t{25} << 20;
+  bool overlap = true;  // false: one bucket after the last step
+};
+
+// Cuts [0, reduced_elements) from its end, the order in which backward fills it.  What lies behind the trainable
+// parameters (batch-norm statistics, control block) is final after the forward pass and travels with the first bucket.
+std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& parameters, const BucketPolicy& policy);
+
+struct PassPosition {
+  bool first = true, last = true;  // of the rank's micro-batches of this step
+};
+
+// Turns the steps of a program into a pass:
+//   first       clears the batch-norm statistics and the control block
+//   not last    adds the gradients to the accumulated ones
+//   last        adds the accumulated ones to the gradients, bucket by bucket, and sums each bucket over all ranks while
+//               the steps behind it run; the pass ends when the last bucket is back
+// All arguments must outlive the plan.
+Plan make_pass(Plan steps, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,
+               Communicator& communicator, const BucketPolicy& policy);
+
+}  // namespace convoy

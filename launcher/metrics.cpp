@@ -1,0 +1,112 @@
+#include "launcher/metrics.h"
+
+#include <chrono>
+#include <exception>
+#include <vector>
+
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include "core/base/error.h"
+
+namespace convoy {
+namespace {
+
+// 1 ms to 60 s, each about 1.6 times the one before.
+prometheus::Histogram::BucketBoundaries step_seconds_buckets() {
+  prometheus::Histogram::BucketBoundaries buckets;
+  for (double bound = 0.001; bound < 60; bound *= 1.6) buckets.push_back(bound);
+  buckets.push_back(60);
+  return buckets;
+}
+
+// Many threads and a short time-out: half-open connections must not keep a scrape waiting.
+std::unique_ptr<prometheus::Exposer> listen(const MetricsOptions& options) {
+  const std::string address = options.host + ":" + std::to_string(options.port);
+  try {
+    return std::make_unique<prometheus::Exposer>(std::vector<std::string>{
+        "listening_ports", address, "num_threads", "96", "request_timeout_ms", "1000", "connection_queue", "128"});
+  } catch (const std::exception& error) {
+    throw Error(ExitCode::kUnavailable, "metrics: cannot listen on " + address +
+                                            " (is the port in use? metrics.port=0 takes any free one): " + error.what());
+  }
+}
+
+}  // namespace
+
+struct MetricsExporter::Series {
+  explicit Series(const MetricsOptions& options)
+      : labels(options.labels), registry(std::make_shared<prometheus::Registry>()), exposer(listen(options)) {
+    exposer->RegisterCollectable(registry);
+  }
+
+  prometheus::Counter& counter(const std::string& name, const std::string& help,
+                               const std::map<std::string, std::string>& own = {}) {
+    return prometheus::BuildCounter().Name(name).Help(help).Labels(labels).Register(*registry).Add(own);
+  }
+  prometheus::Gauge& gauge(const std::string& name, const std::string& help,
+                           const std::map<std::string, std::string>& own = {}) {
+    return prometheus::BuildGauge().Name(name).Help(help).Labels(labels).Register(*registry).Add(own);
+  }
+
+  const std::map<std::string, std::string> labels;
+  std::shared_ptr<prometheus::Registry> registry;  // prometheus-cpp's interface asks for it
+  std::unique_ptr<prometheus::Exposer> exposer;
+
+  prometheus::Counter& images = counter("convoy_images_total", "Images of the global batches", {{"split", "train"}});
+  prometheus::Counter& test_images = counter("convoy_images_total", "Images of the global batches", {{"split", "test"}});
+  prometheus::Counter& steps = counter("convoy_steps_total", "Optimizer updates");
+  prometheus::Counter& nonfinite =
+      counter("convoy_nonfinite_steps_total", "Steps skipped because a loss or gradient was not finite");
+  prometheus::Counter& data_wait = counter("convoy_data_wait_seconds_total", "Time spent waiting for the loader");
+  prometheus::Counter& communication_wait =
+      counter("convoy_communication_exposed_seconds_total", "Time compute waited for communication");
+  prometheus::Gauge& loss = gauge("convoy_loss", "Mean loss of the last step or evaluation", {{"split", "train"}});
+  prometheus::Gauge& test_loss = gauge("convoy_loss", "Mean loss of the last step or evaluation", {{"split", "test"}});
+  prometheus::Gauge& accuracy =
+      gauge("convoy_accuracy_ratio", "Correct images of the last step or evaluation", {{"split", "train"}});
+  prometheus::Gauge& test_accuracy =
+      gauge("convoy_accuracy_ratio", "Correct images of the last step or evaluation", {{"split", "test"}});
+  prometheus::Gauge& learning_rate = gauge("convoy_learning_rate", "Learning rate of the last step");
+  prometheus::Gauge& epoch = gauge("convoy_epoch", "Epoch of the last step, from 0");
+  prometheus::Gauge& last_step =
+      gauge("convoy_last_step_timestamp_seconds", "When the last step ended, seconds since 1970");
+  prometheus::Histogram& step_seconds = prometheus::BuildHistogram()
+                                            .Name("convoy_step_duration_seconds")
+                                            .Help("Duration of a training step")
+                                            .Labels(labels)
+                                            .Register(*registry)
+                                            .Add({}, step_seconds_buckets());
+};
+
+MetricsExporter::MetricsExporter(const MetricsOptions& options) : series_(std::make_unique<Series>(options)) {}
+MetricsExporter::~MetricsExporter() = default;
+
+int MetricsExporter::port() const { return series_->exposer->GetListeningPorts().at(0); }
+
+void MetricsExporter::publish(const StepReport& report) {
+  Series& to = *series_;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  to.images.Increment(static_cast<double>(report.images));
+  to.steps.Increment();
+  if (report.nonfinite) to.nonfinite.Increment();
+  to.data_wait.Increment(report.data_wait_seconds);
+  to.communication_wait.Increment(report.communication_wait_seconds);
+  to.loss.Set(report.loss);
+  to.accuracy.Set(report.accuracy);
+  to.learning_rate.Set(report.learning_rate);
+  to.epoch.Set(report.epoch);
+  to.step_seconds.Observe(report.step_seconds);
+  to.last_step.Set(std::chrono::duration<double>(now).count());
+}
+
+void MetricsExporter::publish_evaluation(double loss, double accuracy, int64_t images) {
+  series_->test_loss.Set(loss);
+  series_->test_accuracy.Set(accuracy);
+  series_->test_images.Increment(static_cast<double>(images));
+}
+
+}  // namespace convoy

@@ -1,0 +1,23 @@
+// What one global step did: the same numbers on every rank, for the log, the progress line and the metrics.
+#pragma once
+
+#include <cstdint>
+
+namespace convoy {
+
+struct StepReport {
+  int64_t step = 0;   // finished steps, 1 after the first
+  int64_t steps = 0;  // of the whole run
+  int epoch = 0;      // from 0
+  double loss = 0;    // mean over the valid rows of the global batch
+  double accuracy = 0;
+  int64_t images = 0;  // valid rows of the global batch
+  float learning_rate = 0;
+  double step_seconds = 0;
+  double data_wait_seconds = 0;           // waiting for the loader
+  double communication_wait_seconds = 0;  // in the join of the last pass: what overlap did not hide
+  bool nonfinite = false;                 // loss or gradient was NaN or infinite; the update was skipped on all ranks
+  bool stop_requested = false;            // some rank was asked to save and stop
+};
+
+}  // namespace convoy
