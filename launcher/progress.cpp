@@ -35,9 +35,9 @@ std::string bar(double done, int width) {
 
 }  // namespace
 
-ProgressStyle detect_progress_style() { return terminal_width() > 0 ? ProgressStyle::kBar : ProgressStyle::kPlain; }
+Progress::Style Progress::detect_style() { return terminal_width() > 0 ? Style::kBar : Style::kPlain; }
 
-Progress::Progress(ProgressStyle style, int64_t every_steps, double every_seconds, int world)
+Progress::Progress(Style style, int64_t every_steps, double every_seconds, int world)
     : style_(style), every_steps_(every_steps), every_seconds_(every_seconds), world_(world) {}
 
 std::string Progress::text(const StepReport& report, double rate) const {
@@ -58,11 +58,11 @@ std::string Progress::text(const StepReport& report, double rate) const {
 void Progress::step(const StepReport& report) {
   if (first_step_ < 0) first_step_ = report.step - 1;
   images_ += report.images;
-  if (style_ == ProgressStyle::kNone) return;
+  if (style_ == Style::kNone) return;
   const Clock::time_point now = Clock::now();
   const double since = std::chrono::duration<double>(now - last_draw_).count();
   const bool last = report.step == report.steps;
-  const bool due = style_ == ProgressStyle::kBar
+  const bool due = style_ == Style::kBar
                        ? since >= 0.1
                        : since >= every_seconds_ || report.step - last_step_drawn_ >= every_steps_;
   if (!due && !last) return;
@@ -70,7 +70,7 @@ void Progress::step(const StepReport& report) {
   last_draw_ = now;
   images_drawn_ = images_;
   last_step_drawn_ = report.step;
-  if (style_ == ProgressStyle::kPlain) return line(text(report, rate));
+  if (style_ == Style::kPlain) return line(text(report, rate));
   const double done = static_cast<double>(report.step) / static_cast<double>(std::max<int64_t>(report.steps, 1));
   draw(bar(done, 20) + " " + text(report, rate));
 }
@@ -91,7 +91,7 @@ void Progress::draw(const std::string& line) {
 }
 
 void Progress::line(const std::string& text) {
-  if (style_ == ProgressStyle::kNone) return;
+  if (style_ == Style::kNone) return;
   const std::string out = (bar_on_screen_ ? "\r\033[K" : "") + text + "\n";
   [[maybe_unused]] const auto written = write(STDOUT_FILENO, out.data(), out.size());
   bar_on_screen_ = false;

@@ -9,17 +9,16 @@
 
 namespace convoy {
 
-enum class ProgressStyle : uint8_t { kNone, kPlain, kBar };
-
-// What fits standard output.  Under mpirun isatty(1) is always true (ranks get a pty), so a terminal is one that also
-// has a width.
-ProgressStyle detect_progress_style();
-
 class Progress {
  public:
+  enum class Style : uint8_t { kNone, kPlain, kBar };
+  // What fits standard output.  Under mpirun isatty(1) is always true (ranks get a pty), so a terminal is one that also
+  // has a width.
+  static Style detect_style();
+
   // Plain lines appear every `every_steps` steps or `every_seconds`, whichever comes first; a bar at most 10 times a
   // second.
-  Progress(ProgressStyle style, int64_t every_steps, double every_seconds, int world);
+  Progress(Style style, int64_t every_steps, double every_seconds, int world);
 
   void step(const StepReport& report);
   // Prints a whole line, above the bar where there is one.
@@ -35,7 +34,7 @@ class Progress {
   std::string text(const StepReport& report, double images_per_second) const;
   void draw(const std::string& line);
 
-  ProgressStyle style_;
+  Style style_;
   int64_t every_steps_;
   double every_seconds_;
   int world_;

@@ -14,8 +14,8 @@ bool matches_glob(std::string_view pattern, std::string_view text) {
 }
 
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
-                                       const std::vector<ParameterGroup>& groups) {
-  for (const ParameterGroup& group : groups) {
+                                       const std::vector<GroupSettings>& groups) {
+  for (const GroupSettings& group : groups) {
     const bool used = std::ranges::any_of(parameters.slots(),
                                           [&](const ParameterSlot& slot) { return matches_glob(group.match, slot.name); });
     if (!used) throw Error(ExitCode::kConfig, "optimizer.groups: '" + group.match + "' matches no parameter");
@@ -24,10 +24,10 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
   for (const ParameterSlot& slot : parameters.slots()) {
     if (!slot.trainable) continue;
     UpdateRange range{slot.offset, slot.offset + slot.elements(), 1, weight_decay};
-    for (const ParameterGroup& group : groups) {
-      if (!matches_glob(group.match, slot.name)) continue;
-      range.learning_rate_scale = group.learning_rate_scale;
-      range.weight_decay = group.weight_decay;
+    const auto group = std::ranges::find_if(groups, [&](const GroupSettings& g) { return matches_glob(g.match, slot.name); });
+    if (group != groups.end()) {
+      range.learning_rate_scale = group->learning_rate_scale;
+      range.weight_decay = group->weight_decay;
     }
     // The gap between two slots holds zeros, which every update leaves zero.
     const bool alike = !ranges.empty() && ranges.back().learning_rate_scale == range.learning_rate_scale &&

@@ -10,8 +10,8 @@
 
 namespace convoy {
 
-// Settings for the parameters whose name matches a glob pattern ("*.bias", "block3.*"); the last match wins.
-struct ParameterGroup {
+// Settings for the parameters whose name matches a glob pattern ("*.bias", "block3.*"); the first match counts.
+struct GroupSettings {
   std::string match;
   float learning_rate_scale = 1;
   float weight_decay = 0;
@@ -19,7 +19,7 @@ struct ParameterGroup {
 
 // Cuts [0, T) into the fewest ranges that are updated alike.  Throws Error(kConfig) when a pattern matches nothing.
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
-                                       const std::vector<ParameterGroup>& groups);
+                                       const std::vector<GroupSettings>& groups);
 
 class Optimizer {
  public:
