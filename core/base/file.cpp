@@ -1,0 +1,165 @@
+#include "core/base/file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/error.h"
+
+namespace convoy {
+namespace {
+
+// `otherwise` is the exit code where errno does not point to a better one.
+[[noreturn]] void fail(ExitCode otherwise, const std::string& path, const std::string& what, int error = errno) {
+  ExitCode code = otherwise;
+  if (error == EACCES || error == EPERM) code = ExitCode::kPermission;
+  if (error == EMFILE || error == ENFILE || error == ENOMEM) code = ExitCode::kOutOfMemory;
+  if (error == ENOSPC || error == EDQUOT) code = ExitCode::kIo;
+  throw Error(code, path + ": " + what + ": " + std::generic_category().message(error));
+}
+
+// Owns a file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+class PosixFile final : public OutputFile {
+ public:
+  explicit PosixFile(const std::string& path)
+      : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666)) {
+    if (fd_.get() < 0) fail(ExitCode::kCannotCreate, path_, "cannot create");
+  }
+
+  void write(std::span<const std::byte> bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail(ExitCode::kIo, path_, "cannot write");
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+  }
+
+  void sync() override {
+    if (::fsync(fd_.get()) != 0) fail(ExitCode::kIo, path_, "cannot sync");
+  }
+
+  void close() override {
+    if (::close(fd_.release()) != 0) fail(ExitCode::kIo, path_, "cannot close");
+  }
+
+ private:
+  const std::string path_;
+  Descriptor fd_;
+};
+
+std::string parent_of(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+}  // namespace
+
+std::unique_ptr<OutputFile> PosixFileSystem::create(const std::string& path) {
+  return std::make_unique<PosixFile>(path);
+}
+
+void PosixFileSystem::make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0777) == 0) return;
+  const int error = errno;
+  std::error_code ignored;
+  if (error != EEXIST || !std::filesystem::is_directory(path, ignored))
+    fail(ExitCode::kCannotCreate, path, "cannot create directory", error);
+}
+
+void PosixFileSystem::sync_directory(const std::string& path) {
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0) fail(ExitCode::kIo, path, "cannot open directory");
+  // EINVAL: some network and FUSE file systems have no directory sync; rename is all they offer.
+  if (::fsync(fd.get()) != 0 && errno != EINVAL) fail(ExitCode::kIo, path, "cannot sync directory");
+}
+
+void PosixFileSystem::rename(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) fail(ExitCode::kIo, from, "cannot rename to " + to);
+}
+
+void PosixFileSystem::remove(const std::string& path) {
+  if (std::remove(path.c_str()) != 0) fail(ExitCode::kIo, path, "cannot remove");
+}
+
+void write_file(FileSystem& files, const std::string& path, std::string_view contents) {
+  const std::unique_ptr<OutputFile> file = files.create(path);
+  file->write(std::as_bytes(std::span(contents)));
+  file->sync();
+  file->close();
+}
+
+void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents) {
+  const std::string temporary = path + ".tmp";
+  write_file(files, temporary, contents);
+  files.rename(temporary, path);
+  files.sync_directory(parent_of(path));
+}
+
+void make_directories(FileSystem& files, const std::string& path) {
+  std::error_code ignored;  // an error here comes back, with its text, from make_directory
+  if (std::filesystem::is_directory(path, ignored)) return;
+  const std::string parent = parent_of(path);
+  if (parent != path) make_directories(files, parent);
+  files.make_directory(path);
+  files.sync_directory(parent);
+}
+
+void remove_tree(FileSystem& files, const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::file_status status = fs::symlink_status(path, error);
+  if (status.type() == fs::file_type::not_found) return;
+  std::vector<std::string> entries;  // listed first: the directory must not change under its iterator
+  if (fs::is_directory(status))
+    for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
+      entries.push_back(entry->path().string());
+  if (error) fail(ExitCode::kIo, path, "cannot remove", error.value());
+  for (const std::string& entry : entries) remove_tree(files, entry);
+  files.remove(path);
+}
+
+std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
+  const Descriptor fd(::open(path.c_str(), flags));
+  if (fd.get() < 0) fail(ExitCode::kNoInput, path, "cannot open");
+  struct stat status;
+  if (::fstat(fd.get(), &status) != 0) fail(ExitCode::kNoInput, path, "cannot open");
+  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path + ": expected a regular file");
+  if (status.st_size > max_bytes)
+    throw Error(ExitCode::kBadData, path + ": expected at most " + std::to_string(max_bytes) + " bytes, found " +
+                                        std::to_string(status.st_size));
+  std::vector<std::byte> bytes(static_cast<size_t>(status.st_size));
+  for (std::span<std::byte> rest = bytes; !rest.empty();) {
+    const ssize_t count = ::read(fd.get(), rest.data(), rest.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(ExitCode::kNoInput, path, "cannot read");
+    if (count == 0) throw Error(ExitCode::kBadData, path + ": became shorter while it was read");
+    rest = rest.subspan(static_cast<size_t>(count));
+  }
+  return bytes;
+}
+
+}  // namespace convoy

@@ -1,0 +1,67 @@
+// Reading and durable writing of files.
+//
+// Everything that changes a disk goes through FileSystem, so that a test can put one in its place that fails at call k
+// or loses what was not synced.  Durable order: write, sync file, sync directory, rename, sync parent directory.
+//
+// All errors are Error and name path and system error text: kNoInput (missing or unreadable input), kPermission,
+// kCannotCreate, kIo (write failed, no space), kOutOfMemory (descriptor limits).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace convoy {
+
+// A file being written, front to back.  Destroying it closes it without a promise; call sync() and close() for one.
+class OutputFile {
+ public:
+  virtual ~OutputFile() = default;
+  virtual void write(std::span<const std::byte> bytes) = 0;  // all of them
+  virtual void sync() = 0;                                   // returns when the bytes are on the disk
+  virtual void close() = 0;
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual std::unique_ptr<OutputFile> create(const std::string& path) = 0;  // empties an existing file
+  virtual void make_directory(const std::string& path) = 0;                 // one that exists is fine
+  virtual void sync_directory(const std::string& path) = 0;                 // names in it are on the disk
+  virtual void rename(const std::string& from, const std::string& to) = 0;  // a file takes the place of a file
+  virtual void remove(const std::string& path) = 0;                         // a file or an empty directory
+};
+
+// The real one.  Has no state: make one wherever it is needed.
+class PosixFileSystem final : public FileSystem {
+ public:
+  std::unique_ptr<OutputFile> create(const std::string& path) override;
+  void make_directory(const std::string& path) override;
+  void sync_directory(const std::string& path) override;
+  void rename(const std::string& from, const std::string& to) override;
+  void remove(const std::string& path) override;
+};
+
+// Writes and syncs; a crash on the way leaves part of it.
+void write_file(FileSystem& files, const std::string& path, std::string_view contents);
+
+// Readers see the old contents or the new, never a mixture, also after a crash.  Uses `path`.tmp, which an error
+// may leave behind.
+void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents);
+
+// Makes `path` and what is missing above it.
+void make_directories(FileSystem& files, const std::string& path);
+
+// Removes `path` and everything in it; does not follow symbolic links.  Nothing there is fine.
+void remove_tree(FileSystem& files, const std::string& path);
+
+enum class Links { kFollow, kRefuse };  // kRefuse: `path` itself must not be a symbolic link
+
+// The whole of a regular file.  More than max_bytes: kBadData, before anything is allocated.
+std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links = Links::kFollow);
+
+}  // namespace convoy

@@ -1,0 +1,51 @@
+#include "core/base/log.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include <unistd.h>
+
+namespace convoy {
+namespace {
+
+std::string_view label(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug: return "debug: ";
+    case LogLevel::kInfo: return "";
+    case LogLevel::kWarning: return "warning: ";
+    case LogLevel::kError: return "error: ";
+  }
+  return "";
+}
+
+void append_printable(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += (byte < 0x20 && c != '\t') || byte == 0x7f ? '?' : c;
+  }
+}
+
+}  // namespace
+
+void Log::write(LogLevel level, std::string_view text) const {
+  if (level < level_) return;
+  std::string prefix = rank_ >= 0 ? "[r" + std::to_string(rank_) + "] " : "";
+  prefix += label(level);
+  std::string out;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    out += prefix;
+    append_printable(out, text.substr(begin, end - begin));
+    out += '\n';
+    begin = end + 1;
+  }
+  for (std::string_view rest = out; !rest.empty();) {  // once, but for a full pipe or a signal
+    const ssize_t written = ::write(fd_, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return;
+    rest.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+}  // namespace convoy

@@ -1,0 +1,52 @@
+// The IDX format of MNIST and Fashion-MNIST, plain or gzipped: http://yann.lecun.com/exdb/mnist, "FILE FORMATS".
+//
+// A file is: 0, 0, element type (8: unsigned byte), number of dimensions, each dimension as big-endian u32, elements.
+// Strict: type, dimensions, exact size and label range are checked; nothing is allocated on the word of a header alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/data/dataset.h"
+
+namespace convoy {
+
+struct IdxArray {
+  std::vector<int64_t> dims;      // 1 to 4, each >= 1
+  std::vector<uint8_t> elements;  // their product, row-major
+};
+
+// `name` is for messages.  Throws Error(kBadData).
+IdxArray parse_idx(std::span<const std::byte> file, const std::string& name);
+
+// Images [n,h,w] or [n,h,w,c] and labels [n], held in memory.
+class IdxDataset final : public Dataset {
+ public:
+  // Throws Error: kNoInput for a missing file, kBadData for one that is not what it claims to be or has a label
+  // outside 0..classes-1.
+  IdxDataset(const std::string& images_path, const std::string& labels_path, int classes);
+
+  int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
+  Shape sample() const override { return sample_; }
+  int classes() const override { return classes_; }
+  int read(int64_t i, uint8_t* pixels) const override;
+  std::string fingerprint() const override { return fingerprint_; }
+
+ private:
+  const int classes_;
+  Shape sample_;
+  std::vector<uint8_t> pixels_;  // [N,H,W,C]
+  std::vector<uint8_t> labels_;
+  std::string fingerprint_;
+};
+
+enum class Split { kTrain, kTest };
+
+// The customary names in `directory`: {train,t10k}-{images-idx3,labels-idx1}-ubyte, with or without .gz.
+std::unique_ptr<Dataset> open_idx(const std::string& directory, Split split, int classes);
+
+}  // namespace convoy

@@ -1,0 +1,77 @@
+#include "core/io/byte_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include <zlib.h>
+
+#include "core/base/error.h"
+
+namespace convoy {
+namespace {
+
+constexpr size_t kMaxChunk = std::numeric_limits<uInt>::max();  // zlib counts in 32 bits
+
+}  // namespace
+
+struct ByteReader::Inflater {
+  explicit Inflater(std::span<const std::byte> file) : input(file) {
+    constexpr int kGzipOnly = 15 + 16;
+    CHECK(inflateInit2(&stream, kGzipOnly) == Z_OK, "inflateInit2");
+  }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+  ~Inflater() { inflateEnd(&stream); }
+
+  // Inflates into `out`, at most kMaxChunk bytes of it; returns zlib's verdict and leaves the rest of both.
+  int inflate_some(std::span<std::byte>& out) {
+    const size_t in_chunk = std::min(input.size(), kMaxChunk), out_chunk = std::min(out.size(), kMaxChunk);
+    stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(input.data()));
+    stream.avail_in = static_cast<uInt>(in_chunk);
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out_chunk);
+    const int verdict = inflate(&stream, Z_NO_FLUSH);
+    input = input.subspan(in_chunk - stream.avail_in);
+    out = out.subspan(out_chunk - stream.avail_out);
+    return verdict;
+  }
+
+  z_stream stream = {};
+  std::span<const std::byte> input;
+  bool ended = false;
+};
+
+ByteReader::ByteReader(std::span<const std::byte> file, std::string name) : name_(std::move(name)), rest_(file) {
+  const bool gzip = file.size() >= 2 && file[0] == std::byte{0x1f} && file[1] == std::byte{0x8b};
+  if (gzip) inflater_ = std::make_unique<Inflater>(file);
+}
+
+ByteReader::~ByteReader() = default;
+
+size_t ByteReader::read(std::span<std::byte> out) {
+  if (inflater_) return read_gzip(out);
+  const size_t count = std::min(out.size(), rest_.size());
+  if (count > 0) std::memcpy(out.data(), rest_.data(), count);
+  rest_ = rest_.subspan(count);
+  return count;
+}
+
+size_t ByteReader::read_gzip(std::span<std::byte> out) {
+  std::span<std::byte> left = out;
+  while (!left.empty() && !inflater_->ended) {
+    const int verdict = inflater_->inflate_some(left);
+    if (verdict == Z_BUF_ERROR) throw Error(ExitCode::kBadData, name_ + ": the gzip stream is cut short");
+    if (verdict != Z_OK && verdict != Z_STREAM_END)
+      throw Error(ExitCode::kBadData, name_ + ": the gzip stream is damaged" +
+                                          (inflater_->stream.msg ? ": " + std::string(inflater_->stream.msg) : ""));
+    inflater_->ended = verdict == Z_STREAM_END;
+  }
+  if (inflater_->ended && !inflater_->input.empty())
+    throw Error(ExitCode::kBadData, name_ + ": expected nothing after the gzip stream, found " +
+                                        std::to_string(inflater_->input.size()) + " bytes");
+  return out.size() - left.size();
+}
+
+}  // namespace convoy

@@ -1,0 +1,206 @@
+#include "core/train/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/hash.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kModel = "model.safetensors";
+constexpr const char* kOptimizer = "optimizer.safetensors";
+constexpr const char* kState = "state.safetensors";
+constexpr const char* kManifest = "manifest.json";
+
+constexpr std::string_view kStepPrefix = "step-";
+constexpr std::string_view kTemporaryPrefix = ".tmp-";  // what a crash may leave: removed by the next save
+constexpr std::string_view kCorruptSuffix = ".corrupt";
+constexpr size_t kStepDigits = 10;
+
+constexpr int64_t kMaxManifestBytes = int64_t{1} << 20;
+
+std::string step_name(int64_t step) {
+  std::array<char, 32> name;
+  const int length = std::snprintf(name.data(), name.size(), "step-%010lld", static_cast<long long>(step));
+  return {name.data(), static_cast<size_t>(length)};
+}
+
+bool is_step_name(std::string_view name) {
+  return name.starts_with(kStepPrefix) && name.size() >= kStepPrefix.size() + kStepDigits &&
+         std::all_of(name.begin() + kStepPrefix.size(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Names in `root` that `wanted` likes; none if there is no such directory.
+std::vector<std::string> list(const std::string& root, const std::function<bool(const std::string&)>& wanted) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(root, error), end; !error && entry != end; entry.increment(error))
+    if (std::string name = entry->path().filename().string(); wanted(name)) names.push_back(std::move(name));
+  if (error && error != std::errc::no_such_file_or_directory)
+    throw Error(error == std::errc::permission_denied ? ExitCode::kPermission : ExitCode::kNoInput,
+                root + ": cannot list: " + error.message());
+  return names;
+}
+
+// Committed checkpoints, highest step first.  (More digits than ten are a higher step.)
+std::vector<std::string> committed(const std::string& root) {
+  std::vector<std::string> names = list(root, is_step_name);
+  std::sort(names.begin(), names.end(),
+            [](const std::string& a, const std::string& b) { return std::pair(a.size(), a) > std::pair(b.size(), b); });
+  return names;
+}
+
+void remove_leftovers(FileSystem& files, const std::string& root) {
+  for (const std::string& name : list(root, [](const auto& n) { return n.starts_with(kTemporaryPrefix); }))
+    remove_tree(files, root + "/" + name);
+}
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
+// Renames a damaged checkpoint to a free name; returns that.
+std::string set_aside(FileSystem& files, const std::string& path) {
+  std::string corrupt = path + std::string(kCorruptSuffix);
+  for (int i = 2; exists(corrupt); ++i) corrupt = path + "." + std::to_string(i) + std::string(kCorruptSuffix);
+  files.rename(path, corrupt);
+  files.sync_directory(fs::path(path).parent_path().string());
+  return corrupt;
+}
+
+void write_files(FileSystem& files, const std::string& directory, const CheckpointContents& contents) {
+  Manifest manifest = contents.manifest;
+  const std::map<std::string, std::string> metadata = {{"format", "convoy"}};
+  for (const auto& [name, tensors] :
+       {std::pair{kModel, &contents.model}, {kOptimizer, &contents.optimizer}, {kState, &contents.state}})
+    manifest.files[name] = write_safetensors(files, directory + "/" + name, *tensors, metadata);
+
+  const std::string text = format_manifest(manifest);
+  CHECK(static_cast<int64_t>(text.size()) <= kMaxManifestBytes, "manifest");
+  write_file(files, directory + "/" + kManifest, text);
+  files.sync_directory(directory);
+}
+
+// Is there a checkpoint of this step that need not be written again?  A damaged one is moved out of the way.
+bool already_saved(FileSystem& files, const std::string& path) {
+  if (!exists(path)) return false;
+  try {
+    load_checkpoint(path);
+    return true;
+  } catch (const NewerFormat&) {
+    throw;
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kBadData) throw;
+    set_aside(files, path);
+    return false;
+  }
+}
+
+// Reads and verifies one file of a checkpoint.  Names come from us, never from the manifest.
+SafetensorsFile load_file(const std::string& directory, const Manifest& manifest, const std::string& name) {
+  const std::string path = directory + "/" + name;
+  const auto listed = manifest.files.find(name);
+  if (listed == manifest.files.end())
+    throw Error(ExitCode::kBadData, directory + "/" + kManifest + ": expected an entry for " + name + ", found none");
+  const FileDigest& expected = listed->second;
+  std::vector<std::byte> contents = read_file(path, expected.bytes, Links::kRefuse);
+  if (static_cast<int64_t>(contents.size()) != expected.bytes)
+    throw Error(ExitCode::kBadData, path + ": expected " + std::to_string(expected.bytes) + " bytes, found " +
+                                        std::to_string(contents.size()));
+  if (const std::string found = hash128_hex(contents); found != expected.xxh3_128)
+    throw Error(ExitCode::kBadData, path + ": damaged: expected hash " + expected.xxh3_128 + ", found " + found);
+  return SafetensorsFile(std::move(contents), path);
+}
+
+Checkpoint load_verified(const std::string& path) {
+  const std::string manifest_path = path + "/" + kManifest;
+  const std::vector<std::byte> bytes = read_file(manifest_path, kMaxManifestBytes, Links::kRefuse);
+  Manifest manifest = parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, manifest_path);
+  if (step_name(manifest.step) != fs::path(path).filename())
+    throw Error(ExitCode::kBadData,
+                manifest_path + ": expected the manifest of " + path + ", found one of " + step_name(manifest.step));
+  SafetensorsFile model = load_file(path, manifest, kModel);
+  SafetensorsFile optimizer = load_file(path, manifest, kOptimizer);
+  SafetensorsFile state = load_file(path, manifest, kState);
+  return {path, std::move(manifest), std::move(model), std::move(optimizer), std::move(state)};
+}
+
+}  // namespace
+
+std::string save_checkpoint(FileSystem& files, const std::string& root, const CheckpointContents& contents) {
+  const std::string name = step_name(contents.manifest.step);
+  const std::string path = root + "/" + name, temporary = root + "/" + std::string(kTemporaryPrefix) + name;
+  make_directories(files, root);
+  if (already_saved(files, path)) return path;
+  try {
+    remove_leftovers(files, root);
+    files.make_directory(temporary);
+    write_files(files, temporary, contents);
+    files.rename(temporary, path);  // the commit
+    files.sync_directory(root);
+  } catch (const Error&) {
+    try {
+      remove_tree(files, temporary);  // give the space back now
+    } catch (const Error&) {          // the first error is the one to report; the next save tries again
+    }
+    throw;
+  }
+  write_file_atomic(files, root + "/LATEST", name + "\n");
+  return path;
+}
+
+Checkpoint load_checkpoint(const std::string& path) {
+  if (!exists(path)) throw Error(ExitCode::kNoInput, path + ": expected a checkpoint, found nothing");
+  std::error_code ignored;
+  if (!fs::is_directory(fs::symlink_status(path, ignored)))
+    throw Error(ExitCode::kBadData, path + ": expected a checkpoint directory, found something else");
+  try {
+    return load_verified(path);
+  } catch (const NewerFormat&) {
+    throw;
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kNoInput) throw;
+    throw Error(ExitCode::kBadData, error.what());  // a file is missing from a directory that is there
+  }
+}
+
+std::optional<Checkpoint> find_newest_valid(FileSystem& files, const std::string& root, const Warn& warn) {
+  for (const std::string& name : committed(root)) {
+    const std::string path = root + "/" + name;
+    try {
+      return load_checkpoint(path);
+    } catch (const NewerFormat&) {
+      throw;
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::kBadData) throw;  // no permission, no memory: says nothing about the checkpoint
+      warn(std::string(error.what()) + "; set aside as " + set_aside(files, path));
+    }
+  }
+  const auto corrupt =
+      list(root, [](const auto& n) { return n.starts_with(kStepPrefix) && n.ends_with(kCorruptSuffix); });
+  if (corrupt.empty()) return std::nullopt;
+  throw Error(ExitCode::kBadData, root + ": expected a valid checkpoint, found " + std::to_string(corrupt.size()) +
+                                      " damaged and no other; --fresh starts over");
+}
+
+void prune_checkpoints(FileSystem& files, const std::string& root, int keep) {
+  CHECK(keep >= 1, "prune_checkpoints");
+  const std::vector<std::string> names = committed(root);
+  for (size_t i = static_cast<size_t>(keep); i < names.size(); ++i) {
+    // Away from its name first: a crash half-way must not leave half a checkpoint under it.
+    const std::string going = root + "/" + std::string(kTemporaryPrefix) + "pruned-" + names[i];
+    remove_tree(files, going);
+    files.rename(root + "/" + names[i], going);
+    remove_tree(files, going);
+  }
+}
+
+}  // namespace convoy
