@@ -39,15 +39,14 @@ endfunction()
 
 # An elementwise kernel must give the same bits at every SIMD level, so no multiply-add is fused behind its back.
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
-add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wall> $<$<COMPILE_LANGUAGE:CXX>:-Wextra>)
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wformat=2;-Werror=format-security>")
 if(CONVOY_WERROR)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
 
 add_compile_definitions(_GLIBCXX_ASSERTIONS)
 convoy_add_flags(-fstack-protector-strong -fstack-clash-protection -fcf-protection=full
-                 -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks -fno-strict-overflow
-                 -Wformat=2 -Werror=format-security)
+                 -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks -fno-strict-overflow)
 convoy_add_link_flags(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed)
 
 if(CONVOY_SANITIZE)

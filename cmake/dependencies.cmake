@@ -3,7 +3,7 @@ find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(ZLIB REQUIRED)
 find_package(nlohmann_json 3 REQUIRED)
-find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
+find_package(Boost 1.74 CONFIG REQUIRED COMPONENTS program_options)
 find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(dnnl CONFIG REQUIRED)  # its own config file needs the package ocl-icd-opencl-dev
 find_package(PkgConfig REQUIRED)
