@@ -50,7 +50,7 @@ convoy_add_flags(-fstack-protector-strong -fstack-clash-protection -fcf-protecti
 convoy_add_link_flags(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed)
 
 if(CONVOY_SANITIZE)
-  add_compile_options(-fsanitize=${CONVOY_SANITIZE} -fno-omit-frame-pointer -g)
+  add_compile_options(-fsanitize=${CONVOY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${CONVOY_SANITIZE})
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
   # Needs optimisation, and hides what the sanitizers look for.  Debian and Ubuntu may set their own level first.

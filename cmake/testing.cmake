@@ -13,13 +13,22 @@ set(CONVOY_MPI_ENVIRONMENT
   PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
   PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe PRTE_MCA_hwloc_default_binding_policy=none)
 
+set(CONVOY_TEST_ENVIRONMENT OMP_NUM_THREADS=1 ${CONVOY_MPI_ENVIRONMENT})
+if(CONVOY_SANITIZE)
+  set(rules ${PROJECT_SOURCE_DIR}/cmake/sanitizers)
+  list(APPEND CONVOY_TEST_ENVIRONMENT
+    ASAN_OPTIONS=fast_unwind_on_malloc=0
+    LSAN_OPTIONS=suppressions=${rules}/leaks.txt:print_suppressions=0
+    UBSAN_OPTIONS=print_stacktrace=1
+    TSAN_OPTIONS=ignore_noninstrumented_modules=1:detect_deadlocks=0:exitcode=66)
+endif()
+
 function(convoy_test name)
   cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;LIBRARIES;MPI" ${ARGN})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 120)
   endif()
-  add_executable(${name} ${TEST_SOURCES})
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  convoy_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} GTest::gtest)
   if(TEST_MPI)
     target_sources(${name} PRIVATE mpi_main.cpp)
@@ -28,12 +37,12 @@ function(convoy_test name)
       add_test(NAME ${name}_np${ranks}
         COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
       set_tests_properties(${name}_np${ranks} PROPERTIES PROCESSORS ${ranks} LABELS "${TEST_LABEL}"
-        TIMEOUT ${TEST_TIMEOUT} ENVIRONMENT "OMP_NUM_THREADS=1;${CONVOY_MPI_ENVIRONMENT}")
+        TIMEOUT ${TEST_TIMEOUT} ENVIRONMENT "${CONVOY_TEST_ENVIRONMENT}")
     endforeach()
   else()
     target_link_libraries(${name} PRIVATE GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABEL}" TIMEOUT ${TEST_TIMEOUT}
-      ENVIRONMENT "OMP_NUM_THREADS=1")
+      ENVIRONMENT "${CONVOY_TEST_ENVIRONMENT}")
   endif()
 endfunction()
