@@ -1,0 +1,39 @@
+// From files and command line to one tree: `base:` inheritance, overrides, `${env:…}`, and paths.
+//
+// Later wins: the files that base names in their order, the file itself, then each key=value.  Maps merge key by key,
+// everything else replaces.  `key: null` removes an inherited key.  Of two keys that exclude each other (epochs and
+// steps), the later one removes the inherited other.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launcher/config/yaml.h"
+
+namespace convoy {
+
+// The tree of the experiment in `path` with everything above applied; `base` is gone.
+// Throws Error(kNoInput) for a missing file, Error(kUsage) for an override that is not key=value, else Error(kConfig).
+Node compose(const std::string& path, const std::vector<std::string>& overrides);
+
+// Replaces `${env:NAME}` and `${env:NAME:default}` in every scalar; `$${` is a literal `${`.
+void interpolate(Node& tree);
+
+// The inverse for printing: interpolate() gives the tree back.
+void escape_interpolation(Node& tree);
+
+// An absolute path: relative to the file that says `text` if that exists, else to the working directory.
+std::string resolve_path(const std::string& text, const Mark& where);
+
+// Keys of one section that exclude each other.
+struct Exclusive {
+  std::string_view section, one, other;
+};
+inline constexpr Exclusive kExclusive[] = {
+    {"model", "config", "layers"},
+    {"batch", "global", "per_rank"},
+    {"batch", "micro", "per_rank"},
+    {"train", "epochs", "steps"},
+};
+
+}  // namespace convoy

@@ -1,0 +1,219 @@
+// The keys of every section, once.  A visitor gets each key with the field it fills: BindKeys reads it, PrintKeys
+// prints it, SchemaKeys documents it.  To add a setting: a field in experiment.h, a line here.
+//
+// A visitor has  key(field, Key)  for a setting,  elsewhere(Key)  for a key that is gone before sections are read, and
+// place(Mark&)  for where the section stands.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "launcher/config/experiment.h"
+#include "launcher/config/values.h"
+
+namespace convoy {
+
+struct Key {
+  std::string_view name = {};
+  std::string_view doc = {};
+  bool required = false;           // where it applies
+  Range range = {};                // of a number, or of each number of a list
+  std::string_view pattern = {};   // regular expression of the whole text
+  bool is_path = false;            // of an input: resolve_path
+  std::string_view only_for = {};  // where it applies, for messages: "type: sgd"
+  bool applies = true;             // a key given where it does not apply is an error, not silently without effect
+};
+
+// Names of an enumeration's values, in order.
+constexpr std::array<std::string_view, 2> names_of(DataFormat) { return {"idx", "synthetic"}; }
+constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
+constexpr std::array<std::string_view, 1> names_of(NonFinitePolicy) { return {"stop"}; }
+constexpr std::array<std::string_view, 2> names_of(OptimizerType) { return {"sgd", "adam"}; }
+constexpr std::array<std::string_view, 3> names_of(ScheduleType) { return {"constant", "step", "cosine"}; }
+constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto", "cpu", "cuda"}; }
+constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
+constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
+constexpr std::array<std::string_view, 2> names_of(Dtype) { return {"f32", "bf16"}; }  // those a network can train in
+
+template <class Visitor>
+void describe(Visitor& v, ExperimentConfig& c) {
+  v.key(c.name, {.name = "name",
+                 .doc = "names the run directory output_dir/name",
+                 .required = true,
+                 .pattern = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}"});
+  v.key(c.seed, {.name = "seed", .doc = "of weights, order, dropout and augmentation", .range = at_least(0)});
+  v.key(c.output_dir, {.name = "output_dir", .doc = "holds run directories; relative to the working directory"});
+}
+
+template <class Visitor>
+void describe(Visitor& v, ModelConfig& c) {
+  v.place(c.where);
+  v.elsewhere({.name = "config", .doc = "file with name, classes and layers, in the place of layers"});
+  v.key(c.name, {.name = "name", .doc = "for logs and checkpoints; default: the stem of the model file"});
+  v.key(c.classes, {.name = "classes",
+                    .doc = "what `units: classes` means in layers; default: data.classes",
+                    .range = between(1, 1 << 24)});
+  v.key(c.layers, {.name = "layers", .doc = "the network, from the image to the logits"});
+}
+
+template <class Visitor>
+void describe(Visitor& v, IdxFiles& c) {
+  v.place(c.where);
+  v.key(c.images, {.name = "images", .doc = "IDX file, plain or gzip", .required = true, .is_path = true});
+  v.key(c.labels, {.name = "labels", .doc = "IDX file, plain or gzip", .required = true, .is_path = true});
+}
+
+template <class Visitor>
+void describe(Visitor& v, DataConfig& c) {
+  v.place(c.where);
+  v.key(c.format, {.name = "format", .doc = "what the samples are read from", .required = true});
+  const bool idx = c.format == DataFormat::kIdx;
+  const Key files{.only_for = "format: idx", .applies = idx};
+  const Key made{.only_for = "format: synthetic", .applies = !idx};
+  const auto key = [&](const Key& where, std::string_view name, std::string_view doc, bool required) {
+    return Key{.name = name,
+               .doc = doc,
+               .required = required,
+               .range = between(1, 1 << 30),
+               .only_for = where.only_for,
+               .applies = where.applies};
+  };
+  v.key(c.classes,
+        {.name = "classes", .doc = "labels are 0 ... classes-1", .required = true, .range = between(1, 1 << 24)});
+  v.key(c.train, key(files, "train", "samples to train on", true));
+  v.key(c.test, key(files, "test", "samples to evaluate on", false));
+  v.key(c.shape, key(made, "shape", "[height, width, channels]", true));
+  v.key(c.train_size, key(made, "train_size", "samples to train on", false));
+  v.key(c.test_size, key(made, "test_size", "samples to evaluate on", false));
+  v.key(c.mean, {.name = "mean", .doc = "subtracted from pixels in [0,1]; one, or one per channel"});
+  v.key(c.std, {.name = "std", .doc = "divides after mean; one, or one per channel", .range = above(0)});
+  v.key(c.last, {.name = "last", .doc = "what happens to a short last global batch of an epoch"});
+  v.key(c.workers, {.name = "workers", .doc = "loader threads per rank", .range = between(1, 256)});
+  v.key(c.prefetch, {.name = "prefetch", .doc = "batches ready ahead", .range = between(1, 256)});
+  v.key(c.train_limit, {.name = "train_limit", .doc = "use only the first n samples", .range = at_least(1)});
+  v.key(c.test_limit, {.name = "test_limit", .doc = "use only the first n samples", .range = at_least(1)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, BatchConfig& c) {
+  v.place(c.where);
+  const Range rows = between(1, 1 << 24);
+  v.key(c.global, {.name = "global", .doc = "rows per optimizer step, all ranks together", .range = rows});
+  v.key(c.micro, {.name = "micro", .doc = "rows per pass; default: largest divisor of global <= 32", .range = rows});
+  v.key(c.per_rank, {.name = "per_rank", .doc = "rows per rank: global = per_rank x ranks", .range = rows});
+}
+
+template <class Visitor>
+void describe(Visitor& v, TrainConfig& c) {
+  v.place(c.where);
+  v.key(c.epochs, {.name = "epochs", .doc = "passes over the training data", .range = at_least(1)});
+  v.key(c.steps, {.name = "steps", .doc = "optimizer steps, in the place of epochs", .range = at_least(1)});
+  v.key(c.precision, {.name = "precision", .doc = "of activations and weights in the kernels"});
+  v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
+  v.key(c.on_nonfinite, {.name = "on_nonfinite", .doc = "when loss or gradients are NaN or infinite"});
+  v.key(c.log_every_steps, {.name = "log_every_steps", .doc = "steps between log lines", .range = at_least(1)});
+  v.key(c.log_every_seconds, {.name = "log_every_seconds", .doc = "seconds between log lines", .range = above(0)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, ParameterGroup& c) {
+  v.place(c.where);
+  v.key(c.match, {.name = "match", .doc = "glob pattern of parameter names", .required = true});
+  v.key(c.learning_rate_scale,
+        {.name = "learning_rate_scale", .doc = "times the learning rate; 0 freezes", .range = at_least(0)});
+  v.key(c.weight_decay, {.name = "weight_decay", .doc = "instead of the optimizer's", .range = at_least(0)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, OptimizerConfig& c) {
+  v.place(c.where);
+  v.key(c.type, {.name = "type", .doc = "update rule", .required = true});
+  const bool sgd = c.type == OptimizerType::kSgd;
+  constexpr std::string_view kSgdOnly = "type: sgd", kAdamOnly = "type: adam";
+  const Range fraction = from_below(0, 1);
+  v.key(c.learning_rate,
+        {.name = "learning_rate", .doc = "for the global batch; never rescaled", .required = true, .range = above(0)});
+  v.key(c.momentum, {.name = "momentum",
+                     .doc = "share of the last update kept",
+                     .range = fraction,
+                     .only_for = kSgdOnly,
+                     .applies = sgd});
+  v.key(c.nesterov, {.name = "nesterov", .doc = "look ahead along the momentum", .only_for = kSgdOnly, .applies = sgd});
+  v.key(c.weight_decay, {.name = "weight_decay", .doc = "L2, added to the gradient", .range = at_least(0)});
+  v.key(c.beta1,
+        {.name = "beta1", .doc = "decay of the mean", .range = fraction, .only_for = kAdamOnly, .applies = !sgd});
+  v.key(
+      c.beta2,
+      {.name = "beta2", .doc = "decay of the mean square", .range = fraction, .only_for = kAdamOnly, .applies = !sgd});
+  v.key(c.epsilon,
+        {.name = "epsilon", .doc = "added to the root", .range = above(0), .only_for = kAdamOnly, .applies = !sgd});
+  v.key(c.groups, {.name = "groups", .doc = "parameters with their own settings; the first match counts"});
+}
+
+template <class Visitor>
+void describe(Visitor& v, ScheduleConfig& c) {
+  v.key(c.type, {.name = "type", .doc = "of the learning rate after warm-up"});
+  const bool step = c.type == ScheduleType::kStep, cosine = c.type == ScheduleType::kCosine;
+  v.key(c.step_epochs, {.name = "step_epochs",
+                        .doc = "epochs between two drops",
+                        .range = at_least(1),
+                        .only_for = "type: step",
+                        .applies = step});
+  v.key(c.gamma, {.name = "gamma",
+                  .doc = "factor of a drop",
+                  .range = above_up_to(0, 1),
+                  .only_for = "type: step",
+                  .applies = step});
+  v.key(c.final, {.name = "final",
+                  .doc = "floor as a fraction of the learning rate",
+                  .range = between(0, 1),
+                  .only_for = "type: cosine",
+                  .applies = cosine});
+  v.key(c.warmup_epochs, {.name = "warmup_epochs", .doc = "linear warm-up; may be a fraction", .range = at_least(0)});
+  v.key(c.warmup_start,
+        {.name = "warmup_start", .doc = "fraction of the learning rate at step 0", .range = between(0, 1)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, DistributedConfig& c) {
+  v.key(c.bucket_mib, {.name = "bucket_mib", .doc = "gradient bytes reduced at once", .range = above_up_to(0, 4096)});
+  v.key(c.first_bucket_mib,
+        {.name = "first_bucket_mib", .doc = "size of the bucket that is ready first", .range = above_up_to(0, 4096)});
+  v.key(c.overlap, {.name = "overlap", .doc = "reduce while backward still runs"});
+  v.key(c.transport, {.name = "transport", .doc = "how ranks on the CPU reduce"});
+}
+
+template <class Visitor>
+void describe(Visitor& v, CheckpointConfig& c) {
+  v.key(c.every_steps, {.name = "every_steps", .doc = "0: not by steps", .range = at_least(0)});
+  v.key(c.every_epochs, {.name = "every_epochs", .doc = "0: not by epochs", .range = at_least(0)});
+  v.key(c.keep, {.name = "keep", .doc = "newest checkpoints kept", .range = at_least(1)});
+  v.key(c.resume, {.name = "resume", .doc = "auto, never, or the path of a checkpoint"});
+}
+
+template <class Visitor>
+void describe(Visitor& v, MetricsConfig& c) {
+  v.key(c.enabled, {.name = "enabled", .doc = "serve Prometheus metrics from each rank"});
+  v.key(c.host, {.name = "host", .doc = "address to listen on", .pattern = "[A-Za-z0-9.:_-]{1,255}"});
+  v.key(c.port, {.name = "port", .doc = "+ local rank; 0: any free port", .range = between(0, 65535)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, Experiment& c) {
+  v.elsewhere({.name = "base", .doc = "file or files to inherit from, relative to this file"});
+  v.key(c.experiment, {.name = "experiment", .doc = "the run", .required = true});
+  v.key(c.model, {.name = "model", .doc = "the network", .required = true});
+  v.key(c.data, {.name = "data", .doc = "the samples", .required = true});
+  v.key(c.batch, {.name = "batch", .doc = "rows per step: {global, micro} or {per_rank}", .required = true});
+  v.key(c.train, {.name = "train", .doc = "how long, and in what precision", .required = true});
+  v.key(c.optimizer, {.name = "optimizer", .doc = "the update rule", .required = true});
+  v.key(c.schedule, {.name = "schedule", .doc = "the learning rate over time"});
+  v.key(c.device, {.name = "device", .doc = "auto: cuda when a GPU is usable, else cpu"});
+  v.key(c.threads, {.name = "threads", .doc = "per rank; 0: usable cores / local ranks", .range = between(0, 1024)});
+  v.key(c.distributed, {.name = "distributed", .doc = "how ranks exchange gradients"});
+  v.key(c.checkpoint, {.name = "checkpoint", .doc = "when to save, what to resume"});
+  v.key(c.metrics, {.name = "metrics", .doc = "the Prometheus endpoint"});
+  v.key(c.progress, {.name = "progress", .doc = "auto: a bar on a terminal, plain lines elsewhere"});
+}
+
+}  // namespace convoy

@@ -1,0 +1,138 @@
+#include "launcher/config/experiment.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <utility>
+
+#include "launcher/config/compose.h"
+#include "launcher/config/visitors.h"
+
+namespace convoy {
+namespace {
+
+constexpr int kLargestDefaultMicro = 32;
+
+// model: {config: file} becomes the content of the file; what the experiment says itself stays on top.
+void inline_model_file(Node& model) {
+  Node* config = model.find("config");
+  if (config == nullptr) return;
+  const std::string file = resolve_path(to_text(*config, "model.config"), config->where);
+  Node content = parse_yaml_file(file, config->where);
+  require_map(content, "model");
+  interpolate(content);
+  refuse_unknown_keys(content, "model", std::array<std::string_view, 3>{"name", "classes", "layers"});
+  if (content.find("name") == nullptr) {
+    Node name = text_node(std::filesystem::path(file).stem().string());
+    name.key = "name";
+    content.children.push_back(std::move(name));
+  }
+  std::erase_if(model.children, [](const Node& child) { return child.key == "config"; });
+  for (Node& child : content.children) {
+    if (model.find(child.key) == nullptr) model.children.push_back(std::move(child));
+  }
+}
+
+// `units: classes` and the like: the plain word stands for the number.
+void substitute_classes(Node& node, const std::string& number) {
+  if (node.kind == Node::Kind::kScalar && !node.quoted && node.text == "classes") node.text = number;
+  for (Node& child : node.children) substitute_classes(child, number);
+}
+
+void complete_model(Experiment& e) {
+  ModelConfig& model = e.model;
+  if (model.layers.empty()) config_error(model.where, "model.layers", "expected at least one layer, or model.config");
+  if (model.name.empty()) model.name = e.experiment.name;
+  if (model.classes == 0) model.classes = e.data.classes;
+  if (model.classes < e.data.classes) {
+    config_error(model.where, "model.classes",
+                 "expected at least data.classes, " + std::to_string(e.data.classes) + ", found " +
+                     std::to_string(model.classes));
+  }
+  for (LayerConfig& layer : model.layers) substitute_classes(layer.parameters, std::to_string(model.classes));
+}
+
+void check_exclusive(const Node& tree) {
+  for (const auto& [section, one, other] : kExclusive) {
+    const Node* map = tree.find(section);
+    if (map == nullptr) continue;
+    if (map->find(one) != nullptr && map->find(other) != nullptr) {
+      config_error(map->find(other)->key_where, child_path(section, other),
+                   "excludes " + child_path(section, one) + "; give one of the two");
+    }
+  }
+}
+
+void check_data(const DataConfig& data) {
+  const size_t channels =
+      data.shape ? static_cast<size_t>((*data.shape)[2]) : std::max(data.mean.size(), data.std.size());
+  const auto check = [&](std::string_view key, size_t size) {
+    if (size == 1 || size == channels) return;
+    config_error(data.where, child_path("data", key),
+                 "expected 1 or " + std::to_string(channels) + " numbers, found " + std::to_string(size));
+  };
+  check("mean", data.mean.size());
+  check("std", data.std.size());
+}
+
+void check_sections(const Experiment& e) {
+  check_data(e.data);
+  if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");
+  if (e.batch.global) resolve(e.batch, 1);  // micro divides global for any number of ranks, or for none
+  if (!e.train.epochs && !e.train.steps) config_error(e.train.where, "train", "expected epochs or steps");
+  if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
+    config_error(e.optimizer.where, "optimizer.nesterov", "needs momentum > 0");
+  }
+}
+
+int largest_divisor_up_to(int number, int limit) {
+  int divisor = std::min(number, limit);
+  while (number % divisor != 0) --divisor;
+  return divisor;
+}
+
+}  // namespace
+
+Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides) {
+  Node tree = compose(path, overrides);
+  check_exclusive(tree);
+  if (Node* model = tree.find("model")) inline_model_file(*model);
+  Experiment experiment;
+  bind_section(tree, "", experiment);
+  complete_model(experiment);
+  check_sections(experiment);
+  return experiment;
+}
+
+std::string show(const Experiment& experiment) {
+  Node tree = to_node(experiment);
+  escape_interpolation(tree);
+  return to_yaml(tree);
+}
+
+ResolvedBatch resolve(const BatchConfig& batch, int world) {
+  if (batch.per_rank) {
+    const int64_t global = int64_t{*batch.per_rank} * world;
+    if (global > std::numeric_limits<int>::max()) {
+      config_error(batch.where, "batch.per_rank",
+                   "times " + std::to_string(world) + " ranks is more than 2147483647 rows");
+    }
+    return {static_cast<int>(global), *batch.per_rank, world};
+  }
+  const int global = batch.global.value();
+  const int micro = batch.micro.value_or(largest_divisor_up_to(global, kLargestDefaultMicro));
+  if (global % micro != 0) {
+    config_error(batch.where, "batch.micro",
+                 "expected a divisor of batch.global " + std::to_string(global) + ", found " + std::to_string(micro));
+  }
+  const int micro_batches = global / micro;
+  if (micro_batches < world) {
+    config_error(batch.where, "batch",
+                 std::to_string(global) + " rows in micro-batches of " + std::to_string(micro) + " give " +
+                     std::to_string(micro_batches) + " for " + std::to_string(world) +
+                     " ranks; raise batch.global, lower batch.micro or start fewer ranks");
+  }
+  return {global, micro, micro_batches};
+}
+
+}  // namespace convoy

@@ -1,0 +1,178 @@
+// An experiment as plain structs: the YAML keys with their types, defaults and reasons.
+//
+// A struct here is a section of the file; describe.h lists its keys, ranges and documentation once for reading,
+// printing and the schema.  Nothing here knows YAML text; Node appears only as the parameters of a layer, which the
+// model builder reads through Params.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/device/types.h"
+#include "launcher/config/yaml.h"
+
+namespace convoy {
+
+enum class DataFormat { kIdx, kSynthetic };
+enum class LastBatch { kDrop };
+enum class NonFinitePolicy { kStop };
+enum class OptimizerType { kSgd, kAdam };
+enum class ScheduleType { kConstant, kStep, kCosine };
+enum class DeviceChoice { kAuto, kCpu, kCuda };
+enum class Transport { kAuto, kShared, kProgressThread };
+enum class ProgressStyle { kAuto, kBar, kPlain, kNone };
+
+struct ExperimentConfig {
+  std::string name;                 // the run directory is output_dir/name
+  uint64_t seed = 1;                // of initial weights, order, dropout and augmentation; not of timing
+  std::string output_dir = "runs";  // relative to the working directory, as for any program's output
+};
+
+// One item of a list of layers: `- relu` or `- conv2d: {filters: 32, kernel: 3}`.  params.h reads the parameters.
+struct LayerConfig {
+  std::string type;
+  Node parameters;   // a map, empty for a plain name
+  Mark where;        // of the type
+  std::string path;  // "model.layers[3].conv2d"
+};
+
+struct ModelConfig {
+  std::string name;                 // for logs and checkpoints; default: the stem of the model file
+  int classes = 0;                  // outputs of the last layer; 0 while reading means data.classes
+  std::vector<LayerConfig> layers;  // normalize and the loss are added by the model builder
+  Mark where;
+};
+
+struct IdxFiles {
+  std::string images, labels;  // absolute paths; gzip or plain
+  Mark where;
+};
+
+struct DataConfig {
+  DataFormat format = DataFormat::kIdx;
+  int classes = 0;                          // labels are 0 … classes-1
+  std::optional<IdxFiles> train, test;      // idx; test may be absent: then nothing is evaluated
+  std::optional<std::array<int, 3>> shape;  // synthetic: [H,W,C]
+  int train_size = 1024;                    // synthetic: samples
+  int test_size = 256;
+  std::vector<double> mean = {0};     // of pixels scaled to [0,1]; one number for all channels or one per channel
+  std::vector<double> std = {1};      // likewise
+  LastBatch last = LastBatch::kDrop;  // a short last global batch would change the meaning of a step
+  int workers = 1;                    // loader threads per rank; more when the loader wait shows in the report
+  int prefetch = 2;                   // batches ready ahead: one in use, one waiting
+  std::optional<int> train_limit;     // only the first n samples: quick trials
+  std::optional<int> test_limit;
+  Mark where;
+};
+
+// {global, micro?} keeps the result independent of the number of ranks; {per_rank} grows with it.
+struct BatchConfig {
+  std::optional<int> global = {};    // rows per optimizer step over all ranks
+  std::optional<int> micro = {};     // rows per forward and backward pass; default: largest divisor of global <= 32
+  std::optional<int> per_rank = {};  // micro = per_rank, global = per_rank × world
+  Mark where = {};
+};
+
+struct TrainConfig {
+  std::optional<int> epochs;  // exactly one of epochs and steps
+  std::optional<int64_t> steps;
+  Dtype precision = Dtype::kF32;  // of activations and weights in the kernels; master weights are f32
+  int eval_every_epochs = 1;      // 0: only at the end
+  NonFinitePolicy on_nonfinite = NonFinitePolicy::kStop;
+  int log_every_steps = 50;  // a log line when either is due
+  double log_every_seconds = 1;
+  Mark where;
+};
+
+// Parameters whose name matches `match` (glob: * and ?); the first matching group counts.
+struct ParameterGroup {
+  std::string match;
+  double learning_rate_scale = 1;      // 0 freezes
+  std::optional<double> weight_decay;  // instead of the optimizer's
+  Mark where;
+};
+
+struct OptimizerConfig {
+  OptimizerType type = OptimizerType::kSgd;
+  double learning_rate = 0;  // for the global batch; never scaled behind the user's back
+  double momentum = 0;       // sgd
+  bool nesterov = false;     // sgd
+  double weight_decay = 0;   // L2, added to the gradient
+  double beta1 = 0.9;        // adam
+  double beta2 = 0.999;      // adam
+  double epsilon = 1e-8;     // adam
+  std::vector<ParameterGroup> groups;
+  Mark where;
+};
+
+struct ScheduleConfig {
+  ScheduleType type = ScheduleType::kConstant;
+  int step_epochs = 30;      // step: every so many epochs the rate is multiplied by gamma
+  double gamma = 0.1;        // step
+  double final = 0;          // cosine: the floor as a fraction of learning_rate
+  double warmup_epochs = 0;  // linear from warmup_start × learning_rate; may be a fraction of an epoch
+  double warmup_start = 0;
+};
+
+struct DistributedConfig {
+  double bucket_mib = 25;                  // large enough to hide latency, small enough to start early
+  double first_bucket_mib = 1;             // the first bucket should leave as soon as it can
+  bool overlap = true;                     // false: one reduction after backward, to measure what overlap gains
+  Transport transport = Transport::kAuto;  // shared window within a host, progress thread between hosts
+};
+
+struct CheckpointConfig {
+  int64_t every_steps = 0;      // 0: not by steps
+  int every_epochs = 1;         // 0: not by epochs
+  int keep = 2;                 // newest ones kept; two, so that a damaged one is not the only one
+  std::string resume = "auto";  // auto: newest whole checkpoint of the run directory; never; or a checkpoint's path
+};
+
+struct MetricsConfig {
+  bool enabled = false;
+  std::string host = "127.0.0.1";  // metrics are not public unless asked for
+  int port = 9600;                 // + local rank; 0: any free port
+};
+
+struct Experiment {
+  ExperimentConfig experiment;
+  ModelConfig model;
+  DataConfig data;
+  BatchConfig batch;
+  TrainConfig train;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  DeviceChoice device = DeviceChoice::kAuto;  // cuda when a GPU is usable, else cpu
+  int threads = 0;                            // per rank; 0: usable cores / local ranks
+  DistributedConfig distributed;
+  CheckpointConfig checkpoint;
+  MetricsConfig metrics;
+  ProgressStyle progress = ProgressStyle::kAuto;  // a bar on a terminal, plain lines elsewhere
+};
+
+// Reads, merges and checks everything: base files, `key=value` overrides, the model file.  An Experiment that this
+// returns is complete and consistent as far as one file can tell.  Throws Error with kConfig (78), kNoInput (66) for a
+// missing file, kUsage (64) for an override without '='; the message starts with file:line:column.
+Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides);
+
+// The resolved experiment as canonical YAML: every key with its value, the model inlined.  Loading it gives the same
+// text again, so equal text means equal experiments; ranks compare its hash.
+std::string show(const Experiment& experiment);
+
+// JSON Schema (draft 2020-12) of the file: keys, types, ranges, defaults, documentation.
+std::string schema();
+
+// The batch of a run with `world` ranks.
+struct ResolvedBatch {
+  int global = 0;         // rows per optimizer step
+  int micro = 0;          // rows per pass; divides global
+  int micro_batches = 0;  // global / micro, at least world
+};
+
+// Throws Error(kConfig) when micro does not divide global or when there are fewer micro-batches than ranks.
+ResolvedBatch resolve(const BatchConfig& batch, int world);
+
+}  // namespace convoy
