@@ -84,8 +84,8 @@ void PosixFileSystem::make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0777) == 0) return;
   const int error = errno;
   std::error_code ignored;
-  if (error != EEXIST || !std::filesystem::is_directory(path, ignored))
-    fail(ExitCode::kCannotCreate, path, "cannot create directory", error);
+  if (error == EEXIST && std::filesystem::is_directory(path, ignored)) return;
+  fail(ExitCode::kCannotCreate, path, "cannot create directory", error == EEXIST ? ENOTDIR : error);
 }
 
 void PosixFileSystem::sync_directory(const std::string& path) {

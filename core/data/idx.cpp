@@ -83,8 +83,8 @@ IdxArray load(const std::string& path, size_t min_rank, size_t max_rank, const s
   return array;
 }
 
-std::string existing(const std::string& directory, const std::string& stem) {
-  const std::string plain = directory + "/" + stem;
+// `plain` or its gzipped form.
+std::string existing(const std::string& plain) {
   std::error_code ignored;
   for (const char* suffix : {"", ".gz"})
     if (std::filesystem::exists(plain + suffix, ignored)) return plain + suffix;
@@ -133,9 +133,10 @@ int IdxDataset::read(int64_t i, uint8_t* pixels) const {
 }
 
 std::unique_ptr<Dataset> open_idx(const std::string& directory, Split split, int classes) {
-  const std::string prefix = split == Split::kTrain ? "train" : "t10k";
-  return std::make_unique<IdxDataset>(existing(directory, prefix + "-images-idx3-ubyte"),
-                                      existing(directory, prefix + "-labels-idx1-ubyte"), classes);
+  const std::string prefix = directory + "/" + (split == Split::kTrain ? "train" : "t10k");
+  const std::string images = existing(prefix + "-images-idx3-ubyte");
+  const std::string labels = existing(prefix + "-labels-idx1-ubyte");
+  return std::make_unique<IdxDataset>(images, labels, classes);
 }
 
 }  // namespace convoy

@@ -1,5 +1,8 @@
 #include "core/data/synthetic.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "core/base/error.h"
 #include "core/base/hash.h"
 #include "core/base/rng.h"
@@ -14,7 +17,15 @@ constexpr int kLevels = 192;  // pattern values; pattern + noise < 256: nothing 
 // Counter spaces: high word 0 is the patterns, i + 1 the noise of sample i.
 constexpr uint64_t kPatternSpace = 0;
 
-uint8_t byte_of(const Random4& words, int64_t k) { return static_cast<uint8_t>(words[k / 4 % 4] >> (k % 4 * 8)); }
+// Each counter gives 16 bytes, of which the low bits are kept.
+void fill_with_noise(uint8_t* pixels, int64_t elements, uint64_t key, uint64_t space) {
+  static_assert(kNoise == 64, "the mask keeps 6 bits of each byte");
+  for (int64_t k = 0; k < elements; k += 16) {
+    Random4 words = philox(key, space, static_cast<uint64_t>(k / 16));
+    for (uint32_t& word : words) word &= 0x3f3f3f3f;
+    std::memcpy(pixels + k, words.data(), static_cast<size_t>(std::min<int64_t>(16, elements - k)));
+  }
+}
 
 }  // namespace
 
@@ -32,17 +43,16 @@ int SyntheticDataset::read(int64_t i, uint8_t* pixels) const {
   const Shape& s = options_.sample;
   const int64_t number = options_.offset + i;
   const int label = static_cast<int>(number % options_.classes);
+  fill_with_noise(pixels, s.elements(), key_, static_cast<uint64_t>(number) + 1);
+
   const uint8_t* pattern = patterns_.data() + int64_t{label} * kCells * kCells * s.c;
-  Random4 words = {};
-  int64_t k = 0;  // element; 16 of them share the words of one counter
-  for (int y = 0; y < s.h; ++y)
+  for (int y = 0; y < s.h; ++y) {
+    const uint8_t* cells = pattern + int64_t{y} * kCells / s.h * kCells * s.c;
     for (int x = 0; x < s.w; ++x) {
-      const uint8_t* cell = pattern + (int64_t{y} * kCells / s.h * kCells + int64_t{x} * kCells / s.w) * s.c;
-      for (int c = 0; c < s.c; ++c, ++k) {
-        if (k % 16 == 0) words = philox(key_, static_cast<uint64_t>(number) + 1, static_cast<uint64_t>(k / 16));
-        pixels[k] = static_cast<uint8_t>(cell[c] + byte_of(words, k) % kNoise);
-      }
+      const uint8_t* cell = cells + int64_t{x} * kCells / s.w * s.c;
+      for (int c = 0; c < s.c; ++c) *pixels++ += cell[c];
     }
+  }
   return label;
 }
 

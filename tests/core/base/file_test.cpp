@@ -1,0 +1,99 @@
+#include "core/base/file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/core/base/testing.h"
+
+namespace convoy {
+namespace {
+
+TEST(File, WrittenAtomicallyIsReadBack) {
+  TempDirectory temp;
+  PosixFileSystem files;
+  write_file_atomic(files, temp / "a", "one");
+  write_file_atomic(files, temp / "a", "second");
+  EXPECT_EQ(read_file(temp / "a", 6), to_bytes("second"));
+  EXPECT_FALSE(std::filesystem::exists(temp / "a.tmp"));
+}
+
+TEST(File, AFailureAtAnyCallLeavesOldOrNewContents) {
+  for (const bool stay_down : {false, true}) {
+    TempDirectory temp;
+    PosixFileSystem real;
+    for (int k = 0;; ++k) {
+      write_file_atomic(real, temp / "a", "old");
+      FailingFileSystem files(k, stay_down);
+      bool failed = false;
+      try {
+        write_file_atomic(files, temp / "a", "new");
+      } catch (const Error&) {
+        failed = true;
+      }
+      const std::string found = get_file(temp / "a");
+      EXPECT_TRUE(found == "new" || (failed && found == "old")) << k << ": " << found;
+      if (!failed) {
+        EXPECT_EQ(k, 6);  // create, write, sync, close, rename, sync_directory
+        break;
+      }
+    }
+  }
+}
+
+TEST(File, ReadingNamesPathAndReason) {
+  TempDirectory temp;
+  put_file(temp / "five", "12345");
+  ASSERT_EQ(mkfifo((temp / "fifo").c_str(), 0600), 0);
+  ASSERT_EQ(symlink((temp / "five").c_str(), (temp / "link").c_str()), 0);
+  expect_error(ExitCode::kNoInput, {temp / "none", "No such file"}, [&] { read_file(temp / "none", 9); });
+  expect_error(ExitCode::kNoInput, {"regular file"}, [&] { read_file(temp.path(), 9); });
+  expect_error(ExitCode::kNoInput, {"regular file"}, [&] { read_file(temp / "fifo", 9); });
+  expect_error(ExitCode::kBadData, {"at most 4", "found 5"}, [&] { read_file(temp / "five", 4); });
+  expect_error(ExitCode::kNoInput, {"link"}, [&] { read_file(temp / "link", 9, Links::kRefuse); });
+  EXPECT_EQ(read_file(temp / "link", 9), to_bytes("12345"));
+}
+
+TEST(File, WritingNamesPathAndReason) {
+  TempDirectory temp;
+  PosixFileSystem files;
+  put_file(temp / "file", "");
+  expect_error(ExitCode::kCannotCreate, {temp / "no/file"}, [&] { files.create(temp / "no/file"); });
+  expect_error(ExitCode::kCannotCreate, {temp / "file"}, [&] { files.make_directory(temp / "file"); });
+  expect_error(ExitCode::kCannotCreate, {temp / "file: ", "Not a directory"},
+               [&] { make_directories(files, temp / "file/below/it"); });
+  expect_error(ExitCode::kIo, {"none", "rename"}, [&] { files.rename(temp / "none", temp / "other"); });
+}
+
+TEST(File, NoSpaceIsAnInputOutputError) {
+  PosixFileSystem files;
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const auto file = files.create("/dev/full");
+  expect_error(ExitCode::kIo, {"/dev/full", "No space"}, [&] { file->write(to_bytes("x")); });
+}
+
+TEST(File, NoPermissionHasItsOwnCode) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  TempDirectory temp;
+  put_file(temp / "secret", "x");
+  ASSERT_EQ(chmod((temp / "secret").c_str(), 0), 0);
+  expect_error(ExitCode::kPermission, {"secret", "Permission"}, [&] { read_file(temp / "secret", 9); });
+}
+
+TEST(File, TreesAreMadeAndRemovedButLinksAreNotFollowed) {
+  TempDirectory temp;
+  PosixFileSystem files;
+  make_directories(files, temp / "a/b/c");
+  make_directories(files, temp / "a/b/c");
+  put_file(temp / "a/b/x", "x");
+  put_file(temp / "outside", "keep");
+  make_directories(files, temp / "kept");
+  put_file(temp / "kept/y", "keep");
+  ASSERT_EQ(symlink((temp / "kept").c_str(), (temp / "a/link").c_str()), 0);
+  remove_tree(files, temp / "a");
+  remove_tree(files, temp / "a");
+  EXPECT_FALSE(std::filesystem::exists(temp / "a"));
+  EXPECT_EQ(get_file(temp / "kept/y"), "keep");
+}
+
+}  // namespace
+}  // namespace convoy
