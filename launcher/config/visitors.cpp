@@ -6,7 +6,7 @@
 namespace convoy {
 
 std::string bind_text(const Node& node, const std::string& path, const Key& key) {
-  const std::string text = to_text(node, path);
+  std::string text = to_text(node, path);
   if (key.is_path) return resolve_path(text, node.where);
   if (!key.pattern.empty() && !std::regex_match(text, std::regex(std::string(key.pattern)))) {
     wrong_value(node, path, "text like " + std::string(key.pattern));

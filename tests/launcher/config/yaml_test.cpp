@@ -47,15 +47,15 @@ TEST(Yaml, RefusesWhatYamlCppLetsPass) {
       {"l: [{k: 1}, {k: 1, k: 2}]\n", "x.yaml:1:20: l[1].k: duplicate key, first on line 1"},
       {"a: 1\n---\nb: 2\n", "x.yaml:2:1: expected one document, found a second one"},
       {"a: &x 1\n", "x.yaml:1:4: a: anchors (&name) are not supported; use base:"},
-      {"a: *x\n", "x.yaml:1:4: not valid YAML: the referenced anchor is not defined"},
+      {"a: *x\n", "x.yaml:1:4: not valid YAML: "},
       {"a: !!int 3\n", "x.yaml:1:4: a: tags (!name) are not supported"},
       {"a: !mine {b: 1}\n", "x.yaml:1:4: a: tags (!name) are not supported"},
       {"<<: {a: 1}\n", "x.yaml:1:1: merge keys (<<) are not supported; use base:"},
       {"? [a, b]\n: 1\n", "x.yaml:1:3: expected a key, found a list, a map or nothing; is a bracket left open?"},
       {"~: 1\n", "x.yaml:1:1: expected a key, found a list, a map or nothing; is a bracket left open?"},
       {"'': 1\n", "x.yaml:1:1: expected a key, found empty text"},
-      {"a: b: c\n", "x.yaml:1:5: not valid YAML: illegal map value"},
-      {"a: [1, 2\n", "x.yaml:2:1: not valid YAML: end of sequence flow not found"},
+      {"a: b: c\n", "x.yaml:1:5: not valid YAML: "},
+      {"a: [1, 2\n", "x.yaml:2:1: not valid YAML: "},
       {"a: \"\\0\"\n", "x.yaml:1:4: a: expected UTF-8 text, found a control character or invalid code point"},
       {"a: 1\nb: \xff\n", "x.yaml:2:4: expected UTF-8 text, found a control character or invalid byte"},
       {"a: \xed\xa0\x80\n", "x.yaml:1:4: expected UTF-8 text, found a control character or invalid byte"},
@@ -63,7 +63,11 @@ TEST(Yaml, RefusesWhatYamlCppLetsPass) {
       {std::string("a: \0\n", 5), "x.yaml:1:4: expected UTF-8 text, found a control character or invalid byte"},
       {"a: 1\n" + std::string(1 << 20, '#'), "x.yaml: expected at most 1 MiB of YAML, found more"},
   };
-  for (const auto& [text, error] : cases) EXPECT_EQ(error_of(text), error) << text.substr(0, 80);
+  for (const auto& [text, error] : cases) {
+    const std::string found = error_of(text);
+    const bool in_yaml_cpp_words = error.ends_with("not valid YAML: ");  // they differ between its versions
+    EXPECT_EQ(in_yaml_cpp_words ? found.substr(0, error.size()) : found, error) << text.substr(0, 80);
+  }
 }
 
 TEST(Yaml, BoundsDepthAndCount) {
