@@ -8,12 +8,14 @@ mkdir -p build
 # shellcheck disable=SC2034  # for the script that sources this one
 jobs=$(nproc)
 
-# Both families of names: Open MPI 4 reads OMPI_*, Open MPI 5 reads PRTE_* and PMIX_*.  Root is usual in containers;
-# more ranks than cores is usual on small machines; convoy itself decides which threads run where.
+# Both families of names: mpirun of Open MPI 4 reads OMPI_*, of Open MPI 5 PRTE_*.  Root is usual in containers; more
+# ranks than cores is usual on small machines; convoy itself decides which threads run where.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_policy=none
+# These scripts stay on one machine.  Where it has no usual network, Open MPI 5 complains about TCP for each rank.
+export OMPI_MCA_btl=^tcp,openib
 
 if command -v ccache >/dev/null; then
   export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
