@@ -108,6 +108,7 @@ std::vector<std::string> source_files() {
   const std::set<std::string> extensions = {".h", ".cpp", ".cu", ".cuh"};
   std::vector<std::string> files;
   for (const char* folder : {"core", "layers", "dist", "launcher", "tests", "benchmarks"}) {
+    if (!fs::exists(kRoot / folder)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
       if (extensions.count(entry.path().extension())) files.push_back(fs::relative(entry.path(), kRoot));
     }
