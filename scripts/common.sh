@@ -26,8 +26,9 @@ fi
 log=$root/build/$(basename "$0").log
 : >"$log"
 stage() {
-  local what=$1 start=$SECONDS status=0
+  local what=$1 start=$SECONDS status=0 before
   shift
+  before=$(wc -l <"$log")
   printf '%s … ' "$what"
   printf '\n==== %s\n' "$what" >>"$log"
   "$@" >>"$log" 2>&1 </dev/null || status=$?
@@ -35,7 +36,7 @@ stage() {
     printf '%d s\n' $((SECONDS - start))
   else
     printf 'failed (exit %d)\n' "$status"
-    tail -n 30 "$log"
+    tail -n +"$((before + 1))" "$log" | tail -n 30
     printf 'The whole output is in %s\n' "$log"
   fi
   return "$status"
