@@ -28,6 +28,7 @@ int64_t live_peak(const std::vector<Lifetime>& values) {
 
 MemoryPlan place(const std::vector<Lifetime>& values) {
   MemoryPlan plan;
+  plan.lifetimes = values;
   plan.offsets.resize(values.size());
   plan.live_peak_bytes = live_peak(values);
 

@@ -14,7 +14,8 @@ struct Lifetime {
 };
 
 struct MemoryPlan {
-  std::vector<int64_t> offsets;  // by value, multiples of 256
+  std::vector<Lifetime> lifetimes;  // by value, as they were given
+  std::vector<int64_t> offsets;     // by value, multiples of 256
   int64_t arena_bytes = 0;
   int64_t live_peak_bytes = 0;  // the most bytes alive at one step: no plan can need less
   int64_t total_bytes = 0;      // what values would need if each had memory of its own

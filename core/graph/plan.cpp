@@ -1,5 +1,6 @@
 #include "core/graph/plan.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -49,18 +50,21 @@ std::string Plan::run_checked() const {
 }
 
 std::string Plan::table() const {
-  std::string text;
-  char line[256];
-  std::snprintf(line, sizeof line, "%4s  %-44s %10s %9s  %s\n", "#", "step", "MFLOP", "MiB", "output and engine");
-  text += line;
-  for (size_t i = 0; i < steps_.size(); ++i) {
+  constexpr size_t kNameWidth = 44;
+  char text[64];
+  std::snprintf(text, sizeof text, "%4s  %-*s", "#", static_cast<int>(kNameWidth), "step");
+  std::string table = text;
+  std::snprintf(text, sizeof text, " %10s %9s  %s\n", "MFLOP", "MiB", "output and engine");
+  table += text;
+  for (size_t i = 0; i < steps_.size(); ++i) {  // names and details may be of any length
     const Step& step = steps_[i];
-    std::snprintf(line, sizeof line, "%4zu  %-44s %10.2f %9.2f  %s\n", i, step.name.c_str(),
-                  static_cast<double>(step.flops) / 1e6, static_cast<double>(step.bytes) / (1 << 20),
-                  step.detail.c_str());
-    text += line;
+    std::snprintf(text, sizeof text, "%4zu  ", i);
+    table += text + step.name + std::string(kNameWidth - std::min(kNameWidth, step.name.size()), ' ');
+    std::snprintf(text, sizeof text, " %10.2f %9.2f  ", static_cast<double>(step.flops) / 1e6,
+                  static_cast<double>(step.bytes) / (1 << 20));
+    table += text + step.detail + "\n";
   }
-  return text;
+  return table;
 }
 
 }  // namespace convoy

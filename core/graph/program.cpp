@@ -8,6 +8,10 @@ namespace convoy {
 Program::Program(const Graph& graph, const Parameters& parameters, const KernelFactory& kernels, const ProgramOptions& options)
     : parameters_(&parameters) {
   compile(graph, kernels, options);
+  for (ValueId value : options.keep) {  // what leaves a plan is canonical
+    int& kept = value_slots_[static_cast<size_t>(value.index)];
+    kept = converted(kept, {slot(kept).type.shape, slot(kept).type.dtype}, kernels, "kept");
+  }
   if (options.mode == Mode::kTrain) append_backward(kernels);
   find_lifetimes(options.keep);
 
@@ -33,6 +37,7 @@ void Program::compile(const Graph& graph, const KernelFactory& kernels, const Pr
   for (const Graph::Input& input : graph.inputs()) {
     const int storage = new_storage(0);  // lies outside the arena
     storages_.back().input = input.name;
+    inputs_[input.name] = {nullptr, input.type};
     value_slots_[static_cast<size_t>(input.value.index)] = new_slot(input.type, storage, false);
   }
   for (const Graph::Node& node : graph.nodes()) compile_node(graph, node, kernels, options);
@@ -192,8 +197,12 @@ void Program::bind(void* arena, Parameters& parameters, const std::map<std::stri
                    const StepScalars* scalars, Stream& compute) {
   CHECK(arena_ == nullptr && arena != nullptr && &parameters == parameters_);
   arena_ = static_cast<std::byte*>(arena);
-  inputs_ = inputs;
   stream_ = &compute;
+  for (auto& [name, tensor] : inputs_) {
+    const auto found = inputs.find(name);
+    CHECK(found != inputs.end() && found->second.type == tensor.type, "input '" + name + "'");
+    tensor = found->second;
+  }
   const auto address = [&](int storage) -> void* {
     return arena_ + memory_.offsets[static_cast<size_t>(storage)];
   };
@@ -223,13 +232,8 @@ void Program::bind(void* arena, Parameters& parameters, const std::map<std::stri
 
 Tensor Program::tensor(int index) const {
   const Storage& storage = storages_[static_cast<size_t>(slot(index).storage)];
-  if (!storage.input.empty()) {
-    const auto found = inputs_.find(storage.input);
-    CHECK(found != inputs_.end() && found->second.type == slot(index).type, "input '" + storage.input + "'");
-    return found->second;
-  }
-  void* data = arena_ + memory_.offsets[static_cast<size_t>(slot(index).storage)];
-  return {data, slot(index).type};
+  if (!storage.input.empty()) return {inputs_.at(storage.input).data, slot(index).type};
+  return {arena_ + memory_.offsets[static_cast<size_t>(slot(index).storage)], slot(index).type};
 }
 
 Tensor Program::value(ValueId value) const { return tensor(value_slots_[static_cast<size_t>(value.index)]); }
