@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "core/base/simd.h"
 #include "core/device/device.h"
 #include "core/graph/layer.h"
 
@@ -46,6 +47,7 @@ class FlatOps {
                             const StepScalars* scalars, const float* control, Stream& stream) = 0;
 };
 
-std::unique_ptr<FlatOps> make_cpu_flat_ops();
+// All levels give the same bits.  Requires: the processor has `level`.
+std::unique_ptr<FlatOps> make_cpu_flat_ops(SimdLevel level = simd_level());
 
 }  // namespace convoy

@@ -14,6 +14,8 @@ bool skips(const float* control) { return control[kNonFinite] > 0; }
 
 class CpuFlatOps : public FlatOps {
  public:
+  explicit CpuFlatOps(SimdLevel level) : level_(level) {}
+
   void clear(float* to, int64_t elements, Stream&) override {
     parallel_for(elements, kGrain, [=](int64_t begin, int64_t end) {
       std::memset(to + begin, 0, static_cast<size_t>(end - begin) * sizeof(float));
@@ -27,11 +29,7 @@ class CpuFlatOps : public FlatOps {
   }
 
   void add(float* to, const float* from, int64_t elements, Stream&) override {
-    parallel_for(elements, kGrain, [=](int64_t begin, int64_t end) {
-      simd([=]() CONVOY_INLINE {
-        for (int64_t i = begin; i < end; ++i) to[i] += from[i];
-      });
-    });
+    for_range({0, elements}, [=](int64_t i) CONVOY_INLINE { to[i] += from[i]; });
   }
 
   void sgd(float* value, const float* gradient, float* momentum_buffer, const UpdateRange& range,
@@ -39,8 +37,7 @@ class CpuFlatOps : public FlatOps {
     if (skips(control)) return;
     const float rate = scalars->learning_rate * range.learning_rate_scale;
     const float decay = range.weight_decay, momentum = options.momentum;
-    const float lookahead = options.nesterov ? momentum : 0;  // share of the new momentum added to the gradient
-    const float plain = options.nesterov ? 1 : 0;
+    const bool nesterov = options.nesterov;
     if (momentum == 0) {
       for_range(range, [=](int64_t i) CONVOY_INLINE { value[i] -= rate * (gradient[i] + decay * value[i]); });
       return;
@@ -49,7 +46,7 @@ class CpuFlatOps : public FlatOps {
       const float g = gradient[i] + decay * value[i];
       const float m = momentum * momentum_buffer[i] + g;
       momentum_buffer[i] = m;
-      value[i] -= rate * (plain != 0 ? g + lookahead * m : m);
+      value[i] -= rate * (nesterov ? g + momentum * m : m);
     });
   }
 
@@ -81,18 +78,22 @@ class CpuFlatOps : public FlatOps {
 
  private:
   template <class Element>
-  static void for_range(const UpdateRange& range, Element element) {
-    parallel_for(range.end - range.begin, kGrain, [=](int64_t begin, int64_t end) {
+  void for_range(const UpdateRange& range, Element element) const {
+    parallel_for(range.end - range.begin, kGrain, [=, level = level_](int64_t begin, int64_t end) {
       const int64_t first = range.begin + begin, last = range.begin + end;
-      simd([=]() CONVOY_INLINE {
-        for (int64_t i = first; i < last; ++i) element(i);
-      });
+      simd(
+          [=]() CONVOY_INLINE {
+            for (int64_t i = first; i < last; ++i) element(i);
+          },
+          level);
     });
   }
+
+  const SimdLevel level_;
 };
 
 }  // namespace
 
-std::unique_ptr<FlatOps> make_cpu_flat_ops() { return std::make_unique<CpuFlatOps>(); }
+std::unique_ptr<FlatOps> make_cpu_flat_ops(SimdLevel level) { return std::make_unique<CpuFlatOps>(level); }
 
 }  // namespace convoy

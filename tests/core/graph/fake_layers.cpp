@@ -34,8 +34,9 @@ class FakeLayer : public Layer {
     return is_loss() ? Shape{} : inputs[0];
   }
   std::vector<ParameterSpec> parameters(std::span<const Shape>) const override {
-    if (type_ != "scale") return {};
-    return {{"weight", {}, {Initializer::Kind::kConstant, initial_}}};
+    const ParameterSpec weight{"weight", {}, {Initializer::Kind::kConstant, initial_}}, bias{"bias", {}, {}};
+    if (type_ == "affine") return {weight, bias};
+    return type_ == "scale" ? std::vector<ParameterSpec>{weight} : std::vector<ParameterSpec>{};
   }
   bool is_loss() const override { return type_ == "loss"; }
 
@@ -85,6 +86,7 @@ class FakeKernel : public Kernel {
   KernelArgs args_;
 };
 
+// scale and affine
 class Scale : public FakeKernel {
  public:
   using FakeKernel::FakeKernel;
@@ -98,13 +100,17 @@ class Scale : public FakeKernel {
 
  protected:
   void forward() override {
-    fill(args_.y, [&](int64_t i) { return w() * x(i); });
+    fill(args_.y, [&](int64_t i) { return w() * x(i) + b(); });
   }
   void backward(int part) override {
     if (backward_parts()[static_cast<size_t>(part)].dw) {
-      double sum = 0;
-      for (int64_t i = 0; i < output_.shape.elements(); ++i) sum += double{dy(i)} * x(i);
-      *args_.dw[0].as<float>() = static_cast<float>(sum);
+      double dw = 0, db = 0;
+      for (int64_t i = 0; i < output_.shape.elements(); ++i) {
+        dw += double{dy(i)} * x(i);
+        db += dy(i);
+      }
+      *args_.dw[0].as<float>() = static_cast<float>(dw);
+      if (args_.dw.size() > 1) *args_.dw[1].as<float>() = static_cast<float>(db);
     } else {
       fill(args_.dx[0], [&](int64_t i) { return w() * dy(i); });
     }
@@ -112,6 +118,7 @@ class Scale : public FakeKernel {
 
  private:
   float w() const { return *args_.w[0].as<float>(); }
+  float b() const { return args_.w.size() > 1 ? *args_.w[1].as<float>() : 0; }
 };
 
 class Add : public FakeKernel {
@@ -152,23 +159,28 @@ class Tanh : public FakeKernel {
   std::vector<BackwardPart> backward_parts() const override { return all_wanted_dx(); }
   std::vector<int64_t> saved() const override {
     if (!request_.wants_dx[0]) return {};
-    return {output_.shape.elements() * size_of(Dtype::kF32)};
+    const int64_t bytes = output_.shape.elements() * size_of(Dtype::kF32);
+    return {bytes, bytes};
   }
   int64_t workspace_bytes() const override { return 64; }
 
  protected:
   void forward() override {
     scribble();
-    for (int64_t i = 0; i < output_.shape.elements() && !args_.saved.empty(); ++i) saved_y()[i] = std::tanh(x(i));
-    fill(args_.y, [&](int64_t i) { return std::tanh(x(i)); });
+    fill(args_.y, [&](int64_t i) {
+      const float y = std::tanh(x(i));
+      if (!args_.saved.empty()) saved(0)[i] = y;
+      if (!args_.saved.empty()) saved(1)[i] = y * y;
+      return y;
+    });
   }
   void backward(int) override {
     scribble();
-    fill(args_.dx[0], [&](int64_t i) { return dy(i) * (1 - saved_y()[i] * saved_y()[i]); });
+    fill(args_.dx[0], [&](int64_t i) { return dy(i) * (1 - (saved(0)[i] * saved(0)[i] + saved(1)[i]) / 2); });
   }
 
  private:
-  float* saved_y() const { return static_cast<float*>(args_.saved[0]); }
+  float* saved(size_t i) const { return static_cast<float*>(args_.saved[i]); }
   void scribble() const { std::memset(args_.workspace, 0xff, static_cast<size_t>(workspace_bytes())); }
 };
 
@@ -285,7 +297,7 @@ std::unique_ptr<Kernel> Kernels::make(const Layer& layer, const CompileRequest& 
   for (const ValueType& input : request.inputs) shapes.push_back(input.shape);
   const Shape output = layer.shape(shapes);
   const std::string type = layer.type();
-  if (type == "scale") return std::make_unique<Scale>(request, output);
+  if (type == "scale" || type == "affine") return std::make_unique<Scale>(request, output);
   if (type == "add") return std::make_unique<Add>(request, output);
   if (type == "multiply") return std::make_unique<Multiply>(request, output);
   if (type == "tanh") return std::make_unique<Tanh>(request, output);

@@ -2,9 +2,10 @@
 // with arithmetic that can be checked by hand.  Types f32 and bf16, canonical and blocked layouts.
 //
 //   scale      y = w x, one parameter                      reads x for dw
+//   affine     y = w x + b, two parameters
 //   add        y = x0 + x1 + …                             its gradients are dy itself
 //   multiply   y = x0 x1                                   reads both inputs; one part writes both gradients
-//   tanh       y = tanh x                                  keeps y in `saved`; scribbles over its workspace
+//   tanh       y = tanh x                                  keeps y and y² in `saved`; scribbles over its workspace
 //   relu       y = max(x, 0)                               reads y
 //   flatten    y = x as [N,1,1,HWC]                        no steps at all
 //   blocked    y = 2 x, in and out channels in groups of 8

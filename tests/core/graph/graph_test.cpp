@@ -31,8 +31,9 @@ TEST_F(GraphTest, ShapesFollowTheLayers) {
 
 TEST_F(GraphTest, RefusedInputsNameThePlaceAndTheLayer) {
   const ValueId flat = add("flat", "flatten", {image_});
-  expect_error(ExitCode::kConfig, {"sum.yaml:1:1: add 'sum': inputs must have one shape"},
-               [&] { add("sum", "add", {image_, flat}); });
+  expect_error(ExitCode::kConfig, {"sum.yaml:1:1: add 'sum': inputs must have one shape"}, [&] {
+    add("sum", "add", {image_, flat});
+  });
   EXPECT_EQ(graph_.nodes().size(), 1u);
 }
 

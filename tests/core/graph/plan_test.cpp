@@ -53,7 +53,7 @@ TEST_F(PlanTest, CheckedRunNamesTheFirstStepThatWroteNanOrInfinity) {
   plan_.append(step("clean"));
   Step writes = step("half");
   writes.run = [&] { half[2] = f32_to_bf16(std::numeric_limits<float>::infinity()); };
-  writes.outputs = {{value.data(), {{1, 1, 1, 4}}}, {half.data(), {{1, 1, 1, 3}, Dtype::kBF16, {8}}}, {}};
+  writes.outputs = {{}, {value.data(), {{1, 1, 1, 4}}}, {half.data(), {{1, 1, 1, 3}, Dtype::kBF16, {8}}}};
   plan_.append(writes);
   Step after = step("after");
   after.run = [&] { later[3] = kNan; };

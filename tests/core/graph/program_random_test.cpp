@@ -14,8 +14,8 @@ namespace {
 using fake::ProgramRig;
 using Doubles = std::vector<double>;
 
-constexpr Shape kImage{2, 2, 1, 3};
-constexpr size_t kElements = 12;
+constexpr Shape kImage{2, 6, 4, 3};
+constexpr size_t kElements = 144;
 
 struct Naive {
   std::vector<Doubles> values, gradients;  // by ValueId

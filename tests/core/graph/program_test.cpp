@@ -235,6 +235,19 @@ TEST(Program, StepsSayWhatTheyWriteAndWhichGradientsAreFinal) {
   EXPECT_EQ(steps[0].bytes, 2 * 8 + 4);  // x, y, w
 }
 
+TEST(Program, AStepMakesTheGradientsOfAllParametersOfItsLayerFinal) {
+  ProgramRig rig;
+  rig.add("loss", "loss", {rig.add("a", "affine", {rig.input(kShape, kImage)}, 2)});
+  rig.compile();
+  const Step last = rig.program().plan().steps().back();
+  EXPECT_EQ(last.gradient_begin, 0);
+  EXPECT_EQ(last.gradient_end, rig.parameters().slots()[1].offset + 1);
+  EXPECT_EQ(last.outputs.size(), 2u);
+  rig.run_poisoned();
+  EXPECT_EQ(rig.gradient("a"), 2 * 10);
+  EXPECT_EQ(rig.parameters().gradients()[rig.parameters().slots()[1].offset], 2 * (3 - 1));
+}
+
 TEST(Program, AKernelThatCannotBeMadeIsAnErrorWithItsPlace) {
   ProgramRig rig;
   rig.graph.add("odd", fake::make_layer("unknown"), {rig.input(kShape)}, "model.yaml:3:5");

@@ -1,0 +1,53 @@
+"""Prints the literals of tests/core/train/{optimizer,schedule}_test.cpp: what torch.optim does in ten steps.
+
+Two weights start at (1, -2).  In step t = 0…9 the gradient of weight i is weight_i / 2 + ((7 t + 3 i) mod 5 - 2) / 4,
+in f32.  Run with any Python that has PyTorch.
+"""
+
+import torch
+
+STEPS = 10
+OPTIMIZERS = {
+    "sgd": lambda w: torch.optim.SGD(w, lr=0.1),
+    "momentum": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9),
+    "nesterov": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9, nesterov=True),
+    "sgd_decay": lambda w: torch.optim.SGD(w, lr=0.1, weight_decay=0.05),
+    "nesterov_decay": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.05),
+    "adam": lambda w: torch.optim.Adam(w, lr=0.1),
+    "adam_decay": lambda w: torch.optim.Adam(w, lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.05),
+}
+SCHEDULES = {
+    "step": lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=3, gamma=0.5),
+    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=9, eta_min=0.04),
+    "warmup": lambda o: torch.optim.lr_scheduler.LinearLR(o, start_factor=0.2, total_iters=5),
+}
+
+
+def gradient(weight, step):
+    offsets = [((7 * step + 3 * i) % 5 - 2) / 4 for i in range(2)]
+    return weight / 2 + torch.tensor(offsets)
+
+
+def trajectory(make_optimizer):
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = make_optimizer([weight])
+    for step in range(STEPS):
+        weight.grad = gradient(weight.detach(), step)
+        optimizer.step()
+        yield weight.tolist()
+
+
+def rates(make_scheduler):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.4)
+    scheduler = make_scheduler(optimizer)
+    for _ in range(STEPS):
+        yield optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        scheduler.step()
+
+
+print(f"// torch {torch.__version__}")
+for name, make in OPTIMIZERS.items():
+    print(name, ", ".join(f"{{{a:.8g}F, {b:.8g}F}}" for a, b in trajectory(make)))
+for name, make in SCHEDULES.items():
+    print(name, ", ".join(f"{rate:.8g}F" for rate in rates(make)))
