@@ -38,6 +38,10 @@ class FakeLayer : public Layer {
     if (type_ == "affine") return {weight, bias};
     return type_ == "scale" ? std::vector<ParameterSpec>{weight} : std::vector<ParameterSpec>{};
   }
+  std::vector<StateSpec> state(std::span<const Shape>) const override {
+    if (type_ != "count") return {};
+    return {{"sum", {}, 0, 1}};
+  }
   bool is_loss() const override { return type_ == "loss"; }
 
  private:
@@ -133,6 +137,17 @@ class Add : public FakeKernel {
       for (size_t input = 0; input < args_.x.size(); ++input) sum += x(i, input);
       return sum;
     });
+  }
+};
+
+class Count : public Add {
+ public:
+  using Add::Add;
+
+ protected:
+  void forward() override {
+    Add::forward();
+    for (int64_t i = 0; i < output_.shape.elements(); ++i) *args_.batch_state[0].as<float>() += x(i);
   }
 };
 
@@ -299,6 +314,7 @@ std::unique_ptr<Kernel> Kernels::make(const Layer& layer, const CompileRequest& 
   const std::string type = layer.type();
   if (type == "scale" || type == "affine") return std::make_unique<Scale>(request, output);
   if (type == "add") return std::make_unique<Add>(request, output);
+  if (type == "count") return std::make_unique<Count>(request, output);
   if (type == "multiply") return std::make_unique<Multiply>(request, output);
   if (type == "tanh") return std::make_unique<Tanh>(request, output);
   if (type == "relu") return std::make_unique<Relu>(request, output);

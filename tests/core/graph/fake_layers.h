@@ -7,6 +7,7 @@
 //   multiply   y = x0 x1                                   reads both inputs; one part writes both gradients
 //   tanh       y = tanh x                                  keeps y and y² in `saved`; scribbles over its workspace
 //   relu       y = max(x, 0)                               reads y
+//   count      y = x; adds the sum of x to its state      its gradient is dy itself
 //   flatten    y = x as [N,1,1,HWC]                        no steps at all
 //   blocked    y = 2 x, in and out channels in groups of 8
 //   half       y = x, in and out bf16

@@ -27,9 +27,10 @@ class ProgramRig {
     return graph.add(name, make_layer(type, weight), std::move(inputs));
   }
 
-  void compile(const ProgramOptions& options = {}) {
+  void compile(const ProgramOptions& options = {}) { compile(options, device_->allocator()); }
+  void compile(const ProgramOptions& options, Allocator& gradient_allocator) {
     Allocator& allocator = device_->allocator();
-    parameters_ = std::make_unique<Parameters>(graph, allocator, allocator);
+    parameters_ = std::make_unique<Parameters>(graph, allocator, gradient_allocator);
     parameters_->initialize(1);
     program_ = std::make_unique<Program>(graph, *parameters_, Kernels(), options);
     arena_ = Buffer(allocator, program_->memory().arena_bytes + 256);
@@ -67,6 +68,7 @@ class ProgramRig {
   float gradient(const std::string& node) const { return *parameters_->gradient(slot(node)).as<float>(); }
   std::vector<float> kept(ValueId value) const { return read_all(program_->value(value)); }
 
+  float* image() { return image_.as<float>(); }
   Program& program() { return *program_; }
   Parameters& parameters() { return *parameters_; }
   Device& device() { return *device_; }
