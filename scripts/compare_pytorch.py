@@ -1,0 +1,234 @@
+"""Convoy against PyTorch on the CPU: images per second of a training step, as a Markdown table.
+
+Started by scripts/compare-pytorch.  In one run, for every network, batch and number of threads, several rounds measure
+in turn: PyTorch (eager; N,C,H,W and channels_last, f32 and bf16 autocast) and `convoy bench step` (f32 and bf16).
+What a table shows is the median of all steps of a variant, so that other load on the machine hits all alike.
+
+Both sides: the same network, cross entropy, SGD with momentum 0.9 and weight decay, made-up data.  PyTorch gets images
+that are ready f32 tensors; Convoy turns u8 into normalised f32 within the measured step.
+
+Convoy's side is the command
+    convoy bench step CONFIG batch.global=B batch.micro=B train.precision=f32|bf16 threads=T --repeat N --json
+which prints one JSON object with at least "seconds_per_step" (median) and "parameters".
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+try:
+    import torch
+    import torchvision
+except ImportError as error:
+    sys.exit(f"compare-pytorch: {sys.executable} cannot import {error.name}: give another with --python, or none")
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PRECISIONS = ("f32", "bf16")
+FORMATS = {"N,C,H,W": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+def mnist_example():
+    """The network of PyTorch's examples/mnist; its log_softmax is part of cross_entropy here."""
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
+        nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10))  # fmt: skip
+
+
+class Case:
+    def __init__(self, title, config, model, shape, classes, batch):
+        self.title, self.config, self.model = title, config, model
+        self.shape, self.classes, self.batch = shape, classes, batch  # shape: C,H,W
+
+    def __str__(self):
+        return f"{self.title}, batch {self.batch}"
+
+
+def all_cases():
+    models = torchvision.models
+    mnist = ("MNIST example", "configs/mnist.yaml", mnist_example, (1, 28, 28), 10)
+    resnet18 = ("ResNet-18, 32×32", "configs/resnet18-synthetic.yaml", lambda: models.resnet18(num_classes=10),
+                (3, 32, 32), 10)  # fmt: skip
+    resnet50 = ("ResNet-50, 224×224", "configs/resnet50-synthetic.yaml", models.resnet50, (3, 224, 224), 1000)
+    return {
+        "mnist64": Case(*mnist, 64),
+        "mnist512": Case(*mnist, 512),
+        "resnet18": Case(*resnet18, 128),
+        "resnet50": Case(*resnet50, 16),
+    }
+
+
+class PyTorchVariant:
+    """One network in one memory format and precision, with its optimizer and data."""
+
+    def __init__(self, case, memory_format, precision):
+        torch.manual_seed(1)
+        self.model = case.model().to(memory_format=FORMATS[memory_format]).train()
+        self.images = torch.randn(case.batch, *case.shape).to(memory_format=FORMATS[memory_format])
+        self.labels = torch.randint(case.classes, (case.batch,))
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, fused=True)
+        self.bf16 = precision == "bf16"
+
+    def parameters(self):
+        return sum(p.numel() for p in self.model.parameters())
+
+    def step(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        autocast = torch.autocast("cpu", dtype=torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+        with autocast:
+            loss = torch.nn.functional.cross_entropy(self.model(self.images), self.labels)
+        loss.backward()
+        self.optimizer.step()
+
+    def measure(self, seconds):
+        """Seconds of each step, for as long as asked but at least one."""
+        self.step()  # what other variants pushed out of the caches comes back
+        times = []
+        while not times or sum(times) < seconds:
+            begin = time.perf_counter()
+            self.step()
+            times.append(time.perf_counter() - begin)
+        return times
+
+
+class ConvoyVariant:
+    def __init__(self, binary, case, precision, threads):
+        self.command = [binary, "bench", "step", case.config, f"batch.global={case.batch}",
+                        f"batch.micro={case.batch}", f"train.precision={precision}", f"threads={threads}"]  # fmt: skip
+        self.environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        self.step_seconds = None  # from the round before; decides how many repeats fill the time
+        self.count = None
+
+    def parameters(self):
+        return self.count
+
+    def measure(self, seconds):
+        repeat = 3 if self.step_seconds is None else max(1, round(seconds / self.step_seconds))
+        result = run_convoy([*self.command, "--repeat", str(repeat), "--json"], self.environment)
+        self.step_seconds, self.count = result["seconds_per_step"], result.get("parameters")
+        return [self.step_seconds] * repeat
+
+
+def run_convoy(command, environment):
+    run = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    try:
+        if run.returncode == 0:
+            return json.loads(run.stdout)
+        why = (run.stderr.strip() or run.stdout.strip() or "no output").splitlines()[-1]
+    except json.JSONDecodeError:
+        why = "its output is no JSON"
+    sys.exit(f"compare-pytorch: '{' '.join(command)}' failed with exit code {run.returncode}: {why}")
+
+
+def measure_case(case, threads, options):
+    """Images per second by (system, precision), and the parameter counts that were found."""
+    torch.set_num_threads(threads)
+    variants = {(f, p): PyTorchVariant(case, f, p) for p in PRECISIONS for f in FORMATS}
+    if not options.pytorch_only:
+        variants |= {("Convoy", p): ConvoyVariant(options.convoy, case, p, threads) for p in PRECISIONS}
+    times = {key: [] for key in variants}
+    for number in range(options.rounds):
+        for key, variant in variants.items():
+            print(f"\r{case}, {threads} threads, round {number + 1}/{options.rounds}, {' '.join(key)}\033[K",
+                  end="", file=sys.stderr, flush=True)  # fmt: skip
+            times[key] += variant.measure(options.seconds)
+    print("\r\033[K", end="", file=sys.stderr)
+    counts = {variant.parameters() for variant in variants.values()} - {None}
+    if len(counts) != 1:
+        sys.exit(f"compare-pytorch: {case}: the networks differ, they have {sorted(counts)} parameters")
+    return {key: case.batch / statistics.median(it) for key, it in times.items()}, counts.pop()
+
+
+def number(value):
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def table_row(case, threads, precision, speeds, parameters):
+    pytorch = {f: speeds[f, precision] for f in FORMATS}
+    best_of_all, best = max((speeds[f, p], f"{p} {f}") for f in FORMATS for p in PRECISIONS)
+    convoy = speeds.get(("Convoy", precision))
+    cells = [case.title, f"{parameters:,}", case.batch, threads, precision]
+    cells += [number(it) for it in pytorch.values()]
+    cells += ["–", "–", "–"] if convoy is None else [
+        number(convoy), f"{convoy / max(pytorch.values()):.2f}", f"{convoy / best_of_all:.2f}"]  # fmt: skip
+    return "| " + " | ".join(map(str, [*cells, best])) + " |"
+
+
+def processor():
+    with contextlib.suppress(OSError, StopIteration), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        return next(line.split(": ")[1].strip() for line in lines if line.startswith("model name"))
+    return platform.machine()
+
+
+def convoy_version(options):
+    if options.pytorch_only:
+        return "Convoy was not run"
+    return subprocess.run([options.convoy, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+
+
+def header(options, load_before):
+    load = " → ".join(f"{load:.1f}" for load in (load_before, os.getloadavg()[0]))
+    capability = torch.backends.cpu.get_cpu_capability()
+    return [
+        "# Training step on the CPU: Convoy and PyTorch",
+        "",
+        f"- {datetime.date.today()}, {processor()}, {os.cpu_count()} processors, load average {load}",
+        f"- {convoy_version(options)}; PyTorch {torch.__version__} (eager, {capability}, fused SGD), "
+        f"torchvision {torchvision.__version__}",
+        f"- images per second, median over {options.rounds} rounds of {options.seconds:g} s that take turns; "
+        "same threads for both; repeat with `scripts/compare-pytorch`",
+        "",
+        "| network | parameters | batch | threads | precision | PyTorch N,C,H,W | PyTorch channels_last | Convoy "
+        "| Convoy / PyTorch of this precision | Convoy / best PyTorch | best PyTorch |",
+        "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|---|",
+    ]
+
+
+def parse_options(cases):
+    parser = argparse.ArgumentParser(prog="compare-pytorch", description="Convoy against PyTorch, on the CPU")
+    parser.add_argument("--cases", nargs="+", choices=cases, default=list(cases), metavar="CASE", help=", ".join(cases))
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
+    parser.add_argument("--rounds", type=int, default=3, help="default: 3")
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement; default: 3")
+    parser.add_argument("--convoy", default=str(ROOT / "build/release/convoy"), help="default: build/release/convoy")
+    parser.add_argument("--pytorch-only", action="store_true", help="leave Convoy out")
+    parser.add_argument("--write", action="store_true", help="also write benchmarks/results/pytorch-cpu-DATE.md")
+    return parser.parse_args()
+
+
+def check_convoy(options, case):
+    if not os.access(options.convoy, os.X_OK):
+        sys.exit(f"compare-pytorch: there is no program {options.convoy}: build Convoy, or use --pytorch-only")
+    ConvoyVariant(options.convoy, case, "f32", 1).measure(0)  # says at once what would fail later
+
+
+def main():
+    cases = all_cases()
+    options = parse_options(cases)
+    if not options.pytorch_only:
+        check_convoy(options, cases[options.cases[0]])
+    load_before = os.getloadavg()[0]
+    rows = []
+    for name in options.cases:
+        for threads in options.threads:
+            speeds, parameters = measure_case(cases[name], threads, options)
+            rows += [table_row(cases[name], threads, precision, speeds, parameters) for precision in PRECISIONS]
+    text = "\n".join(header(options, load_before) + rows) + "\n"
+    print(text, end="")
+    if options.write:
+        path = ROOT / "benchmarks/results" / f"pytorch-cpu-{datetime.date.today()}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"written to {path}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
