@@ -32,20 +32,22 @@ int64_t bytes_of(int64_t elements) { return elements * size_of(Dtype::kF32); }
 Step add_accumulated(Parameters& parameters, FlatOps& ops, Stream& compute, int64_t begin, int64_t end) {
   float* gradients = parameters.gradients() + begin;
   const float* accumulated = parameters.accumulated() + begin;
-  return simple_step("gradients += accumulated", [=, &ops, &compute] { ops.add(gradients, accumulated, end - begin, compute); },
-                     3 * bytes_of(end - begin));
+  return simple_step(
+      "gradients += accumulated", [=, &ops, &compute] { ops.add(gradients, accumulated, end - begin, compute); },
+      3 * bytes_of(end - begin));
 }
 
 Step reduce(const GradientBucket& bucket, size_t index, Parameters& parameters, Stream& compute,
             Communicator& communicator) {
   const auto elements = static_cast<int>(bucket.end - bucket.begin);
   const Tensor slice{parameters.gradients() + bucket.begin, {{1, 1, 1, elements}}};
-  Step step = simple_step("reduce bucket " + std::to_string(index),
-                          [=, &compute, &communicator] {
-                            communicator.stream().wait_for(compute);
-                            communicator.all_reduce_sum(slice);
-                          },
-                          bytes_of(elements));
+  Step step = simple_step(
+      "reduce bucket " + std::to_string(index),
+      [=, &compute, &communicator] {
+        communicator.stream().wait_for(compute);
+        communicator.all_reduce_sum(slice);
+      },
+      bytes_of(elements));
   step.communicates = true;
   step.detail = "gradients [" + std::to_string(bucket.begin) + ", " + std::to_string(bucket.end) + ")";
   return step;
@@ -62,7 +64,8 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
       plan.insert(bucket.ready_after + 1, add_accumulated(parameters, ops, compute, bucket.begin, end));
     }
   }
-  plan.append(simple_step("join", [&compute, &communicator] { compute.wait_for(communicator.stream()); }, 0));
+  plan.append(simple_step(
+      "join", [&compute, &communicator] { compute.wait_for(communicator.stream()); }, 0));
   plan.set_between_steps([&communicator] { communicator.progress(); });
 }
 
@@ -99,20 +102,21 @@ Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, FlatOps
     float* accumulated = parameters.accumulated();
     const float* gradients = parameters.gradients();
     if (position.first) {
-      plan.append(simple_step("accumulated = gradients",
-                              [=, &ops, &compute] { ops.copy(accumulated, gradients, trainable, compute); },
-                              2 * bytes_of(trainable)));
+      plan.append(simple_step(
+          "accumulated = gradients", [=, &ops, &compute] { ops.copy(accumulated, gradients, trainable, compute); },
+          2 * bytes_of(trainable)));
     } else {
-      plan.append(simple_step("accumulated += gradients",
-                              [=, &ops, &compute] { ops.add(accumulated, gradients, trainable, compute); },
-                              3 * bytes_of(trainable)));
+      plan.append(simple_step(
+          "accumulated += gradients", [=, &ops, &compute] { ops.add(accumulated, gradients, trainable, compute); },
+          3 * bytes_of(trainable)));
     }
   }
   if (position.first) {
     const int64_t elements = parameters.reduced_elements() - trainable;
-    plan.insert(0, simple_step("clear statistics and control",
-                               [=, &parameters, &ops, &compute] { ops.clear(parameters.batch_state(), elements, compute); },
-                               bytes_of(elements)));
+    plan.insert(0, simple_step(
+                       "clear statistics and control",
+                       [=, &parameters, &ops, &compute] { ops.clear(parameters.batch_state(), elements, compute); },
+                       bytes_of(elements)));
   }
   return plan;
 }

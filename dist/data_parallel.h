@@ -1,7 +1,7 @@
 // Data parallelism: one function that inserts reduction steps into the list of a pass.  One rank never sees it.
 //
-// A rank runs its share of the micro-batches of a global step one after the other.  Each is a pass: the same forward and
-// backward steps, with a few more around them that depend on whether it is the rank's first and last of the step.
+// A rank runs its share of the micro-batches of a global step one after the other.  Each is a pass: the same forward
+// and backward steps, with a few more around them that depend on whether it is the rank's first and last of the step.
 #pragma once
 
 #include <vector>

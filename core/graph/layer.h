@@ -64,7 +64,7 @@ class Layer {
   virtual std::vector<ParameterSpec> parameters(std::span<const Shape>) const { return {}; }
   virtual std::vector<StateSpec> state(std::span<const Shape>) const { return {}; }
   virtual int64_t forward_flops(std::span<const Shape>) const { return 0; }  // 2 per multiply-add; 0 if bound by memory
-  virtual bool is_loss() const { return false; }                            // the backward pass starts here, without dy
+  virtual bool is_loss() const { return false; }  // the backward pass starts here, without dy
 };
 
 // ---- Kernel
@@ -107,10 +107,10 @@ class Kernel {
   virtual ~Kernel() = default;
 
   // Fixed after construction.
-  virtual std::vector<ValueType> inputs() const = 0;  // where one differs from what was offered, the program converts it
+  virtual std::vector<ValueType> inputs() const = 0;  // where one differs from the offer, the program converts it
   virtual ValueType output() const = 0;
-  virtual std::vector<int64_t> saved() const { return {}; }  // bytes of what forward keeps for backward
-  virtual int64_t workspace_bytes() const { return 0; }      // scratch; holds nothing between steps
+  virtual std::vector<int64_t> saved() const { return {}; }                // bytes of what forward keeps for backward
+  virtual int64_t workspace_bytes() const { return 0; }                    // scratch; holds nothing between steps
   virtual std::vector<BackwardPart> backward_parts() const { return {}; }  // in the order in which they run
   virtual bool backward_reads_input(int) const { return false; }
   virtual bool backward_reads_output() const { return false; }

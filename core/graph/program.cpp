@@ -5,7 +5,8 @@
 
 namespace convoy {
 
-Program::Program(const Graph& graph, const Parameters& parameters, const KernelFactory& kernels, const ProgramOptions& options)
+Program::Program(const Graph& graph, const Parameters& parameters, const KernelFactory& kernels,
+                 const ProgramOptions& options)
     : parameters_(&parameters) {
   compile(graph, kernels, options);
   for (ValueId value : options.keep) {  // what leaves a plan is canonical
@@ -203,9 +204,7 @@ void Program::bind(void* arena, Parameters& parameters, const std::map<std::stri
     CHECK(found != inputs.end() && found->second.type == tensor.type, "input '" + name + "'");
     tensor = found->second;
   }
-  const auto address = [&](int storage) -> void* {
-    return arena_ + memory_.offsets[static_cast<size_t>(storage)];
-  };
+  const auto address = [&](int storage) -> void* { return arena_ + memory_.offsets[static_cast<size_t>(storage)]; };
   for (Compiled& it : compiled_) {
     KernelArgs args;
     for (int index : it.x) args.x.push_back(tensor(index));
@@ -274,7 +273,8 @@ Step Program::make_step(const PendingStep& pending) const {
     step.gradient_begin = first.offset;
     step.gradient_end = last.offset + last.elements();
     for (int index : it.parameters) {
-      if (arena_ != nullptr) step.outputs.push_back(parameters_->gradient(parameters_->slots()[static_cast<size_t>(index)]));
+      if (arena_ != nullptr)
+        step.outputs.push_back(parameters_->gradient(parameters_->slots()[static_cast<size_t>(index)]));
     }
   }
   return step;

@@ -19,14 +19,15 @@ namespace convoy {
 
 struct ProgramOptions {
   Mode mode = Mode::kTrain;
-  Dtype compute = Dtype::kF32;  // dtype of activations and their gradients
-  std::vector<ValueId> keep;    // values that must still be there when the plan ends (predictions)
+  Dtype compute = Dtype::kF32;     // dtype of activations and their gradients
+  std::vector<ValueId> keep = {};  // values that must still be there when the plan ends (predictions)
 };
 
 class Program {
  public:
   // The graph is not needed afterwards.  `parameters` gives names and offsets; its memory is used from bind() on.
-  Program(const Graph& graph, const Parameters& parameters, const KernelFactory& kernels, const ProgramOptions& options);
+  Program(const Graph& graph, const Parameters& parameters, const KernelFactory& kernels,
+          const ProgramOptions& options);
 
   const MemoryPlan& memory() const { return memory_; }
 
@@ -58,20 +59,21 @@ class Program {
     std::vector<int> x;  // slots
     int y = -1;
     int dy = -1;
-    std::vector<int> dx;        // slots, -1 where there is none
-    std::vector<int> saved;     // storages
+    std::vector<int> dx;                 // slots, -1 where there is none
+    std::vector<int> saved;              // storages
     std::vector<int> parameters, state;  // slots of Parameters
     bool wants_dw = false, loss = false;
     int64_t flops = 0;
   };
   struct PendingStep {
     int compiled;
-    int part;  // of the backward pass; -1 is forward
+    int part;                        // of the backward pass; -1 is forward
     std::vector<int> reads, writes;  // slots
   };
 
   void compile(const Graph& graph, const KernelFactory& kernels, const ProgramOptions& options);
-  void compile_node(const Graph& graph, const Graph::Node& node, const KernelFactory& kernels, const ProgramOptions& options);
+  void compile_node(const Graph& graph, const Graph::Node& node, const KernelFactory& kernels,
+                    const ProgramOptions& options);
   int converted(int slot, const ValueType& to, const KernelFactory& kernels, const std::string& reader);
   void append_forward(int compiled);
   void append_backward(const KernelFactory& kernels);
@@ -93,9 +95,9 @@ class Program {
   std::vector<Storage> storages_;
   std::vector<Compiled> compiled_;
   std::vector<PendingStep> steps_;
-  std::vector<int> value_slots_;                                  // by ValueId
-  std::map<std::pair<int, std::string>, int> conversions_;        // (slot, type) → converted slot
-  std::map<int, std::vector<int>> contributions_;                 // slot → slots of gradients that readers wrote
+  std::vector<int> value_slots_;                            // by ValueId
+  std::map<std::pair<int, std::string>, int> conversions_;  // (slot, type) → converted slot
+  std::map<int, std::vector<int>> contributions_;           // slot → slots of gradients that readers wrote
   int workspace_storage_ = -1;
   MemoryPlan memory_;
   std::byte* arena_ = nullptr;

@@ -15,7 +15,7 @@ namespace convoy {
 struct UpdateRange {
   int64_t begin = 0, end = 0;
   float learning_rate_scale = 1;
-  float weight_decay = 0;  // added to the gradient as weight_decay * value (coupled, L2), as torch.optim.SGD and Adam do
+  float weight_decay = 0;  // gradient += weight_decay * value (coupled, L2), as torch.optim.SGD and Adam do
 };
 
 struct SgdOptions {

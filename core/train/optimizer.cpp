@@ -16,15 +16,16 @@ bool matches_glob(std::string_view pattern, std::string_view text) {
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
                                        const std::vector<GroupSettings>& groups) {
   for (const GroupSettings& group : groups) {
-    const bool used = std::ranges::any_of(parameters.slots(),
-                                          [&](const ParameterSlot& slot) { return matches_glob(group.match, slot.name); });
+    const bool used = std::ranges::any_of(
+        parameters.slots(), [&](const ParameterSlot& slot) { return matches_glob(group.match, slot.name); });
     if (!used) throw Error(ExitCode::kConfig, "optimizer.groups: '" + group.match + "' matches no parameter");
   }
   std::vector<UpdateRange> ranges;
   for (const ParameterSlot& slot : parameters.slots()) {
     if (!slot.trainable) continue;
     UpdateRange range{slot.offset, slot.offset + slot.elements(), 1, weight_decay};
-    const auto group = std::ranges::find_if(groups, [&](const GroupSettings& g) { return matches_glob(g.match, slot.name); });
+    const auto group =
+        std::ranges::find_if(groups, [&](const GroupSettings& g) { return matches_glob(g.match, slot.name); });
     if (group != groups.end()) {
       range.learning_rate_scale = group->learning_rate_scale;
       range.weight_decay = group->weight_decay;
@@ -82,9 +83,7 @@ class Adam : public Optimizer {
         options_(options),
         mean_(allocator, parameters.trainable_elements() * size_of(Dtype::kF32)),
         variance_(allocator, parameters.trainable_elements() * size_of(Dtype::kF32)) {}
-  std::vector<State> state() override {
-    return {{"mean", mean_.as<float>()}, {"variance", variance_.as<float>()}};
-  }
+  std::vector<State> state() override { return {{"mean", mean_.as<float>()}, {"variance", variance_.as<float>()}}; }
 
  protected:
   void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars, Stream& stream) override {

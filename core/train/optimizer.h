@@ -37,8 +37,7 @@ class Optimizer {
 
  protected:
   Optimizer(FlatOps& ops, std::vector<UpdateRange> ranges) : ops_(ops), ranges_(std::move(ranges)) {}
-  virtual void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars,
-                      Stream& stream) = 0;
+  virtual void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars, Stream& stream) = 0;
   FlatOps& ops_;
 
  private:
