@@ -25,7 +25,8 @@ class Communicator {
   virtual int size() const = 0;
   virtual int local_rank() const = 0;  // among the ranks of this host
   virtual int local_size() const = 0;
-  virtual std::string name() const = 0;  // "solo", "mpi (shared window)", "mpi (progress thread)", …; for the run header
+  // For the run header: "solo", "mpi (shared window)", "mpi (progress thread: ranks are on 2 hosts)", …
+  virtual std::string name() const = 0;
 
   // Memory from here is reduced in place without copies; collectives accept any other memory too, more slowly.
   // Allocation is collective: every rank allocates the same sizes in the same order, and frees likewise.

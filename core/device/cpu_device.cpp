@@ -72,6 +72,8 @@ class CpuDevice : public Device {
 
 }  // namespace
 
+std::unique_ptr<Allocator> make_host_allocator() { return std::make_unique<HostAllocator>(); }
+
 std::unique_ptr<Device> make_cpu_device(int threads) { return std::make_unique<CpuDevice>(threads); }
 
 }  // namespace convoy

@@ -63,6 +63,9 @@ class Buffer {
   int64_t bytes_ = 0;
 };
 
+// Memory of this process, huge-page backed where large.
+std::unique_ptr<Allocator> make_host_allocator();
+
 enum class DeviceKind : uint8_t { kCpu, kCuda };
 
 class Device {

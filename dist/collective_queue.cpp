@@ -1,0 +1,26 @@
+#include "dist/collective_queue.h"
+
+#include "dist/rank_sum.h"
+
+namespace convoy {
+
+const char* to_string(Collective::Kind kind) {
+  switch (kind) {
+    case Collective::Kind::kAllReduce: return "all_reduce";
+    case Collective::Kind::kReduceScatter: return "reduce_scatter";
+    case Collective::Kind::kAllGather: return "all_gather";
+    case Collective::Kind::kBroadcast: return "broadcast";
+  }
+  return "?";
+}
+
+void QueueCommunicator::enqueue(const Collective& collective) {
+  const auto& [kind, tensor, root] = collective;
+  const bool sums = kind == Collective::Kind::kAllReduce || kind == Collective::Kind::kReduceScatter;
+  CHECK(tensor.type.layout.canonical(), "collectives take canonical tensors");
+  CHECK(!sums || has_sum(tensor.type.dtype), "sums over ranks are of f32, bf16 or i32");
+  CHECK(root >= 0 && root < size(), "no such root");
+  if (tensor.type.shape.elements() > 0) queue().enqueue(collective);
+}
+
+}  // namespace convoy

@@ -1,0 +1,55 @@
+// Collectives as values in a queue: what the CPU transports (shared window, progress thread) have in common.
+#pragma once
+
+#include <algorithm>
+
+#include "core/device/device.h"
+#include "dist/communicator.h"
+
+namespace convoy {
+
+struct Collective {
+  enum class Kind : uint8_t { kAllReduce, kReduceScatter, kAllGather, kBroadcast };
+  Kind kind = Kind::kAllReduce;
+  Tensor tensor;
+  int root = 0;  // of a broadcast
+};
+const char* to_string(Collective::Kind kind);  // "all_reduce", …
+
+// Rank r's part [begin, end) of `elements`, as reduce_scatter and all_gather cut it; may be empty.
+struct ElementRange {
+  int64_t begin = 0, end = 0;
+  int64_t size() const { return end - begin; }
+};
+constexpr ElementRange part_of_rank(int rank, int ranks, int64_t elements) {
+  const int64_t part = (elements + ranks - 1) / ranks;
+  return {std::min(rank * part, elements), std::min((rank + 1) * part, elements)};
+}
+
+// The communicator's stream.  Tensors belong to the queue from enqueue() until synchronize() has returned.
+class CollectiveQueue : public Stream {
+ public:
+  virtual void enqueue(const Collective& collective) = 0;
+  virtual void progress() = 0;
+  // Work may start as soon as it is enqueued.
+  void wait_for(Stream& other) override { other.synchronize(); }
+};
+
+// The tensor half of a communicator, given a queue.
+class QueueCommunicator : public Communicator {
+ public:
+  Stream& stream() override { return queue(); }
+  void all_reduce_sum(Tensor inout) override { enqueue({Collective::Kind::kAllReduce, inout}); }
+  void reduce_scatter_sum(Tensor inout) override { enqueue({Collective::Kind::kReduceScatter, inout}); }
+  void all_gather(Tensor inout) override { enqueue({Collective::Kind::kAllGather, inout}); }
+  void broadcast(Tensor inout, int root) override { enqueue({Collective::Kind::kBroadcast, inout, root}); }
+  void progress() override { queue().progress(); }
+
+ protected:
+  virtual CollectiveQueue& queue() = 0;
+
+ private:
+  void enqueue(const Collective& collective);
+};
+
+}  // namespace convoy

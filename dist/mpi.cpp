@@ -1,0 +1,124 @@
+#include "dist/mpi.h"
+
+#include <cstdlib>
+#include <numeric>
+
+#include "dist/mpi_handles.h"
+#include "dist/mpi_transport.h"
+
+namespace convoy {
+namespace {
+
+class MpiCommunicator : public QueueCommunicator {
+ public:
+  MpiCommunicator(MpiSession& session, std::unique_ptr<MpiTransportLayer> transport)
+      : session_(session), control_(MpiComm::duplicate(MPI_COMM_WORLD)), transport_(std::move(transport)) {}
+
+  int rank() const override { return session_.rank(); }
+  int size() const override { return session_.size(); }
+  int local_rank() const override { return session_.local_rank(); }
+  int local_size() const override { return session_.local_size(); }
+  std::string name() const override { return transport_->name(); }
+  Allocator& allocator() override { return transport_->allocator(); }
+
+  void barrier() override {
+    queue().synchronize();  // a rank that blocks in MPI does not move the shared window on
+    check(MPI_Barrier(control_.get()));
+  }
+  std::vector<std::string> all_gather_bytes(const std::string& mine) override;
+  std::string broadcast_bytes(const std::string& mine, int root) override;
+  [[noreturn]] void abort(ExitCode code) noexcept override {
+    transport_->fail();
+    session_.abort(code);
+  }
+
+ private:
+  CollectiveQueue& queue() override { return transport_->queue(); }
+
+  MpiSession& session_;
+  MpiComm control_;
+  std::unique_ptr<MpiTransportLayer> transport_;
+};
+
+std::vector<std::string> MpiCommunicator::all_gather_bytes(const std::string& mine) {
+  queue().synchronize();
+  const auto ranks = static_cast<size_t>(size());
+  std::vector<int> lengths(ranks), offsets(ranks);
+  const auto length = static_cast<int>(mine.size());
+  check(MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, control_.get()));
+  std::exclusive_scan(lengths.begin(), lengths.end(), offsets.begin(), 0);
+  std::string all(static_cast<size_t>(offsets.back() + lengths.back()), '\0');
+  check(MPI_Allgatherv(mine.data(), length, MPI_BYTE, all.data(), lengths.data(), offsets.data(), MPI_BYTE,
+                       control_.get()));
+  std::vector<std::string> by_rank;
+  for (size_t r = 0; r < ranks; ++r) {
+    by_rank.push_back(all.substr(static_cast<size_t>(offsets[r]), static_cast<size_t>(lengths[r])));
+  }
+  return by_rank;
+}
+
+std::string MpiCommunicator::broadcast_bytes(const std::string& mine, int root) {
+  queue().synchronize();
+  std::string bytes = rank() == root ? mine : "";
+  auto length = static_cast<int>(bytes.size());
+  check(MPI_Bcast(&length, 1, MPI_INT, root, control_.get()));
+  bytes.resize(static_cast<size_t>(length));
+  check(MPI_Bcast(bytes.data(), length, MPI_BYTE, root, control_.get()));
+  return bytes;
+}
+
+}  // namespace
+
+MpiSession::MpiSession() : exceptions_(std::uncaught_exceptions()) {
+  int initialized = 0, provided = 0;
+  check(MPI_Initialized(&initialized));
+  owns_ = initialized == 0;
+  if (owns_) check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
+  check(MPI_Query_thread(&provided));
+  threads_ = provided == MPI_THREAD_MULTIPLE;
+  check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_));
+  check(MPI_Comm_size(MPI_COMM_WORLD, &size_));
+  const MpiComm local = MpiComm::local(MPI_COMM_WORLD);
+  local_rank_ = local.rank();
+  local_size_ = local.size();
+  hosts_ = local_rank_ == 0 ? 1 : 0;
+  check(MPI_Allreduce(MPI_IN_PLACE, &hosts_, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD));
+}
+
+MpiSession::~MpiSession() {
+  if (owns_ && std::uncaught_exceptions() == exceptions_) MPI_Finalize();
+}
+
+std::string MpiSession::library() const {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  check(MPI_Get_library_version(text, &length));
+  const std::string version(text, static_cast<size_t>(length));
+  return version.substr(0, version.find_first_of(",\n"));
+}
+
+void MpiSession::abort(ExitCode code) noexcept {
+  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  std::_Exit(static_cast<int>(code));  // MPI_Abort may return where the launcher is already gone
+}
+
+std::unique_ptr<Communicator> make_mpi_communicator(MpiSession& session, const MpiOptions& options) {
+  if (session.size() == 1) return make_solo_communicator();
+  const std::string hosts = "ranks are on " + std::to_string(session.hosts()) + " hosts";
+  std::string why = options.transport == MpiTransport::kProgressThread ? "asked for" : session.hosts() > 1 ? hosts : "";
+  std::unique_ptr<MpiTransportLayer> transport;
+  if (why.empty()) transport = make_window_transport(MPI_COMM_WORLD, options.shared_bytes, why);
+  if (!transport && options.transport == MpiTransport::kShared) {
+    throw Error(ExitCode::kUnavailable, "the shared window cannot be had: " + why);
+  }
+  if (!transport && !session.threads()) {
+    throw Error(ExitCode::kUnavailable,
+                "this MPI library does not support MPI_THREAD_MULTIPLE, which ranks need where "
+                "there is no shared window (" +
+                    why + ")");
+  }
+  if (!transport) transport = make_progress_thread_transport(MPI_COMM_WORLD, why);
+  return std::make_unique<MpiCommunicator>(session, std::move(transport));
+}
+
+}  // namespace convoy

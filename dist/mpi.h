@@ -1,0 +1,62 @@
+// Ranks as processes started by mpirun or srun.  The only door to MPI; mpi.h itself stays inside dist/mpi_*.cpp.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "dist/communicator.h"
+
+namespace convoy {
+
+// MPI from first to last use.  One per process, made before and destroyed after everything else that uses MPI, in the
+// thread that made it.  Where MPI is initialised already (test programs), it is used and left running.
+// Rank and place come from MPI itself: the environment variables differ from launcher to launcher.
+class MpiSession {
+ public:
+  // Throws Error(kUnavailable).
+  MpiSession();
+  // Waits for all ranks, except while an exception is on its way out: then a rank that still waits for this one would
+  // wait for ever, and the launcher ends it when it sees this rank leave.
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  int local_rank() const { return local_rank_; }  // among the ranks of this host
+  int local_size() const { return local_size_; }
+  int hosts() const { return hosts_; }
+  // Whether several threads may call MPI at once; the progress thread needs it.
+  bool threads() const { return threads_; }
+  std::string library() const;  // "Open MPI v4.1.4"
+  // MPI_Abort: ends all ranks, with no more ado.
+  [[noreturn]] void abort(ExitCode code) noexcept;
+
+ private:
+  bool owns_ = false;
+  int exceptions_ = 0;  // on their way when it was made
+  int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1, hosts_ = 1;
+  bool threads_ = false;
+};
+
+enum class MpiTransport {
+  kAuto,           // shared window where all ranks are on one host and /dev/shm has room, else progress thread
+  kShared,         // sums in place in memory that all ranks of the host map
+  kProgressThread  // MPI_Allreduce and the like on a thread of their own, because MPI makes no progress between calls
+};
+
+struct MpiOptions {
+  MpiTransport transport = MpiTransport::kAuto;
+  // At most so much of /dev/shm for all ranks together.  What does not fit is private memory, and copied.
+  int64_t shared_bytes = std::numeric_limits<int64_t>::max();
+};
+
+// Collective.  name() tells the transport, why it was not the shared window, and what did not fit.
+// A single rank gets the solo communicator.  The session must outlive it.  Destroy it with no work enqueued; memory of
+// its allocator goes back to the system only then.
+// Throws Error(kUnavailable) where the transport asked for cannot be had.
+std::unique_ptr<Communicator> make_mpi_communicator(MpiSession& session, const MpiOptions& options = {});
+
+}  // namespace convoy

@@ -1,0 +1,32 @@
+// How tensors travel between the processes of an MPI job; for dist/mpi*.cpp only.
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "dist/collective_queue.h"
+
+namespace convoy {
+
+class MpiTransportLayer {
+ public:
+  virtual ~MpiTransportLayer() = default;
+  virtual CollectiveQueue& queue() = 0;
+  virtual Allocator& allocator() = 0;
+  virtual std::string name() const = 0;
+  // Tells waiting peers that this rank will not come, as far as there is a way.
+  virtual void fail() noexcept = 0;
+};
+
+// Both are collective over `comm`, and use duplicates of it.
+
+// Null where /dev/shm is too small even to start; `why` says so, the same on all ranks.
+// Requires: all ranks are on one host.
+std::unique_ptr<MpiTransportLayer> make_window_transport(MPI_Comm comm, int64_t shared_bytes, std::string& why);
+
+std::unique_ptr<MpiTransportLayer> make_progress_thread_transport(MPI_Comm comm, const std::string& why);
+
+}  // namespace convoy

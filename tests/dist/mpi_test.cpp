@@ -1,0 +1,108 @@
+#include "dist/mpi.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "dist/agreement.h"
+#include "tests/dist/collective_checks.h"
+
+namespace convoy {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+MpiOptions shared_window() { return {.transport = MpiTransport::kShared}; }
+MpiOptions progress_thread() { return {.transport = MpiTransport::kProgressThread}; }
+// Room for what the window itself needs; tensors are copied through it.
+MpiOptions small_window(const MpiSession& session) {
+  return {.transport = MpiTransport::kShared, .shared_bytes = session.size() * 9 * kMiB / 2};
+}
+
+struct Case {
+  const char* name;
+  std::function<MpiOptions(const MpiSession&)> options;
+  bool rank_order;  // sums from rank 0 on, rounded once
+};
+
+class Mpi : public testing::TestWithParam<Case> {
+ protected:
+  MpiSession session_;
+  std::unique_ptr<Communicator> communicator_ = make_mpi_communicator(session_, GetParam().options(session_));
+};
+
+TEST_P(Mpi, Memory) { check_memory(*communicator_); }
+TEST_P(Mpi, AllReduce) { check_all_reduce(*communicator_); }
+TEST_P(Mpi, ReduceScatterAndAllGather) { check_reduce_scatter_and_all_gather(*communicator_); }
+TEST_P(Mpi, Broadcast) { check_broadcast(*communicator_); }
+TEST_P(Mpi, ManyInFlightWithDelays) { check_many_in_flight_with_delays(*communicator_); }
+TEST_P(Mpi, ReplicasAreBitwiseEqual) { check_replicas_bitwise_equal(*communicator_); }
+TEST_P(Mpi, HostCollectives) { check_host_collectives(*communicator_); }
+TEST_P(Mpi, SumsInRankOrder) {
+  if (!GetParam().rank_order) GTEST_SKIP() << "the order is MPI's";
+  check_sum_in_rank_order(*communicator_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Transports, Mpi,
+                         testing::Values(Case{"Shared", [](const MpiSession&) { return shared_window(); }, true},
+                                         Case{"SmallWindow", small_window, true},
+                                         Case{"ProgressThread", [](const MpiSession&) { return progress_thread(); },
+                                              false}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(MpiSession, KnowsItsPlace) {
+  const MpiSession session;
+  EXPECT_EQ(session.hosts(), 1);
+  EXPECT_EQ(session.local_size(), session.size());
+  EXPECT_EQ(session.local_rank(), session.rank());
+  EXPECT_TRUE(session.threads());
+  EXPECT_FALSE(session.library().empty());
+}
+
+TEST(MpiName, SaysWhichTransportAndWhy) {
+  MpiSession session;
+  if (session.size() == 1) {
+    EXPECT_EQ(make_mpi_communicator(session)->name(), "solo");
+    return;
+  }
+  EXPECT_EQ(make_mpi_communicator(session)->name(), "mpi (shared window)");
+  EXPECT_EQ(make_mpi_communicator(session, progress_thread())->name(), "mpi (progress thread: asked for)");
+  const std::string fallen = make_mpi_communicator(session, {.shared_bytes = kMiB})->name();
+  EXPECT_TRUE(fallen.starts_with("mpi (progress thread: /dev/shm has 1.0 MiB to spare, ")) << fallen;
+}
+
+TEST(MpiName, SaysWhatIsCopied) {
+  MpiSession session;
+  if (session.size() == 1) GTEST_SKIP() << "one rank has no window";
+  const auto communicator = make_mpi_communicator(session, small_window(session));
+  const Buffer gradients(communicator->allocator(), 102 * kMiB);
+  EXPECT_TRUE(communicator->name().starts_with("mpi (shared window; 102.0 MiB are copied through it: /dev/shm has "))
+      << communicator->name();
+}
+
+TEST(MpiWindow, AskedForWhereThereIsNoRoomIsAnErrorOnEveryRank) {
+  MpiSession session;
+  if (session.size() == 1) GTEST_SKIP() << "one rank has no window";
+  try {
+    make_mpi_communicator(session, {.transport = MpiTransport::kShared, .shared_bytes = kMiB});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kUnavailable);
+  }
+}
+
+TEST(MpiAgreement, NamesTheOddRank) {
+  MpiSession session;
+  if (session.size() == 1) GTEST_SKIP() << "one rank agrees with itself";
+  const auto communicator = make_mpi_communicator(session);
+  const int last = session.size() - 1;
+  try {
+    agree(*communicator, {{"config", session.rank() == last ? "seed: 2" : "seed: 1"}});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_TRUE(std::string(error.what()).starts_with("rank " + std::to_string(last) + " differs from "));
+  }
+}
+
+}  // namespace
+}  // namespace convoy
