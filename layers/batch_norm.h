@@ -1,0 +1,40 @@
+// Batch normalisation (Ioffe & Szegedy 2015) of each channel over N, H and W of one micro-batch:
+//
+//   training    y = weight · (x - mean) / sqrt(variance + epsilon) + bias      of this micro-batch
+//   evaluation  the same with the running statistics
+//
+// Optionally y = max(y + x[1], 0) or y = max(y, 0): what fuse_batch_norm_add_relu and fuse_batch_norm_relu make of it.
+// x, x[1], y [N,H,W,C]; weight, bias, running_mean, running_variance [1,1,1,C].
+// The variance that normalises is the biased one; the one that goes into running_variance is unbiased
+// (·n/(n-1), n = N·H·W; as it is where n = 1), as in PyTorch.  Statistics are summed in f32 or better for any dtype.
+#pragma once
+
+#include "core/graph/layer.h"
+
+namespace convoy {
+
+struct BatchNormOptions {
+  float epsilon = 1e-5F;
+  float momentum = 0.1F;  // running = (1 - momentum) · running + momentum · batch
+  bool add = false;       // a second input of the same shape is added; set by a rewrite rule
+  bool relu = false;      // set by a rewrite rule
+};
+
+class BatchNorm : public Layer {
+ public:
+  static constexpr const char* kType = "batch_norm";
+  explicit BatchNorm(const BatchNormOptions& options) : options_(options) {}
+  const BatchNormOptions& options() const { return options_; }
+
+  std::string type() const override { return kType; }
+  Shape shape(std::span<const Shape> inputs) const override;
+  std::vector<ParameterSpec> parameters(std::span<const Shape> inputs) const override;  // weight 1, bias 0
+  std::vector<StateSpec> state(std::span<const Shape> inputs) const override;  // running_mean 0, running_variance 1
+
+ private:
+  BatchNormOptions options_;
+};
+
+std::unique_ptr<Kernel> make_cpu_kernel(const BatchNorm& layer, const CompileRequest& request);
+
+}  // namespace convoy

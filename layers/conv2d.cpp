@@ -1,0 +1,59 @@
+#include "layers/conv2d.h"
+
+#include <cmath>
+
+#include "layers/checks.h"
+
+namespace convoy {
+
+WeightInitializer weight_initializer(const std::string& name) {
+  if (name == "pytorch") return WeightInitializer::kPytorch;
+  if (name == "kaiming_normal") return WeightInitializer::kKaimingNormal;
+  throw Error(ExitCode::kConfig, "initializer: expected pytorch or kaiming_normal, found '" + name + "'");
+}
+
+Initializer weight_start(WeightInitializer kind, int64_t fan_in, int64_t fan_out) {
+  if (kind == WeightInitializer::kKaimingNormal) {
+    return {Initializer::Kind::kNormal, static_cast<float>(std::sqrt(2.0 / static_cast<double>(fan_out)))};
+  }
+  return {Initializer::Kind::kUniform, static_cast<float>(1.0 / std::sqrt(static_cast<double>(fan_in)))};
+}
+
+Initializer bias_start(WeightInitializer kind, int64_t fan_in) {
+  if (kind == WeightInitializer::kKaimingNormal) return {};
+  return weight_start(kind, fan_in, 1);
+}
+
+Shape Conv2d::shape(std::span<const Shape> inputs) const {
+  expect_inputs(inputs, 1);
+  expect_at_least(options_.filters, 1, "filters");
+  expect_at_least(options_.groups, 1, "groups");
+  const Shape& x = inputs[0];
+  if (x.c % options_.groups != 0 || options_.filters % options_.groups != 0) {
+    throw Error(ExitCode::kConfig, "groups: expected a divisor of " + std::to_string(x.c) + " input channels and " +
+                                       std::to_string(options_.filters) + " filters, found " +
+                                       std::to_string(options_.groups));
+  }
+  const WindowAxes axes = window_axes(options_.window, x);
+  return {x.n, axes.h.output, axes.w.output, options_.filters};
+}
+
+std::vector<ParameterSpec> Conv2d::parameters(std::span<const Shape> inputs) const {
+  const Shape weight{options_.filters, options_.window.kernel_h, options_.window.kernel_w,
+                     inputs[0].c / options_.groups};
+  const int64_t area = int64_t{weight.h} * weight.w;
+  const int64_t fan_in = area * weight.c;
+  std::vector<ParameterSpec> specs{
+      {"weight", weight, weight_start(options_.initializer, fan_in, area * options_.filters)}};
+  if (options_.bias) {
+    specs.push_back({"bias", {1, 1, 1, options_.filters}, bias_start(options_.initializer, fan_in)});
+  }
+  return specs;
+}
+
+int64_t Conv2d::forward_flops(std::span<const Shape> inputs) const {
+  return 2 * shape(inputs).elements() * options_.window.kernel_h * options_.window.kernel_w *
+         (inputs[0].c / options_.groups);
+}
+
+}  // namespace convoy

@@ -1,0 +1,45 @@
+// y = conv(x, weight) + bias, optionally with relu: x [N,H,W,C], weight [O,h,w,C/groups], bias [1,1,1,O].
+#pragma once
+
+#include "core/graph/layer.h"
+#include "layers/window.h"
+
+namespace convoy {
+
+// How the weights of conv2d and linear start.
+enum class WeightInitializer : uint8_t {
+  kPytorch,        // uniform in ±1/sqrt(fan_in), weights and bias alike; torch.nn's default
+  kKaimingNormal,  // normal with standard deviation sqrt(2 / fan_out) (He et al. 2015), bias 0; torchvision's ResNets
+};
+// "pytorch" or "kaiming_normal"; throws Error(kConfig).
+WeightInitializer weight_initializer(const std::string& name);
+Initializer weight_start(WeightInitializer kind, int64_t fan_in, int64_t fan_out);
+Initializer bias_start(WeightInitializer kind, int64_t fan_in);
+
+struct Conv2dOptions {
+  int filters = 1;
+  Window window;
+  int groups = 1;  // divides input channels and filters; = channels is a depthwise convolution
+  bool bias = true;
+  bool relu = false;  // set by the rewrite rule fuse_conv_relu
+  WeightInitializer initializer = WeightInitializer::kPytorch;
+};
+
+class Conv2d : public Layer {
+ public:
+  static constexpr const char* kType = "conv2d";
+  explicit Conv2d(const Conv2dOptions& options) : options_(options) {}
+  const Conv2dOptions& options() const { return options_; }
+
+  std::string type() const override { return kType; }
+  Shape shape(std::span<const Shape> inputs) const override;
+  std::vector<ParameterSpec> parameters(std::span<const Shape> inputs) const override;
+  int64_t forward_flops(std::span<const Shape> inputs) const override;
+
+ private:
+  Conv2dOptions options_;
+};
+
+std::unique_ptr<Kernel> make_cpu_kernel(const Conv2d& layer, const CompileRequest& request);
+
+}  // namespace convoy

@@ -1,0 +1,246 @@
+// Convolution with oneDNN.  It chooses the layouts; the program inserts a conversion where a producer has another one.
+#include "layers/conv2d.h"
+
+#include "layers/kernel_cpu.h"
+#include "layers/onednn_cpu.h"
+
+namespace convoy {
+namespace {
+
+using dnnl::convolution_backward_data;
+using dnnl::convolution_backward_weights;
+using dnnl::convolution_forward;
+using onednn::Desc;
+using onednn::Staging;
+using Tag = dnnl::memory::format_tag;
+
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
+struct Geometry {
+  onednn::Dims stride, dilation, low, high;
+};
+
+Geometry geometry(const WindowAxes& axes) {
+  return {{axes.h.stride, axes.w.stride},
+          {axes.h.dilation - 1, axes.w.dilation - 1},
+          {axes.h.low, axes.w.low},
+          {axes.h.high, axes.w.high}};
+}
+
+// The primitives for one pair of layouts.
+struct Primitives {
+  convolution_forward::primitive_desc forward;
+  std::optional<convolution_backward_data::primitive_desc> data;
+  std::optional<convolution_backward_weights::primitive_desc> weights;
+  std::optional<Layout> x;  // none: oneDNN wants x in a layout we have no name for
+  Layout y;
+  int penalty = 0;  // how many primitives are oneDNN's slow ones
+};
+
+int penalty(const char* engine) { return std::string(engine).starts_with("ref") ? 1 : 0; }
+
+class Conv2dCpu : public CpuKernel {
+ public:
+  Conv2dCpu(const Conv2d& layer, const CompileRequest& request);
+  std::string engine() const override { return chosen_.forward.impl_info_str(); }
+  bool backward_reads_input(int) const override { return reads_x_; }
+  bool backward_reads_output() const override { return options_.relu && !parts_.empty(); }
+  void bind(const KernelArgs& args) override;
+  void forward(Stream&) override;
+  void backward(int part, Stream&) override;
+
+ private:
+  Primitives choose(const CompileRequest& request) const;
+  std::optional<Primitives> try_layouts(const CompileRequest& request, Tag x, Tag y) const;
+  void plan_memory();
+  void bind_forward();
+  void bind_backward_data();
+  void bind_backward_weights();
+  dnnl::memory scratchpad(const Desc& desc) {
+    return {desc, context_.engine, onednn::at(args_.workspace, scratch_offset_)};
+  }
+
+  Conv2dOptions options_;
+  Shape weight_;
+  onednn::Context context_;
+  Primitives chosen_;
+  bool reads_x_ = false, saves_x_ = false;
+  // The workspace: dy behind the relu | weights, or their gradient, as oneDNN wants them | x likewise | scratchpad.
+  int64_t masked_offset_ = 0, weight_offset_ = 0, x_offset_ = 0, scratch_offset_ = 0;
+  void* dy_ = nullptr;  // dy, behind the relu if there is one
+
+  std::optional<Staging> x_, forward_weight_, data_weight_, dw_;
+  onednn::Call forward_, backward_data_, backward_weights_;
+};
+
+Conv2dCpu::Conv2dCpu(const Conv2d& layer, const CompileRequest& request)
+    : options_(layer.options()),
+      weight_(layer.parameters(std::vector{request.inputs[0].shape})[0].shape),
+      chosen_(onednn::available(request.inputs[0].dtype, [&] { return choose(request); })) {
+  const ValueType& offered = request.inputs[0];
+  inputs_ = {{offered.shape, offered.dtype, chosen_.x.value_or(Layout{})}};
+  output_ = {layer.shape(std::vector{offered.shape}), offered.dtype, chosen_.y};
+  const bool dx = chosen_.data.has_value(), dw = chosen_.weights.has_value();
+  if (options_.relu && dx && dw) {
+    parts_ = {{"backward", {0}, true}};  // one part: dy behind the relu is computed once
+  } else {
+    if (dw) parts_.push_back({"backward_weights", {}, true});
+    if (dx) parts_.push_back({"backward_data", {0}, false});
+  }
+  x_.emplace(context_, chosen_.x ? chosen_.forward.src_desc() : onednn::activation(inputs_[0]),
+             chosen_.forward.src_desc());
+  saves_x_ = dw && x_->copies();
+  reads_x_ = dw && !saves_x_;
+  plan_memory();
+}
+
+Primitives Conv2dCpu::choose(const CompileRequest& request) const {
+  std::optional<Primitives> best;
+  for (const auto tag : {Tag::any, Tag::nChw16c, Tag::nChw8c, Tag::nhwc}) {
+    std::optional<Primitives> tried = try_layouts(request, tag, tag);
+    if (tried && (!best || tried->penalty < best->penalty)) best = std::move(tried);
+    if (best && best->penalty == 0) break;
+  }
+  if (!best) throw dnnl::error(dnnl_unimplemented, "no convolution for these shapes");
+  return *best;
+}
+
+std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, Tag x_tag, Tag y_tag) const {
+  const auto& [shape, dtype, offered] = request.inputs[0];
+  const WindowAxes axes = window_axes(options_.window, shape);
+  const Shape y_shape{shape.n, axes.h.output, axes.w.output, options_.filters};
+  const Geometry g = geometry(axes);
+  const Desc x = onednn::activation(shape, dtype, x_tag), y = onednn::activation(y_shape, dtype, y_tag);
+  const Desc w = onednn::weights_any(weight_, options_.groups, dtype);
+  const Desc dw = onednn::weights_any(weight_, options_.groups, Dtype::kF32);
+  const Desc bias = options_.bias ? onednn::vector(options_.filters) : Desc();
+  const dnnl::primitive_attr plain = onednn::attributes();
+  const auto train = dnnl::prop_kind::forward_training;
+  try {
+    Primitives result;
+    result.forward =
+        onednn::forward_desc<convolution_forward>(context_, onednn::attributes(options_.relu), train, kDirect, x, w,
+                                                  bias, y, g.stride, g.dilation, g.low, g.high);
+    const Desc chosen_x = result.forward.src_desc(), chosen_y = result.forward.dst_desc();
+    result.penalty = penalty(result.forward.impl_info_str());
+    result.x = onednn::layout_of(chosen_x, request.inputs[0]);
+    const std::optional<Layout> layout = onednn::layout_of(chosen_y, {y_shape, dtype});
+    const bool train_mode = request.mode == Mode::kTrain;
+    const bool wants_dx = train_mode && request.wants_dx[0];
+    if (!layout || (!result.x && wants_dx)) return std::nullopt;
+    result.y = *layout;
+    if (wants_dx) {
+      result.data = onednn::backward_desc<convolution_backward_data>(context_, plain, result.forward, kDirect, chosen_x,
+                                                                     w, chosen_y, g.stride, g.dilation, g.low, g.high);
+      result.penalty += penalty(result.data->impl_info_str());
+    }
+    if (train_mode && request.wants_dw) {
+      result.weights = onednn::backward_desc<convolution_backward_weights>(
+          context_, plain, result.forward, kDirect, chosen_x, dw, bias, chosen_y, g.stride, g.dilation, g.low, g.high);
+      result.penalty += penalty(result.weights->impl_info_str());
+    }
+    return result;
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_unimplemented) return std::nullopt;
+    throw;
+  }
+}
+
+void Conv2dCpu::plan_memory() {
+  const Desc canonical = onednn::weights(weight_, options_.groups, Dtype::kF32);
+  onednn::WorkspaceParts parts;
+  if (options_.relu && !parts_.empty()) masked_offset_ = parts.add(output_.bytes());
+  forward_weight_.emplace(context_, canonical, chosen_.forward.weights_desc());
+  int64_t weight_bytes = forward_weight_->bytes();
+  int64_t scratch_bytes = static_cast<int64_t>(chosen_.forward.scratchpad_desc().get_size());
+  if (chosen_.data) {
+    data_weight_.emplace(context_, canonical, chosen_.data->weights_desc());
+    weight_bytes = std::max(weight_bytes, data_weight_->bytes());
+    scratch_bytes = std::max(scratch_bytes, static_cast<int64_t>(chosen_.data->scratchpad_desc().get_size()));
+  }
+  if (chosen_.weights) {
+    dw_.emplace(context_, chosen_.weights->diff_weights_desc(), canonical);
+    weight_bytes = std::max(weight_bytes, static_cast<int64_t>(chosen_.weights->diff_weights_desc().get_size()));
+    scratch_bytes = std::max(scratch_bytes, static_cast<int64_t>(chosen_.weights->scratchpad_desc().get_size()));
+  }
+  weight_offset_ = parts.add(weight_bytes);
+  if (saves_x_) {
+    saved_ = {x_->bytes()};
+  } else {
+    x_offset_ = parts.add(x_->bytes());
+  }
+  scratch_offset_ = parts.add(scratch_bytes);
+  workspace_bytes_ = parts.bytes();
+}
+
+void Conv2dCpu::bind(const KernelArgs& args) {
+  args_ = args;
+  x_->bind(context_, args.x[0].data, saves_x_ ? args.saved[0] : onednn::at(args.workspace, x_offset_));
+  dy_ = options_.relu ? onednn::at(args.workspace, masked_offset_) : args.dy.data;
+  bind_forward();
+  if (chosen_.data) bind_backward_data();
+  if (chosen_.weights) bind_backward_weights();
+}
+
+void Conv2dCpu::bind_forward() {
+  const auto& pd = chosen_.forward;
+  forward_weight_->bind(context_, args_.w[0].data, onednn::at(args_.workspace, weight_offset_));
+  onednn::Arguments arguments{{DNNL_ARG_SRC, x_->target()},
+                              {DNNL_ARG_WEIGHTS, forward_weight_->target()},
+                              {DNNL_ARG_DST, {pd.dst_desc(), context_.engine, args_.y.data}},
+                              {DNNL_ARG_SCRATCHPAD, scratchpad(pd.scratchpad_desc())}};
+  if (options_.bias) arguments.insert({DNNL_ARG_BIAS, {pd.bias_desc(), context_.engine, args_.w[1].data}});
+  forward_ = onednn::Call(convolution_forward(pd), std::move(arguments));
+}
+
+void Conv2dCpu::bind_backward_data() {
+  const auto& pd = *chosen_.data;
+  data_weight_->bind(context_, args_.w[0].data, onednn::at(args_.workspace, weight_offset_));
+  backward_data_ = onednn::Call(convolution_backward_data(pd),
+                                {{DNNL_ARG_DIFF_DST, {pd.diff_dst_desc(), context_.engine, dy_}},
+                                 {DNNL_ARG_WEIGHTS, data_weight_->target()},
+                                 {DNNL_ARG_DIFF_SRC, {pd.diff_src_desc(), context_.engine, args_.dx[0].data}},
+                                 {DNNL_ARG_SCRATCHPAD, scratchpad(pd.scratchpad_desc())}});
+}
+
+void Conv2dCpu::bind_backward_weights() {
+  const auto& pd = *chosen_.weights;
+  void* canonical = args_.dw[0].data;
+  dw_->bind(context_, dw_->copies() ? onednn::at(args_.workspace, weight_offset_) : canonical, canonical);
+  onednn::Arguments arguments{{DNNL_ARG_SRC, x_->target()},
+                              {DNNL_ARG_DIFF_DST, {pd.diff_dst_desc(), context_.engine, dy_}},
+                              {DNNL_ARG_DIFF_WEIGHTS, dw_->source()},
+                              {DNNL_ARG_SCRATCHPAD, scratchpad(pd.scratchpad_desc())}};
+  if (options_.bias) {
+    arguments.insert({DNNL_ARG_DIFF_BIAS, {pd.diff_bias_desc(), context_.engine, args_.dw[1].data}});
+  }
+  backward_weights_ = onednn::Call(convolution_backward_weights(pd), std::move(arguments));
+}
+
+void Conv2dCpu::forward(Stream&) {
+  x_->run(context_);
+  forward_weight_->run(context_);
+  forward_.run(context_);
+}
+
+void Conv2dCpu::backward(int part, Stream&) {
+  const BackwardPart& wanted = parts_[static_cast<size_t>(part)];
+  if (options_.relu) relu_gradient(output_, args_.y.data, args_.dy.data, dy_);
+  if (wanted.dw) {
+    backward_weights_.run(context_);
+    dw_->run(context_);
+  }
+  if (!wanted.dx.empty()) {
+    data_weight_->run(context_);
+    backward_data_.run(context_);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_cpu_kernel(const Conv2d& layer, const CompileRequest& request) {
+  expect_activation(request.inputs[0]);
+  return std::make_unique<Conv2dCpu>(layer, request);
+}
+
+}  // namespace convoy

@@ -1,0 +1,48 @@
+// Windows that reduce each channel by itself.
+//   max_pool        y = the largest element; its gradient goes to the first one in row order.  NaN wins.
+//   average_pool    y = the mean of the elements inside the image: padding does not count.
+//   global_average  y [N,1,1,C] = the mean over H and W
+#pragma once
+
+#include "core/graph/layer.h"
+#include "layers/window.h"
+
+namespace convoy {
+
+class Pool : public Layer {
+ public:
+  explicit Pool(const Window& window) : window_(window) {}
+  const Window& window() const { return window_; }
+  // Throws Error(kConfig) when a window could lie in the padding alone.
+  Shape shape(std::span<const Shape> inputs) const override;
+
+ private:
+  Window window_;
+};
+
+class MaxPool : public Pool {
+ public:
+  static constexpr const char* kType = "max_pool";
+  using Pool::Pool;
+  std::string type() const override { return kType; }
+};
+
+class AveragePool : public Pool {
+ public:
+  static constexpr const char* kType = "average_pool";
+  using Pool::Pool;
+  std::string type() const override { return kType; }
+};
+
+class GlobalAverage : public Layer {
+ public:
+  static constexpr const char* kType = "global_average";
+  std::string type() const override { return kType; }
+  Shape shape(std::span<const Shape> inputs) const override;
+};
+
+std::unique_ptr<Kernel> make_cpu_kernel(const MaxPool& layer, const CompileRequest& request);
+std::unique_ptr<Kernel> make_cpu_kernel(const AveragePool& layer, const CompileRequest& request);
+std::unique_ptr<Kernel> make_cpu_kernel(const GlobalAverage& layer, const CompileRequest& request);
+
+}  // namespace convoy

@@ -1,0 +1,19 @@
+// Rewrite rules: graph to graph, the same function of the same parameters in fewer passes over memory.
+//
+// Each rule applies wherever it fits, returns how often it did, and changes neither names nor order of parameters.
+// A layer whose output has other readers, or is `keep`, is left alone.
+#pragma once
+
+#include "core/graph/graph.h"
+
+namespace convoy {
+
+int fuse_conv_relu(Graph& graph, ValueId keep = {});
+int fuse_linear_relu(Graph& graph, ValueId keep = {});
+int fuse_batch_norm_add_relu(Graph& graph, ValueId keep = {});  // relu(batch_norm(x) + shortcut)
+int fuse_batch_norm_relu(Graph& graph, ValueId keep = {});
+
+// All rules, in the order above.
+void rewrite(Graph& graph, ValueId keep = {});
+
+}  // namespace convoy

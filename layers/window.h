@@ -1,0 +1,39 @@
+// Where a sliding window (convolution, pooling) reads: kernel, stride, dilation, padding.
+#pragma once
+
+#include "core/device/types.h"
+
+namespace convoy {
+
+// kNumber: `height` zeros above and below, `width` left and right.  kValid: none.  kSame: TensorFlow's SAME, the
+// output is ceil(input / stride); where the padding is odd, the extra row or column is at the bottom or right.
+struct Padding {
+  enum class Kind : uint8_t { kNumber, kSame, kValid } kind = Kind::kNumber;
+  int height = 0, width = 0;  // of kNumber
+
+  static constexpr Padding number(int amount) { return {Kind::kNumber, amount, amount}; }
+  static constexpr Padding same() { return {Kind::kSame, 0, 0}; }
+  static constexpr Padding valid() { return {Kind::kValid, 0, 0}; }
+};
+
+struct Window {
+  int kernel_h = 1, kernel_w = 1;
+  int stride_h = 1, stride_w = 1;
+  int dilation_h = 1, dilation_w = 1;  // 1 is dense
+  Padding padding;
+};
+
+// One axis of a window on an input of a known size: output o reads input o * stride - low + k * dilation, k < kernel.
+struct WindowAxis {
+  int input, output, kernel, stride, dilation;
+  int low, high;  // padding before the first and after the last element
+};
+
+struct WindowAxes {
+  WindowAxis h, w;
+};
+
+// Throws Error(kConfig) when an option is out of range or the padded input is smaller than the window.
+WindowAxes window_axes(const Window& window, const Shape& input);
+
+}  // namespace convoy
