@@ -1,0 +1,54 @@
+#include "launcher/replica.h"
+
+#include <algorithm>
+
+namespace convoy {
+namespace {
+
+const ValueType& input_type(const Graph& graph, std::string_view name) {
+  for (const Graph::Input& input : graph.inputs()) {
+    if (input.name == name) return input.type;
+  }
+  throw InternalError("the graph has no input '" + std::string(name) + "'");
+}
+
+}  // namespace
+
+Replica::Replica(Model model, Device& device, Communicator& communicator, const KernelFactory& kernels, FlatOps& ops,
+                 const ReplicaOptions& options)
+    : model_(std::move(model)),
+      device_(device),
+      ops_(ops),
+      parameters_(model_.graph, device.allocator(), communicator.allocator()),
+      scalars_(device.allocator(), sizeof(StepScalars)),
+      pixels_(device.allocator(), input_type(model_.graph, "image").bytes()),
+      labels_(device.allocator(), input_type(model_.graph, "label").bytes()),
+      training_program_(model_.graph, parameters_, kernels, {Mode::kTrain, options.compute, {}}),
+      evaluation_program_(model_.graph, parameters_, kernels, {Mode::kEval, options.compute, {}}),
+      arena_(device.allocator(),
+             std::max({training_program_.memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})) {
+  const std::map<std::string, Tensor> inputs = {
+      {"image", {pixels_.data(), input_type(model_.graph, "image")}},
+      {"label", {labels_.data(), input_type(model_.graph, "label")}},
+  };
+  const auto* scalars = scalars_.as<StepScalars>();
+  training_program_.bind(arena_.data(), parameters_, inputs, scalars, device.compute());
+  evaluation_program_.bind(arena_.data(), parameters_, inputs, scalars, device.compute());
+  for (int i = 0; i < std::min(options.passes, 3); ++i) {  // first, middle, last: those that this rank has
+    const PassPosition position{i == 0, i == std::min(options.passes, 3) - 1};
+    passes_[position.first ? 1 : 0][position.last ? 1 : 0] = make_pass(
+        training_program_.plan(), position, parameters_, ops, device.compute(), communicator, options.buckets);
+  }
+  evaluation_ = evaluation_program_.plan();
+}
+
+void Replica::load(std::span<const uint8_t> pixels, std::span<const int32_t> labels) {
+  CHECK(static_cast<int64_t>(pixels.size_bytes()) == pixels_.bytes() &&
+        static_cast<int64_t>(labels.size_bytes()) == labels_.bytes());
+  device_.copy(pixels_.data(), pixels.data(), pixels_.bytes(), device_.compute());
+  device_.copy(labels_.data(), labels.data(), labels_.bytes(), device_.compute());
+}
+
+void Replica::clear_control() { ops_.clear(parameters_.control(), kControlSize, device_.compute()); }
+
+}  // namespace convoy

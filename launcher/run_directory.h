@@ -1,0 +1,39 @@
+// The directory of one experiment: runs/<name>/{config.yaml, log.jsonl, status.json, checkpoints/, lock}.  Rank 0 only.
+//
+// Each life of a run appends.  A finished run is not started again by mistake: that needs --fresh, a new name, or more
+// epochs.  A lock keeps two trainers out of one directory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/file.h"
+
+namespace convoy {
+
+class RunDirectory {
+ public:
+  // Creates and locks the directory.  `fresh` first moves an existing one aside, to <name>.1, <name>.2, ….
+  // Throws Error: kCannotCreate (not creatable, or locked by another process, whose pid it names), kPermission, kIo.
+  RunDirectory(FileSystem& files, const std::string& output_dir, const std::string& name, bool fresh);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string checkpoints() const { return path_ + "/checkpoints"; }
+
+  // Throws Error(kCannotCreate) when an earlier life finished all of `total_steps`.
+  void require_unfinished(int64_t total_steps) const;
+  void write_config(const std::string& yaml);
+  void write_status(const std::string& phase, int64_t steps_done);  // "training", "finished", "stopped"
+  void append_log(const std::string& json_line);                    // log.jsonl
+
+ private:
+  FileSystem& files_;
+  std::string path_;
+  int lock_ = -1;
+  int log_ = -1;
+};
+
+}  // namespace convoy

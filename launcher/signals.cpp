@@ -1,0 +1,47 @@
+#include "launcher/signals.h"
+
+#include <iterator>
+
+namespace convoy {
+namespace {
+
+// A handler can reach nothing but globals.
+volatile std::sig_atomic_t stop_requested = 0;
+volatile std::sig_atomic_t save_requested = 0;
+
+void note(int signal) {
+  if (signal == SIGUSR2) {
+    save_requested = 1;
+    return;
+  }
+  if (signal == SIGINT && stop_requested == SIGINT) {
+    std::signal(SIGINT, SIG_DFL);
+    std::raise(SIGINT);
+  }
+  stop_requested = signal;
+}
+
+}  // namespace
+
+Signals::Signals() {
+  stop_requested = 0;
+  save_requested = 0;
+  struct sigaction action = {};
+  action.sa_handler = note;
+  action.sa_flags = SA_RESTART;
+  for (size_t i = 0; i < std::size(kHandled); ++i) sigaction(kHandled[i], &action, &before_[i]);
+}
+
+Signals::~Signals() {
+  for (size_t i = 0; i < std::size(kHandled); ++i) sigaction(kHandled[i], &before_[i], nullptr);
+}
+
+int Signals::stop_signal() const { return stop_requested; }
+
+bool Signals::take_save_request() {
+  const bool requested = save_requested != 0;
+  save_requested = 0;
+  return requested;
+}
+
+}  // namespace convoy
