@@ -1,0 +1,136 @@
+// The first ten losses of a tiny network equal PyTorch's: layers, backward pass, memory plan and optimizer together.
+// tests/oracles/pytorch_mnist_losses.py is the same network and prints the losses.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "core/graph/program.h"
+#include "core/train/optimizer.h"
+#include "layers/conv2d.h"
+#include "layers/convert_cpu.h"
+#include "layers/flatten.h"
+#include "layers/linear.h"
+#include "layers/normalize.h"
+#include "layers/pool.h"
+#include "layers/relu.h"
+#include "layers/softmax_cross_entropy.h"
+
+namespace convoy {
+namespace {
+
+constexpr int kRows = 16, kSide = 8, kChannels = 2;
+constexpr Shape kImage{kRows, kSide, kSide, kChannels};
+
+class CpuKernels : public KernelFactory {
+ public:
+  std::unique_ptr<Kernel> make(const Layer& layer, const CompileRequest& request) const override {
+    std::unique_ptr<Kernel> kernel;
+    const bool known =
+        try_make<Normalize, Conv2d, Relu, MaxPool, Flatten, Linear, SoftmaxCrossEntropy>(layer, request, kernel);
+    CHECK(known, layer.type());
+    return kernel;
+  }
+  std::unique_ptr<Kernel> make_conversion(const ValueType& from, const ValueType& to, bool wants_dx) const override {
+    return make_cpu_conversion(from, to, wants_dx);
+  }
+  std::unique_ptr<Kernel> make_sum(const ValueType& type, int terms) const override {
+    return make_cpu_sum(type, terms);
+  }
+
+ private:
+  template <class... Layers>
+  static bool try_make(const Layer& layer, const CompileRequest& request, std::unique_ptr<Kernel>& kernel) {
+    const auto one = [&](const auto* typed) {
+      if (typed != nullptr) kernel = make_cpu_kernel(*typed, request);
+      return typed != nullptr;
+    };
+    return (one(dynamic_cast<const Layers*>(&layer)) || ...);
+  }
+};
+
+Graph tiny_network() {
+  Graph graph;
+  ValueId value = graph.input("image", kImage, Dtype::kU8);
+  const ValueId label = graph.input("label", {kRows, 1, 1, 1}, Dtype::kI32);
+  const auto add = [&](const char* name, std::unique_ptr<Layer> layer) {
+    value = graph.add(name, std::move(layer), {value});
+  };
+  add("normalize", std::make_unique<Normalize>(std::vector<float>{0.5F}, std::vector<float>{0.25F}));
+  add("conv",
+      std::make_unique<Conv2d>(Conv2dOptions{.filters = 8, .window = {.kernel_h = 3, .kernel_w = 3, .padding = {}}}));
+  add("relu", std::make_unique<Relu>());
+  add("pool",
+      std::make_unique<MaxPool>(Window{.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2, .padding = {}}));
+  add("flatten", std::make_unique<Flatten>());
+  add("fc", std::make_unique<Linear>(LinearOptions{.units = 5}));
+  graph.add("loss", std::make_unique<SoftmaxCrossEntropy>(), {value, label});
+  return graph;
+}
+
+// The formulas of the script.
+void fill_batch(uint8_t* pixels, int32_t* labels) {
+  for (int n = 0; n < kRows; ++n) {
+    labels[n] = (n * n + 3 * n) % 5;
+    for (int h = 0; h < kSide; ++h)
+      for (int w = 0; w < kSide; ++w)
+        for (int c = 0; c < kChannels; ++c)
+          *pixels++ = static_cast<uint8_t>(37 * n + 11 * h + 7 * w + 90 * c + 3 * n * h * w);
+  }
+}
+
+void fill_weights(const Parameters& parameters) {
+  for (const ParameterSlot& slot : parameters.slots()) {
+    float* weights = parameters.value(slot).as<float>();
+    for (int64_t i = 0; i < slot.elements(); ++i) {
+      const auto hash = static_cast<uint32_t>((static_cast<uint64_t>(i) + 1000 * slot.name.size()) * 2654435761U);
+      weights[i] = static_cast<float>((static_cast<double>(hash) / 4294967296.0 - 0.5) / 2);
+    }
+  }
+}
+
+std::vector<double> losses(Dtype compute, int threads) {
+  const std::unique_ptr<Device> device = make_cpu_device(threads);
+  Allocator& allocator = device->allocator();
+  const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
+  const Graph graph = tiny_network();
+  Parameters parameters(graph, allocator, allocator);
+  Program program(graph, parameters, CpuKernels(), {.compute = compute});
+  const Buffer pixels(allocator, kImage.elements()), labels(allocator, kRows * size_of(Dtype::kI32));
+  const Buffer arena(allocator, program.memory().arena_bytes);
+  const StepScalars scalars{.learning_rate = 0.05F, .one_over_global_rows = 1.0F / kRows, .valid_rows = kRows};
+  fill_batch(pixels.as<uint8_t>(), labels.as<int32_t>());
+  fill_weights(parameters);
+  program.bind(
+      arena.data(), parameters,
+      {{"image", {pixels.data(), {kImage, Dtype::kU8}}}, {"label", {labels.data(), {{kRows, 1, 1, 1}, Dtype::kI32}}}},
+      &scalars, device->compute());
+  const auto optimizer = make_sgd(*ops, allocator, parameters, update_ranges(parameters, 0.01F, {}), {0.9F});
+  const Plan plan = program.plan();
+  std::vector<double> result;
+  for (int step = 0; step < 10; ++step) {
+    std::fill_n(parameters.control(), kControlSize, 0.0F);
+    EXPECT_EQ(plan.run_checked(), "");
+    optimizer->step(parameters, &scalars, device->compute());
+    result.push_back(parameters.control()[kLossSum] / kRows);
+  }
+  return result;
+}
+
+constexpr double kPytorchLosses[] = {1.85082471, 1.40871298, 1.03526032, 0.83866388, 0.70595574,
+                                     0.59845757, 0.47170827, 0.34359095, 0.28369400, 0.25673667};
+
+void expect_losses(const std::vector<double>& found, double relative) {
+  ASSERT_EQ(found.size(), 10u);
+  for (size_t i = 0; i < 10; ++i)
+    EXPECT_NEAR(found[i], kPytorchLosses[i], relative * kPytorchLosses[i]) << "step " << i;
+}
+
+TEST(Trajectory, EqualsPytorchInF32) { expect_losses(losses(Dtype::kF32, 1), 2e-6); }
+TEST(Trajectory, EqualsPytorchWithTwoThreads) { expect_losses(losses(Dtype::kF32, 2), 2e-6); }
+TEST(Trajectory, StaysNearInBf16) { expect_losses(losses(Dtype::kBF16, 1), 0.03); }
+
+}  // namespace
+}  // namespace convoy
