@@ -60,6 +60,29 @@ class ConversionCpu : public CpuKernel {
   void backward(int, Stream&) override { convert(args_.dy, args_.dx[0]); }
 };
 
+// Elements of a sum that stay in f32, and in the first-level cache, until they are rounded.
+constexpr int64_t kSumChunk = 512;
+
+template <class T>
+void sum(const std::vector<Tensor>& terms, const Tensor& y) {
+  const Tensor* x = terms.data();
+  const auto count = static_cast<int64_t>(terms.size());
+  T* to = y.as<T>();
+  for_ranges(planes(y.type).elements(), kGrain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
+    float total[kSumChunk];
+    for (int64_t first = begin; first < end; first += kSumChunk) {
+      const int64_t n = end - first < kSumChunk ? end - first : kSumChunk;
+      const T* term = x[0].as<T>() + first;
+      for (int64_t i = 0; i < n; ++i) total[i] = load(term + i);
+      for (int64_t k = 1; k < count; ++k) {
+        term = x[k].as<T>() + first;
+        for (int64_t i = 0; i < n; ++i) total[i] += load(term + i);
+      }
+      for (int64_t i = 0; i < n; ++i) store(to + first + i, total[i]);
+    }
+  });
+}
+
 class SumCpu : public CpuKernel {
  public:
   SumCpu(const ValueType& type, int terms) {
@@ -67,7 +90,10 @@ class SumCpu : public CpuKernel {
     inputs_.assign(static_cast<size_t>(terms), type);
     output_ = type;
   }
-  void forward(Stream&) override;
+  bool dx_is_dy(int) const override { return true; }
+  void forward(Stream&) override {
+    with_elements(output_.dtype, [&](auto zero) { sum<decltype(zero)>(args_.x, args_.y); });
+  }
 };
 
 }  // namespace
@@ -76,6 +102,11 @@ std::unique_ptr<Kernel> make_cpu_conversion(const ValueType& from, const ValueTy
   expect_activation(from);
   expect_activation(to);
   return std::make_unique<ConversionCpu>(from, to, wants_dx);
+}
+
+std::unique_ptr<Kernel> make_cpu_sum(const ValueType& type, int terms) {
+  expect_activation(type);
+  return std::make_unique<SumCpu>(type, terms);
 }
 
 }  // namespace convoy

@@ -5,7 +5,7 @@
 
 namespace convoy {
 
-// See KernelFactory.  f32 and bf16.
+// See KernelFactory.  f32 and bf16, any layout; a sum is rounded once.
 std::unique_ptr<Kernel> make_cpu_conversion(const ValueType& from, const ValueType& to, bool wants_dx);
 std::unique_ptr<Kernel> make_cpu_sum(const ValueType& type, int terms);
 
