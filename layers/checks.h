@@ -14,6 +14,11 @@ inline void expect_inputs(std::span<const Shape> inputs, size_t count) {
               "expected " + std::to_string(count) + " input(s), found " + std::to_string(inputs.size()));
 }
 
+inline void expect_two_or_more(std::span<const Shape> inputs) {
+  if (inputs.size() >= 2) return;
+  throw Error(ExitCode::kConfig, "expected two inputs or more, found " + std::to_string(inputs.size()));
+}
+
 // Requires: value >= least, else says which option is wrong.
 inline void expect_at_least(int value, int least, const char* option) {
   if (value >= least) return;

@@ -10,11 +10,11 @@
 #include "core/graph/program.h"
 #include "core/train/optimizer.h"
 #include "layers/conv2d.h"
-#include "layers/convert_cpu.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
 #include "layers/pool.h"
+#include "layers/registry.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
 
@@ -23,33 +23,6 @@ namespace {
 
 constexpr int kRows = 16, kSide = 8, kChannels = 2;
 constexpr Shape kImage{kRows, kSide, kSide, kChannels};
-
-class CpuKernels : public KernelFactory {
- public:
-  std::unique_ptr<Kernel> make(const Layer& layer, const CompileRequest& request) const override {
-    std::unique_ptr<Kernel> kernel;
-    const bool known =
-        try_make<Normalize, Conv2d, Relu, MaxPool, Flatten, Linear, SoftmaxCrossEntropy>(layer, request, kernel);
-    CHECK(known, layer.type());
-    return kernel;
-  }
-  std::unique_ptr<Kernel> make_conversion(const ValueType& from, const ValueType& to, bool wants_dx) const override {
-    return make_cpu_conversion(from, to, wants_dx);
-  }
-  std::unique_ptr<Kernel> make_sum(const ValueType& type, int terms) const override {
-    return make_cpu_sum(type, terms);
-  }
-
- private:
-  template <class... Layers>
-  static bool try_make(const Layer& layer, const CompileRequest& request, std::unique_ptr<Kernel>& kernel) {
-    const auto one = [&](const auto* typed) {
-      if (typed != nullptr) kernel = make_cpu_kernel(*typed, request);
-      return typed != nullptr;
-    };
-    return (one(dynamic_cast<const Layers*>(&layer)) || ...);
-  }
-};
 
 Graph tiny_network() {
   Graph graph;
@@ -97,7 +70,7 @@ std::vector<double> losses(Dtype compute, int threads) {
   const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
   const Graph graph = tiny_network();
   Parameters parameters(graph, allocator, allocator);
-  Program program(graph, parameters, CpuKernels(), {.compute = compute});
+  Program program(graph, parameters, *make_cpu_kernels(), {.compute = compute});
   const Buffer pixels(allocator, kImage.elements()), labels(allocator, kRows * size_of(Dtype::kI32));
   const Buffer arena(allocator, program.memory().arena_bytes);
   const StepScalars scalars{.learning_rate = 0.05F, .one_over_global_rows = 1.0F / kRows, .valid_rows = kRows};

@@ -1,0 +1,57 @@
+#include <algorithm>
+
+#include "layers/add.h"
+#include "layers/concat.h"
+#include "layers/conv2d.h"
+#include "layers/convert_cpu.h"
+#include "layers/dropout.h"
+#include "layers/flatten.h"
+#include "layers/linear.h"
+#include "layers/normalize.h"
+#include "layers/pool.h"
+#include "layers/registry.h"
+#include "layers/relu.h"
+#include "layers/softmax_cross_entropy.h"
+
+namespace convoy {
+namespace {
+
+struct Entry {
+  const char* type;
+  std::unique_ptr<Kernel> (*make)(const Layer&, const CompileRequest&);
+};
+
+template <class T>
+constexpr Entry entry() {
+  return {T::kType, [](const Layer& layer, const CompileRequest& request) {
+            return make_cpu_kernel(dynamic_cast<const T&>(layer), request);
+          }};
+}
+
+constexpr Entry kEntries[] = {
+    entry<Add>(),     entry<AveragePool>(), entry<Concat>(),        entry<Conv2d>(),
+    entry<Dropout>(), entry<Flatten>(),     entry<GlobalAverage>(), entry<Linear>(),
+    entry<MaxPool>(), entry<Normalize>(),   entry<Relu>(),          entry<SoftmaxCrossEntropy>(),
+};
+
+class CpuKernels : public KernelFactory {
+ public:
+  std::unique_ptr<Kernel> make(const Layer& layer, const CompileRequest& request) const override {
+    const std::string type = layer.type();
+    const auto* const found = std::ranges::find_if(kEntries, [&](const Entry& it) { return type == it.type; });
+    if (found == std::end(kEntries)) throw Error(ExitCode::kConfig, "the CPU has no kernel for '" + type + "' layers");
+    return found->make(layer, request);
+  }
+  std::unique_ptr<Kernel> make_conversion(const ValueType& from, const ValueType& to, bool wants_dx) const override {
+    return make_cpu_conversion(from, to, wants_dx);
+  }
+  std::unique_ptr<Kernel> make_sum(const ValueType& type, int terms) const override {
+    return make_cpu_sum(type, terms);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<KernelFactory> make_cpu_kernels() { return std::make_unique<CpuKernels>(); }
+
+}  // namespace convoy
