@@ -31,6 +31,7 @@ class CollectiveQueue : public Stream {
  public:
   virtual void enqueue(const Collective& collective) = 0;
   virtual void progress() = 0;
+  virtual int64_t in_flight() = 0;
   // Work may start as soon as it is enqueued.
   void wait_for(Stream& other) override { other.synchronize(); }
 };
@@ -44,6 +45,7 @@ class QueueCommunicator : public Communicator {
   void all_gather(Tensor inout) override { enqueue({Collective::Kind::kAllGather, inout}); }
   void broadcast(Tensor inout, int root) override { enqueue({Collective::Kind::kBroadcast, inout, root}); }
   void progress() override { queue().progress(); }
+  int64_t in_flight() override { return queue().in_flight(); }
 
  protected:
   virtual CollectiveQueue& queue() = 0;

@@ -43,6 +43,8 @@ class Communicator {
   virtual void broadcast(Tensor inout, int root) = 0;
   // Moves enqueued work on as far as it goes without blocking.  A plan calls this between its steps.
   virtual void progress() = 0;
+  // Pieces of work given to stream() that have not ended on this rank; for traces.
+  virtual int64_t in_flight() = 0;
 
   // ---- Host: blocking, small.
   virtual void barrier() = 0;

@@ -65,7 +65,7 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
     }
   }
   plan.append(simple_step(
-      "join", [&compute, &communicator] { compute.wait_for(communicator.stream()); }, 0));
+      kJoinStep, [&compute, &communicator] { compute.wait_for(communicator.stream()); }, 0));
   plan.set_between_steps([&communicator] { communicator.progress(); });
 }
 

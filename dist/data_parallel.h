@@ -29,6 +29,9 @@ struct BucketPolicy {
 // parameters (batch-norm statistics, control block) is final after the forward pass and travels with the first bucket.
 std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& parameters, const BucketPolicy& policy);
 
+// Name of the step at the end of a last pass that waits until all buckets are back.
+inline constexpr const char* kJoinStep = "join";
+
 struct PassPosition {
   bool first = true, last = true;  // of the rank's micro-batches of this step
 };

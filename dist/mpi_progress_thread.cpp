@@ -115,6 +115,10 @@ class ProgressThread : public CollectiveQueue {
     work_.notify_one();
   }
   void progress() override {}
+  int64_t in_flight() override {
+    const std::lock_guard lock(mutex_);
+    return static_cast<int64_t>(queue_.size());
+  }
   void synchronize() override {
     std::unique_lock lock(mutex_);
     idle_.wait(lock, [this] { return queue_.empty() || error_; });

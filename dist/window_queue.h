@@ -61,6 +61,7 @@ class WindowQueue final : public CollectiveQueue {
 
   void enqueue(const Collective& collective) override;
   void progress() override;
+  int64_t in_flight() override { return static_cast<int64_t>(units_.size()); }
   // Throws PeerFailed when a peer calls fail(), and Error(kRanksDisagree) when peers are at another collective.
   void synchronize() override;
 

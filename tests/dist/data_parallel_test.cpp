@@ -184,6 +184,7 @@ class ScriptedCommunicator : public Communicator, private Stream {
     if (eager_) synchronize();
   }
   void progress() override { ++progress_calls; }
+  int64_t in_flight() override { return static_cast<int64_t>(queue_.size()); }
 
   void reduce_scatter_sum(Tensor) override { ADD_FAILURE(); }
   void all_gather(Tensor) override { ADD_FAILURE(); }
