@@ -30,8 +30,9 @@ std::unique_ptr<prometheus::Exposer> listen(const MetricsOptions& options) {
     return std::make_unique<prometheus::Exposer>(std::vector<std::string>{
         "listening_ports", address, "num_threads", "96", "request_timeout_ms", "1000", "connection_queue", "128"});
   } catch (const std::exception& error) {
-    throw Error(ExitCode::kUnavailable, "metrics: cannot listen on " + address +
-                                            " (is the port in use? metrics.port=0 takes any free one): " + error.what());
+    throw Error(ExitCode::kUnavailable,
+                "metrics: cannot listen on " + address +
+                    " (is the port in use? metrics.port=0 takes any free one): " + error.what());
   }
 }
 
@@ -57,7 +58,8 @@ struct MetricsExporter::Series {
   std::unique_ptr<prometheus::Exposer> exposer;
 
   prometheus::Counter& images = counter("convoy_images_total", "Images of the global batches", {{"split", "train"}});
-  prometheus::Counter& test_images = counter("convoy_images_total", "Images of the global batches", {{"split", "test"}});
+  prometheus::Counter& test_images =
+      counter("convoy_images_total", "Images of the global batches", {{"split", "test"}});
   prometheus::Counter& steps = counter("convoy_steps_total", "Optimizer updates");
   prometheus::Counter& nonfinite =
       counter("convoy_nonfinite_steps_total", "Steps skipped because a loss or gradient was not finite");

@@ -45,13 +45,14 @@ std::string Progress::text(const StepReport& report, double rate) const {
   const auto steps_done = static_cast<double>(report.step - first_step_);
   const double left = steps_done > 0 ? elapsed / steps_done * static_cast<double>(report.steps - report.step) : 0;
   char text[256];
-  std::snprintf(text, sizeof text,
-                "epoch %d  step %lld/%lld  loss %.4f  top-1 %.1f%%  lr %.4g  %.0f img/s (%.0f per rank)  wait: data %.1f%% "
-                "comm %.1f%%  eta %s",
-                report.epoch + 1, static_cast<long long>(report.step), static_cast<long long>(report.steps), report.loss,
-                100 * report.accuracy, static_cast<double>(report.learning_rate), rate, rate / world_,
-                100 * report.data_wait_seconds / report.step_seconds,
-                100 * report.communication_wait_seconds / report.step_seconds, duration(left).c_str());
+  std::snprintf(
+      text, sizeof text,
+      "epoch %d  step %lld/%lld  loss %.4f  top-1 %.1f%%  lr %.4g  %.0f img/s (%.0f per rank)  wait: data %.1f%% "
+      "comm %.1f%%  eta %s",
+      report.epoch + 1, static_cast<long long>(report.step), static_cast<long long>(report.steps), report.loss,
+      100 * report.accuracy, static_cast<double>(report.learning_rate), rate, rate / world_,
+      100 * report.data_wait_seconds / report.step_seconds,
+      100 * report.communication_wait_seconds / report.step_seconds, duration(left).c_str());
   return text;
 }
 
@@ -62,9 +63,8 @@ void Progress::step(const StepReport& report) {
   const Clock::time_point now = Clock::now();
   const double since = std::chrono::duration<double>(now - last_draw_).count();
   const bool last = report.step == report.steps;
-  const bool due = style_ == Style::kBar
-                       ? since >= 0.1
-                       : since >= every_seconds_ || report.step - last_step_drawn_ >= every_steps_;
+  const bool due =
+      style_ == Style::kBar ? since >= 0.1 : since >= every_seconds_ || report.step - last_step_drawn_ >= every_steps_;
   if (!due && !last) return;
   const double rate = static_cast<double>(images_ - images_drawn_) / std::max(since, 1e-9);
   last_draw_ = now;

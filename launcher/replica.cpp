@@ -12,6 +12,15 @@ const ValueType& input_type(const Graph& graph, std::string_view name) {
   throw InternalError("the graph has no input '" + std::string(name) + "'");
 }
 
+// What this rank asks of all ranks travels in the control block: written right behind the step that clears it.
+void insert_requests(Plan& plan, const StepScalars* scalars, float* control, FlatOps& ops, Stream& compute) {
+  static_assert(kSaveRequested == kStopRequested + 1 && kInterrupted == kStopRequested + 2);
+  Step step;
+  step.name = "requests";
+  step.run = [=, &ops, &compute] { ops.copy(control + kStopRequested, scalars->requests, 3, compute); };
+  plan.insert(1, std::move(step));
+}
+
 }  // namespace
 
 Replica::Replica(Model model, Device& device, Communicator& communicator, const KernelFactory& kernels, FlatOps& ops,
@@ -36,8 +45,10 @@ Replica::Replica(Model model, Device& device, Communicator& communicator, const 
   evaluation_program_.bind(arena_.data(), parameters_, inputs, scalars, device.compute());
   for (int i = 0; i < std::min(options.passes, 3); ++i) {  // first, middle, last: those that this rank has
     const PassPosition position{i == 0, i == std::min(options.passes, 3) - 1};
-    passes_[position.first ? 1 : 0][position.last ? 1 : 0] = make_pass(
-        training_program_.plan(), position, parameters_, ops, device.compute(), communicator, options.buckets);
+    Plan& plan = passes_[position.first ? 1 : 0][position.last ? 1 : 0];
+    plan = make_pass(training_program_.plan(), position, parameters_, ops, device.compute(), communicator,
+                     options.buckets);
+    if (position.first) insert_requests(plan, scalars, parameters_.control(), ops, device.compute());
   }
   evaluation_ = evaluation_program_.plan();
 }
@@ -47,6 +58,13 @@ void Replica::load(std::span<const uint8_t> pixels, std::span<const int32_t> lab
         static_cast<int64_t>(labels.size_bytes()) == labels_.bytes());
   device_.copy(pixels_.data(), pixels.data(), pixels_.bytes(), device_.compute());
   device_.copy(labels_.data(), labels.data(), labels_.bytes(), device_.compute());
+}
+
+double Replica::run(PassPosition position) {
+  const Plan& plan = pass(position);
+  seconds_.assign(plan.steps().size(), 0);
+  plan.run_timed(seconds_);
+  return plan.steps().back().name == kJoinStep ? seconds_.back() : 0;
 }
 
 void Replica::clear_control() { ops_.clear(parameters_.control(), kControlSize, device_.compute()); }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/graph/program.h"
 #include "core/train/flat_ops.h"
@@ -25,6 +26,7 @@ class Replica {
           const ReplicaOptions& options);
 
   Parameters& parameters() { return parameters_; }
+  const Parameters& parameters() const { return parameters_; }
   const Graph& graph() const { return model_.graph; }
   StepScalars& scalars() { return *scalars_.as<StepScalars>(); }
   const float* control() const { return parameters_.control(); }
@@ -34,7 +36,10 @@ class Replica {
   void load(std::span<const uint8_t> pixels, std::span<const int32_t> labels);
 
   const Plan& pass(PassPosition position) const { return passes_[position.first ? 1 : 0][position.last ? 1 : 0]; }
-  const Plan& evaluation() const { return evaluation_; }  // forward only; adds to the control block
+  // Forward and backward of the loaded micro-batch; returns the seconds that its end waited for communication.
+  double run(PassPosition position);
+  const std::vector<double>& last_seconds() const { return seconds_; }  // of the steps of the last run()
+  const Plan& evaluation() const { return evaluation_; }                // forward only; adds to the control block
   void clear_control();
 
   const MemoryPlan& training_memory() const { return training_program_.memory(); }
@@ -50,6 +55,7 @@ class Replica {
   Buffer arena_;
   Plan passes_[2][2];  // [first][last]
   Plan evaluation_;
+  std::vector<double> seconds_;  // by step
 };
 
 }  // namespace convoy

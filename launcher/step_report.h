@@ -17,7 +17,9 @@ struct StepReport {
   double data_wait_seconds = 0;           // waiting for the loader
   double communication_wait_seconds = 0;  // in the join of the last pass: what overlap did not hide
   bool nonfinite = false;                 // loss or gradient was NaN or infinite; the update was skipped on all ranks
-  bool stop_requested = false;            // some rank was asked to save and stop
+  bool stop_requested = false;            // some rank was asked to save and stop …
+  bool interrupted = false;               // … by SIGINT
+  bool save_requested = false;            // some rank was asked to save and go on
 };
 
 }  // namespace convoy

@@ -1,7 +1,6 @@
 // The training loop of one rank.  Read Trainer::step() first: it is what everything else is there for.
 #pragma once
 
-#include <memory>
 #include <optional>
 
 #include "core/base/log.h"
@@ -9,24 +8,16 @@
 #include "core/train/optimizer.h"
 #include "core/train/schedule.h"
 #include "dist/communicator.h"
+#include "launcher/evaluation.h"
 #include "launcher/metrics.h"
 #include "launcher/progress.h"
 #include "launcher/replica.h"
 #include "launcher/run_directory.h"
 #include "launcher/signals.h"
+#include "launcher/snapshot.h"
 #include "launcher/step_report.h"
 
 namespace convoy {
-
-struct Evaluation {
-  double loss = 0;  // mean over the images
-  int64_t correct = 0;
-  int64_t images = 0;
-  double accuracy() const { return images > 0 ? static_cast<double>(correct) / static_cast<double>(images) : 0; }
-};
-
-// Counts each image of `dataset` exactly once for any number of ranks; the same result on every rank.
-Evaluation evaluate(Replica& replica, const Dataset& dataset, Communicator& communicator, const LoaderOptions& options);
 
 // How long a run is and when it pauses, in steps.
 struct Horizon {
@@ -34,31 +25,32 @@ struct Horizon {
   int64_t steps_per_epoch = 0;  // full global batches of the training set
   int64_t evaluate_every = 0;   // 0: only at the end
   int64_t save_every = 0;       // 0: only at the end
+  int64_t log_every = 50;       // lines of log.jsonl
 };
 
 class Trainer {
  public:
-  struct Parts {  // made by train_command, in order; all outlive the trainer
+  struct Parts {  // made by the train command, in order; all outlive the trainer
     Device& device;
     Communicator& communicator;
     Replica& replica;
     Optimizer& optimizer;
-    Schedule schedule;
-    Sampler sampler;
+    const Sampler& sampler;
     const Dataset& training_set;
     const Dataset* test_set;  // null: nothing is evaluated
-    LoaderOptions loading;
-    uint64_t seed;
-    Log& log;
-    Progress& progress;
-    MetricsExporter* metrics;     // null: none
-    RunDirectory* run_directory;  // null on all ranks but 0
     Signals& signals;
+    Progress& progress;
+    const Log& log;
+    MetricsExporter* metrics;     // null: none
+    Checkpointer* checkpointer;   // null on all ranks but 0
+    RunDirectory* run_directory;  // null on all ranks but 0
   };
-  Trainer(const Parts& parts, const Horizon& horizon, int64_t first_step);
+  Trainer(const Parts& parts, Schedule schedule, const Loading& loading, uint64_t seed, const Horizon& horizon,
+          int64_t first_step);
 
-  // Trains to the end of the horizon, or until a signal asks to stop.
-  // Returns kDone, kPreempted, or kInterrupted.  Throws Error(kNonFinite) when a loss is not finite.
+  // Trains to the end of the horizon, or until a signal asks to stop; every rank returns the same.
+  // kDone, kPreempted, kInterrupted; kNonFinite when a loss was not finite (the last checkpoint is from before);
+  // kIo when the checkpoint at the end could not be written.  One that fails on the way is only a warning.
   ExitCode run();
 
   // One optimizer update from one global batch.
@@ -68,16 +60,25 @@ class Trainer {
   const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
 
  private:
-  void prepare(const Batch& batch);
-  StepReport report(double data_wait_seconds, double seconds) const;
-  void save();
+  void begin_step();
+  void load(const Batch& batch);
+  StepReport report() const;
+  void publish(const StepReport& report);
+  bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
+  void evaluate_now();
+  bool save();
+  ExitCode stop(ExitCode code, const char* phase);
 
   Parts parts_;
+  Schedule schedule_;
+  Loading loading_;
+  uint64_t seed_;
   Horizon horizon_;
-  Share share_;  // of the micro-batches of a step
-  int64_t step_;
+  Share share_;   // of the micro-batches of a step
+  int64_t step_;  // steps done
   Loader loader_;
   std::optional<Evaluation> last_evaluation_;
+  int64_t evaluated_step_ = -1, saved_step_ = -1;
 };
 
 }  // namespace convoy

@@ -28,10 +28,20 @@ struct StepScalars {
   int64_t first_row = 0;  // index of row 0 of this micro-batch in the global batch
   uint64_t seed = 0;
   float one_over_micro_batches = 1;  // 1 / micro-batches of the global batch: the mean of batch-norm statistics
+  float requests[3] = {};            // of this rank, added to control[kStopRequested …] at the start of a step
 };
 
 // Numbers that every rank adds up in every step: a block of f32 behind the gradients, reduced with them.
-enum Control : int { kLossSum, kCorrect, kValidRows, kNonFinite, kStopRequested, kSaveRequested, kControlSize = 16 };
+enum Control : int {
+  kLossSum,
+  kCorrect,
+  kValidRows,
+  kNonFinite,
+  kStopRequested,  // save and stop
+  kSaveRequested,  // save and go on
+  kInterrupted,    // stop, because a person at the keyboard asked
+  kControlSize = 16
+};
 
 // ---- Layer
 

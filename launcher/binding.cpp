@@ -1,0 +1,44 @@
+#include "launcher/binding.h"
+
+#include <sched.h>
+
+#include <cstdlib>
+
+namespace convoy {
+namespace {
+
+constexpr int kMostRanksBoundToCores = 2;  // more are bound to a socket or NUMA node
+
+bool started_by_open_mpi() { return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr; }
+
+// mpirun hands --bind-to and --map-by on in the environment; Open MPI 4 and 5 call them differently.
+bool binding_was_chosen() {
+  for (const char* name : {"OMPI_MCA_hwloc_base_binding_policy", "OMPI_MCA_rmaps_base_mapping_policy",
+                           "PRTE_MCA_hwloc_default_binding_policy"}) {
+    if (std::getenv(name) != nullptr) return true;
+  }
+  return false;
+}
+
+int allowed_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+}
+
+}  // namespace
+
+std::string undo_default_binding(int ranks) {
+  if (ranks > kMostRanksBoundToCores || !started_by_open_mpi() || binding_was_chosen()) return "";
+  const int before = allowed_processors();
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) CPU_SET(processor, &all);
+  sched_setaffinity(0, sizeof all, &all);  // the kernel leaves out what the cpuset does not allow
+  const int after = allowed_processors();
+  if (after == before) return "";
+  return "mpirun had bound each rank to " + std::to_string(before) + " of " + std::to_string(after) +
+         " processors; undone (--bind-to core keeps it)";
+}
+
+}  // namespace convoy

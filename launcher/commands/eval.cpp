@@ -1,0 +1,74 @@
+#include <cstdio>
+
+#include "core/train/checkpoint.h"
+#include "launcher/binding.h"
+#include "launcher/collective_errors.h"
+#include "launcher/commands/commands.h"
+#include "launcher/setup.h"
+#include "layers/registry.h"
+
+namespace convoy {
+namespace {
+
+// Rank 0 only.
+Checkpoint chosen_checkpoint(const CommandLine& line, const Experiment& experiment) {
+  if (!line.checkpoint.empty()) return load_checkpoint(line.checkpoint);
+  const std::string root = experiment.experiment.output_dir + "/" + experiment.experiment.name + "/checkpoints";
+  const Log log(LogLevel::kInfo);
+  PosixFileSystem files;
+  std::optional<Checkpoint> newest =
+      find_newest_valid(files, root, [&](const std::string& text) { log.warning(text); });
+  if (!newest) throw Error(ExitCode::kNoInput, root + ": expected a checkpoint, found none; train first");
+  return std::move(*newest);
+}
+
+}  // namespace
+
+int eval_command(const CommandLine& line, MpiSession& session) {
+  Experiment experiment;
+  std::unique_ptr<Communicator> communicator;
+  run_on_all_ranks(session,
+                   [&] { experiment = load_experiment(require_word(line, 0, "an experiment file"), line.overrides); });
+  run_on_all_ranks(session,
+                   [&] { communicator = make_mpi_communicator(session, mpi_options(experiment.distributed)); });
+
+  const std::unique_ptr<KernelFactory> kernels = make_cpu_kernels();
+  const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
+  std::unique_ptr<Device> device;
+  Datasets data;
+  std::unique_ptr<Replica> replica;
+  std::string path;
+  run_on_all_ranks(*communicator, [&] {
+    undo_default_binding(communicator->size());
+    device = make_device(experiment, communicator->local_size());
+    data = open_datasets(experiment.data, experiment.experiment.seed);
+    if (data.test == nullptr) throw Error(ExitCode::kConfig, "data.test: expected files to evaluate on, found none");
+  });
+  run_on_all_ranks(*communicator, [&] {
+    const ResolvedBatch batch = resolve(experiment.batch, 1);
+    replica =
+        std::make_unique<Replica>(build_model(experiment.model, experiment.data, data.test->sample(), batch.micro),
+                                  *device, *communicator, *kernels, *ops, replica_options(experiment, batch, 0, 1));
+  });
+  run_on_all_ranks(*communicator, [&] {
+    if (communicator->rank() != 0) return;
+    const Checkpoint checkpoint = chosen_checkpoint(line, experiment);
+    restore_model(checkpoint, replica->parameters());
+    path = checkpoint.path;
+  });
+  broadcast_state(replica->parameters(), nullptr, *communicator);
+
+  const Evaluation result =
+      evaluate(*replica, *data.test, *communicator, {experiment.data.workers, experiment.data.prefetch});
+  if (communicator->rank() != 0) return 0;
+  if (line.json) {
+    std::printf("{\"checkpoint\": \"%s\", \"loss\": %.9g, \"correct\": %lld, \"images\": %lld}\n", path.c_str(),
+                result.loss, static_cast<long long>(result.correct), static_cast<long long>(result.images));
+  } else {
+    std::printf("%s: loss %.4f, top-1 %.2f%% (%lld of %lld)\n", path.c_str(), result.loss, 100 * result.accuracy(),
+                static_cast<long long>(result.correct), static_cast<long long>(result.images));
+  }
+  return 0;
+}
+
+}  // namespace convoy

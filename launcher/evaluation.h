@@ -1,0 +1,28 @@
+// How well a network does on a data set it was not trained on.
+#pragma once
+
+#include <cstdint>
+
+#include "core/data/dataset.h"
+#include "dist/communicator.h"
+#include "launcher/replica.h"
+
+namespace convoy {
+
+struct Evaluation {
+  double loss = 0;  // mean over the images
+  int64_t correct = 0;
+  int64_t images = 0;
+  double accuracy() const { return images > 0 ? static_cast<double>(correct) / static_cast<double>(images) : 0; }
+};
+
+// How a run reads its data; see Loader::Options.
+struct Loading {
+  int threads = 1;
+  int prefetch = 2;
+};
+
+// Collective.  Counts each image of `dataset` exactly once for any number of ranks; every rank gets the same result.
+Evaluation evaluate(Replica& replica, const Dataset& dataset, Communicator& communicator, const Loading& loading);
+
+}  // namespace convoy

@@ -1,0 +1,68 @@
+#include "launcher/run_header.h"
+
+#include <cstdio>
+
+namespace convoy {
+namespace {
+
+// 1199882 → "1,199,882"
+std::string grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  for (auto i = static_cast<int64_t>(text.size()) - 3; i > 0; i -= 3) text.insert(static_cast<size_t>(i), ",");
+  return text;
+}
+
+std::string short_number(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", number);
+  return text;
+}
+
+std::string mib(int64_t bytes) { return short_number(static_cast<double>(bytes) / (1 << 20)) + " MiB"; }
+
+std::string optimizer_text(const Experiment& experiment) {
+  const OptimizerConfig& it = experiment.optimizer;
+  std::string text = it.type == OptimizerType::kSgd ? "sgd" : "adam";
+  text += ", learning rate " + short_number(it.learning_rate);
+  if (it.type == OptimizerType::kSgd && it.momentum > 0) {
+    text += std::string(it.nesterov ? ", nesterov" : ", momentum") + " " + short_number(it.momentum);
+  }
+  if (it.weight_decay > 0) text += ", weight decay " + short_number(it.weight_decay);
+  switch (experiment.schedule.type) {
+    case ScheduleType::kConstant: break;
+    case ScheduleType::kStep: text += ", step schedule"; break;
+    case ScheduleType::kCosine: text += ", cosine schedule"; break;
+  }
+  if (experiment.schedule.warmup_epochs > 0) {
+    text += ", warm-up " + short_number(experiment.schedule.warmup_epochs) + " epochs";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string run_header(const RunFacts& facts) {
+  const Experiment& experiment = facts.experiment;
+  const ResolvedBatch& batch = facts.batch;
+  const int world = facts.communicator.size();
+  const MemoryPlan& memory = facts.replica.training_memory();
+  std::string text = facts.version + "\n";
+  const auto line = [&](const char* name, const std::string& value) {
+    text += std::string("  ") + name + std::string(10 - std::string(name).size(), ' ') + value + "\n";
+  };
+  line("run", experiment.experiment.name + ", seed " + std::to_string(experiment.experiment.seed));
+  line("model", experiment.model.name + ", " + grouped(facts.replica.parameters().parameter_count()) + " parameters, " +
+                    to_string(experiment.train.precision));
+  line("data", grouped(facts.training_images) + " training images, " + grouped(facts.test_images) + " test images");
+  line("ranks", std::to_string(world) + " on " + facts.device.name() + "; " + facts.communicator.name());
+  line("batch", "global " + std::to_string(batch.global) + " = " + std::to_string(batch.micro_batches) +
+                    " micro-batches of " + std::to_string(batch.micro) + " over " + std::to_string(world) +
+                    (world == 1 ? " rank" : " ranks"));
+  line("steps", grouped(facts.horizon.steps) + ", " + grouped(facts.horizon.steps_per_epoch) + " an epoch");
+  line("optimizer", optimizer_text(experiment));
+  line("memory", "activations " + mib(memory.arena_bytes) + " a rank (" + mib(memory.total_bytes) + " without reuse)");
+  text.pop_back();
+  return text;
+}
+
+}  // namespace convoy

@@ -1,0 +1,26 @@
+// The lines that a run begins with: everything that decides what comes out, and how fast.
+#pragma once
+
+#include <string>
+
+#include "dist/communicator.h"
+#include "launcher/config/experiment.h"
+#include "launcher/replica.h"
+#include "launcher/trainer.h"
+
+namespace convoy {
+
+struct RunFacts {
+  const std::string& version;
+  const Experiment& experiment;
+  const ResolvedBatch& batch;
+  const Horizon& horizon;
+  const Device& device;
+  const Communicator& communicator;
+  const Replica& replica;
+  int64_t training_images, test_images;
+};
+
+std::string run_header(const RunFacts& facts);
+
+}  // namespace convoy

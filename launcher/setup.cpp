@@ -1,0 +1,128 @@
+#include "launcher/setup.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/threads.h"
+#include "core/data/first_samples.h"
+#include "core/data/idx.h"
+#include "core/data/synthetic.h"
+#include "core/device/cuda_library.h"
+
+namespace convoy {
+namespace {
+
+std::unique_ptr<Dataset> open_idx(const std::optional<IdxFiles>& files, int classes) {
+  if (!files) return nullptr;
+  return std::make_unique<IdxDataset>(files->images, files->labels, classes);
+}
+
+std::unique_ptr<Dataset> make_synthetic(const DataConfig& data, uint64_t seed, int64_t size, int64_t offset) {
+  const auto [height, width, channels] = *data.shape;
+  return std::make_unique<SyntheticDataset>(SyntheticDataset::Options{
+      .size = size, .sample = {1, height, width, channels}, .classes = data.classes, .seed = seed, .offset = offset});
+}
+
+std::unique_ptr<Dataset> limited(std::unique_ptr<Dataset> all, const std::optional<int>& limit) {
+  if (all == nullptr || !limit || *limit >= all->size()) return all;
+  return std::make_unique<FirstSamples>(std::move(all), *limit);
+}
+
+int64_t in_steps(double epochs, int64_t steps_per_epoch) {
+  return std::llround(epochs * static_cast<double>(steps_per_epoch));
+}
+
+}  // namespace
+
+int threads_per_rank(const Experiment& experiment, int local_ranks) {
+  if (experiment.threads > 0) return experiment.threads;
+  return std::max(1, available_processors() / local_ranks);
+}
+
+std::unique_ptr<Device> make_device(const Experiment& experiment, int local_ranks) {
+  if (experiment.device == DeviceChoice::kCuda) {
+    const CudaLibrary library = load_cuda_library();
+    library.device_count();  // says so where there is none
+    throw Error(ExitCode::kUnavailable, "device: cuda: found " + library.versions() +
+                                            ", but this version of convoy has no kernels for it yet; use device: cpu");
+  }
+  return make_cpu_device(threads_per_rank(experiment, local_ranks));
+}
+
+Datasets open_datasets(const DataConfig& data, uint64_t seed) {
+  Datasets sets;
+  if (data.format == DataFormat::kIdx) {
+    sets = {open_idx(data.train, data.classes), open_idx(data.test, data.classes)};
+  } else {
+    sets = {make_synthetic(data, seed, data.train_size, 0),
+            make_synthetic(data, seed, data.test_size, data.train_size)};
+  }
+  if (sets.test != nullptr && sets.test->sample() != sets.train->sample()) {
+    throw Error(ExitCode::kBadData, "training images are " + to_string(sets.train->sample()) + ", test images " +
+                                        to_string(sets.test->sample()));
+  }
+  return {limited(std::move(sets.train), data.train_limit), limited(std::move(sets.test), data.test_limit)};
+}
+
+MpiOptions mpi_options(const DistributedConfig& distributed) {
+  switch (distributed.transport) {
+    case Transport::kAuto: return {.transport = MpiTransport::kAuto};
+    case Transport::kShared: return {.transport = MpiTransport::kShared};
+    case Transport::kProgressThread: return {.transport = MpiTransport::kProgressThread};
+  }
+  return {};
+}
+
+ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world) {
+  const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
+  const DistributedConfig& distributed = experiment.distributed;
+  return {.compute = experiment.train.precision,
+          .passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
+          .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap}};
+}
+
+Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch) {
+  const auto& [epochs, steps] = std::pair(experiment.train.epochs, experiment.train.steps);
+  const CheckpointConfig& checkpoint = experiment.checkpoint;
+  return {.steps = steps ? *steps : *epochs * steps_per_epoch,
+          .steps_per_epoch = steps_per_epoch,
+          .evaluate_every = experiment.train.eval_every_epochs * steps_per_epoch,
+          .save_every = checkpoint.every_steps > 0 ? checkpoint.every_steps : checkpoint.every_epochs * steps_per_epoch,
+          .log_every = experiment.train.log_every_steps};
+}
+
+Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
+  const ScheduleConfig& config = experiment.schedule;
+  ScheduleOptions options{.learning_rate = static_cast<float>(experiment.optimizer.learning_rate),
+                          .total_steps = horizon.steps,
+                          .step_steps = config.step_epochs * horizon.steps_per_epoch,
+                          .gamma = static_cast<float>(config.gamma),
+                          .final_fraction = static_cast<float>(config.final),
+                          .warmup_steps = in_steps(config.warmup_epochs, horizon.steps_per_epoch),
+                          .warmup_start = static_cast<float>(config.warmup_start)};
+  switch (config.type) {
+    case ScheduleType::kConstant: options.type = ScheduleOptions::Type::kConstant; break;
+    case ScheduleType::kStep: options.type = ScheduleOptions::Type::kStep; break;
+    case ScheduleType::kCosine: options.type = ScheduleOptions::Type::kCosine; break;
+  }
+  return make_schedule(options);
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, FlatOps& ops, Allocator& allocator,
+                                          const Parameters& parameters) {
+  std::vector<GroupSettings> groups;
+  for (const ParameterGroup& group : config.groups) {
+    groups.push_back({group.match, static_cast<float>(group.learning_rate_scale),
+                      static_cast<float>(group.weight_decay.value_or(config.weight_decay))});
+  }
+  std::vector<UpdateRange> ranges = update_ranges(parameters, static_cast<float>(config.weight_decay), groups);
+  if (config.type == OptimizerType::kAdam) {
+    return make_adam(
+        ops, allocator, parameters, std::move(ranges),
+        {static_cast<float>(config.beta1), static_cast<float>(config.beta2), static_cast<float>(config.epsilon)});
+  }
+  return make_sgd(ops, allocator, parameters, std::move(ranges),
+                  {static_cast<float>(config.momentum), config.nesterov});
+}
+
+}  // namespace convoy

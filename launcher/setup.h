@@ -1,0 +1,38 @@
+// The parts of a run that train, eval and bench make alike from the experiment.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/data/dataset.h"
+#include "core/device/device.h"
+#include "core/train/optimizer.h"
+#include "core/train/schedule.h"
+#include "dist/mpi.h"
+#include "launcher/config/experiment.h"
+#include "launcher/replica.h"
+#include "launcher/trainer.h"
+
+namespace convoy {
+
+// Compute threads of each rank: `threads`, or this host's usable processors divided among its ranks.
+int threads_per_rank(const Experiment& experiment, int local_ranks);
+
+// Throws Error(kUnavailable) where the device asked for cannot be had.
+std::unique_ptr<Device> make_device(const Experiment& experiment, int local_ranks);
+
+struct Datasets {
+  std::unique_ptr<Dataset> train;
+  std::unique_ptr<Dataset> test;  // null: there is none
+};
+// Throws Error(kNoInput, kBadData) naming the file.
+Datasets open_datasets(const DataConfig& data, uint64_t seed);
+
+MpiOptions mpi_options(const DistributedConfig& distributed);
+ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
+Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);
+Schedule make_schedule(const Experiment& experiment, const Horizon& horizon);
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, FlatOps& ops, Allocator& allocator,
+                                          const Parameters& parameters);
+
+}  // namespace convoy

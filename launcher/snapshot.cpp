@@ -1,0 +1,120 @@
+#include "launcher/snapshot.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+namespace convoy {
+namespace {
+
+// [O,H,W,I]; a vector as [k].
+std::vector<int64_t> dims_of(const Shape& shape) {
+  if (shape.n == 1 && shape.h == 1 && shape.w == 1) return {shape.c};
+  return {shape.n, shape.h, shape.w, shape.c};
+}
+
+NamedTensor named(std::string name, const Shape& shape, const float* data) {
+  const auto bytes = static_cast<size_t>(shape.elements()) * sizeof(float);
+  return {std::move(name), StoredType::kF32, dims_of(shape), {reinterpret_cast<const std::byte*>(data), bytes}};
+}
+
+// Copies each of `tensors`, views of our own memory, from the tensor of that name in `file`.
+void restore(const SafetensorsFile& file, const std::vector<NamedTensor>& tensors) {
+  std::set<std::string> known;
+  for (const NamedTensor& to : tensors) {
+    const NamedTensor& from = file.get(to.name, to.type, to.dims);
+    std::memcpy(const_cast<std::byte*>(to.bytes.data()), from.bytes.data(), from.bytes.size());
+    known.insert(to.name);
+  }
+  for (const NamedTensor& tensor : file.tensors()) {
+    if (known.contains(tensor.name)) continue;
+    throw Error(ExitCode::kBadData, file.name() + ": '" + tensor.name + "' belongs to another network or optimizer");
+  }
+}
+
+void broadcast(float* data, int64_t elements, Communicator& communicator) {
+  if (elements == 0) return;
+  communicator.broadcast({data, {{1, 1, 1, static_cast<int>(elements)}}}, 0);
+  communicator.stream().synchronize();
+}
+
+}  // namespace
+
+std::vector<NamedTensor> model_tensors(const Parameters& parameters) {
+  std::vector<NamedTensor> tensors;
+  for (const ParameterSlot& slot : parameters.slots()) {
+    tensors.push_back(named(slot.name, slot.shape, parameters.values() + slot.offset));
+  }
+  for (const StateSlot& slot : parameters.state_slots()) {
+    tensors.push_back(named(slot.name, slot.shape, parameters.state() + slot.offset));
+  }
+  return tensors;
+}
+
+std::vector<NamedTensor> optimizer_tensors(const Parameters& parameters, Optimizer& optimizer) {
+  std::vector<NamedTensor> tensors;
+  for (const Optimizer::State& state : optimizer.state()) {
+    for (const ParameterSlot& slot : parameters.slots()) {
+      if (slot.trainable) tensors.push_back(named(slot.name + "." + state.name, slot.shape, state.data + slot.offset));
+    }
+  }
+  return tensors;
+}
+
+void Checkpointer::save(int64_t step, int64_t epoch, int64_t samples_in_epoch) {
+  CheckpointContents contents{run_, model_tensors(parameters_), optimizer_tensors(parameters_, optimizer_), {}};
+  contents.manifest.step = step;
+  contents.manifest.epoch = epoch;
+  contents.manifest.samples_in_epoch = samples_in_epoch;
+  save_checkpoint(files_, root_, contents);
+  prune_checkpoints(files_, root_, keep_);
+}
+
+void restore_model(const Checkpoint& checkpoint, const Parameters& parameters) {
+  restore(checkpoint.model, model_tensors(parameters));
+}
+
+void restore_optimizer(const Checkpoint& checkpoint, const Parameters& parameters, Optimizer& optimizer) {
+  restore(checkpoint.optimizer, optimizer_tensors(parameters, optimizer));
+}
+
+void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator) {
+  broadcast(parameters.values(), parameters.value_elements(), communicator);
+  broadcast(parameters.state(), parameters.state_elements(), communicator);
+  if (optimizer == nullptr) return;
+  for (const Optimizer::State& state : optimizer->state()) {
+    broadcast(state.data, parameters.trainable_elements(), communicator);
+  }
+}
+
+void require_same_cursor(const Manifest& saved, const Manifest& now, const std::string& path) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ExitCode::kConfig, path + ": cannot go on from here: " + what +
+                                       "; use --fresh, another experiment.name, or the settings it was saved with");
+  };
+  if (saved.global_batch != now.global_batch) {
+    refuse("it counts steps of " + std::to_string(saved.global_batch) + " rows, batch.global is " +
+           std::to_string(now.global_batch));
+  }
+  if (saved.seed != now.seed) {
+    refuse("its seed is " + std::to_string(saved.seed) + ", experiment.seed is " + std::to_string(now.seed));
+  }
+  if (saved.data_hash != now.data_hash) refuse("the training data are not those that it was trained on");
+}
+
+std::string bitwise_obstacle(const Manifest& saved, const Manifest& now) {
+  std::string text;
+  const auto differs = [&](const std::string& what, const std::string& before, const std::string& after) {
+    if (before != after) text += (text.empty() ? "" : ", ") + what + " was " + before + ", is " + after;
+  };
+  differs("ranks", std::to_string(saved.world), std::to_string(now.world));
+  differs("batch.micro", std::to_string(saved.micro_batch), std::to_string(now.micro_batch));
+  for (const auto& [name, value] : now.facts) {
+    const auto found = saved.facts.find(name);
+    differs(name, found == saved.facts.end() ? "unknown" : found->second, value);
+  }
+  if (saved.config_hash != now.config_hash) text += std::string(text.empty() ? "" : ", ") + "other settings changed";
+  return text;
+}
+
+}  // namespace convoy

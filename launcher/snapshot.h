@@ -1,0 +1,60 @@
+// What a checkpoint of a run holds, and how a run goes on from one.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/base/log.h"
+#include "core/train/checkpoint.h"
+#include "core/train/optimizer.h"
+#include "dist/communicator.h"
+
+namespace convoy {
+
+// Views of all weights and running statistics, under their names.
+std::vector<NamedTensor> model_tensors(const Parameters& parameters);
+// Views of the optimizer's buffers: "conv2d_1.weight.momentum".
+std::vector<NamedTensor> optimizer_tensors(const Parameters& parameters, Optimizer& optimizer);
+
+// Saves checkpoints of one run and keeps the newest few.  Rank 0 only.
+class Checkpointer {
+ public:
+  // `run` is what all of the run's manifests say: everything but step, epoch and samples.  All outlive it.
+  Checkpointer(FileSystem& files, std::string root, int keep, Manifest run, const Parameters& parameters,
+               Optimizer& optimizer)
+      : files_(files),
+        root_(std::move(root)),
+        keep_(keep),
+        run_(std::move(run)),
+        parameters_(parameters),
+        optimizer_(optimizer) {}
+
+  // Returns when the checkpoint is on the disk.  Throws Error (kIo, kCannotCreate, kPermission); earlier checkpoints
+  // are untouched then.
+  void save(int64_t step, int64_t epoch, int64_t samples_in_epoch);
+
+ private:
+  FileSystem& files_;
+  const std::string root_;
+  const int keep_;
+  const Manifest run_;
+  const Parameters& parameters_;
+  Optimizer& optimizer_;
+};
+
+// Copies a checkpoint into memory.  Throws Error(kBadData) naming the tensor that is missing or of another shape, or
+// one that the network does not have.
+void restore_model(const Checkpoint& checkpoint, const Parameters& parameters);
+void restore_optimizer(const Checkpoint& checkpoint, const Parameters& parameters, Optimizer& optimizer);
+
+// Collective: every rank gets rank 0's weights, statistics and optimizer state.
+void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator);
+
+// Throws Error(kConfig) when `saved` counts steps of other batches or of other data than `now`: its data cursor would
+// mean something else.
+void require_same_cursor(const Manifest& saved, const Manifest& now, const std::string& path);
+
+// "" when going on from `saved` gives the same bits as never having stopped, else what is different.
+std::string bitwise_obstacle(const Manifest& saved, const Manifest& now);
+
+}  // namespace convoy

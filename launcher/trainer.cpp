@@ -1,0 +1,183 @@
+#include "launcher/trainer.h"
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+namespace convoy {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point begin_ = Clock::now();
+};
+
+Loader::Options loader_options(const Trainer::Parts& parts, const Loading& loading, const Horizon& horizon,
+                               int64_t first_step) {
+  return {.rank = parts.communicator.rank(),
+          .world = parts.communicator.size(),
+          .threads = loading.threads,
+          .prefetch = loading.prefetch,
+          .epoch = first_step / horizon.steps_per_epoch,
+          .step = first_step % horizon.steps_per_epoch,
+          .end_epoch = (horizon.steps + horizon.steps_per_epoch - 1) / horizon.steps_per_epoch};
+}
+
+}  // namespace
+
+Trainer::Trainer(const Parts& parts, Schedule schedule, const Loading& loading, uint64_t seed, const Horizon& horizon,
+                 int64_t first_step)
+    : parts_(parts),
+      schedule_(std::move(schedule)),
+      loading_(loading),
+      seed_(seed),
+      horizon_(horizon),
+      share_(share_of(parts.sampler.micro_batches_per_step(), parts.communicator.rank(), parts.communicator.size())),
+      step_(first_step),
+      loader_(parts.training_set, parts.sampler, parts.device.allocator(),
+              loader_options(parts, loading, horizon, first_step)) {
+  CHECK(share_.count >= 1, "fewer micro-batches than ranks");
+}
+
+StepReport Trainer::step() {
+  Replica& replica = parts_.replica;
+  const Stopwatch whole;
+  double data_wait = 0, communication_wait = 0;
+
+  begin_step();
+  for (int64_t pass = 0; pass < share_.count; ++pass) {
+    const Stopwatch wait;
+    const Batch& batch = loader_.next();
+    data_wait += wait.seconds();
+    load(batch);
+    // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs.
+    communication_wait += replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
+  }
+  parts_.optimizer.step(replica.parameters(), &replica.scalars(), parts_.device.compute());
+  ++step_;
+
+  StepReport result = report();
+  result.step_seconds = whole.seconds();
+  result.data_wait_seconds = data_wait;
+  result.communication_wait_seconds = communication_wait;
+  return result;
+}
+
+void Trainer::begin_step() {
+  const int signal = parts_.signals.stop_signal();
+  StepScalars& scalars = parts_.replica.scalars();
+  scalars.learning_rate = schedule_(step_);
+  scalars.one_over_global_rows = 1.0F / static_cast<float>(parts_.sampler.valid_rows(step_ % horizon_.steps_per_epoch));
+  scalars.one_over_micro_batches = 1.0F / static_cast<float>(parts_.sampler.micro_batches_per_step());
+  scalars.step = step_;
+  scalars.seed = seed_;
+  scalars.requests[0] = signal != 0 ? 1.0F : 0.0F;
+  scalars.requests[1] = parts_.signals.take_save_request() ? 1.0F : 0.0F;
+  scalars.requests[2] = signal == SIGINT ? 1.0F : 0.0F;
+}
+
+void Trainer::load(const Batch& batch) {
+  parts_.replica.scalars().valid_rows = batch.valid;
+  parts_.replica.scalars().first_row = batch.first_row;
+  parts_.replica.load(batch.pixels, batch.labels);
+}
+
+StepReport Trainer::report() const {
+  const float* control = parts_.replica.control();
+  const double rows = std::max(1.0, static_cast<double>(control[kValidRows]));
+  StepReport report;
+  report.step = step_;
+  report.steps = horizon_.steps;
+  report.epoch = static_cast<int>((step_ - 1) / horizon_.steps_per_epoch);
+  report.loss = static_cast<double>(control[kLossSum]) / rows;
+  report.accuracy = static_cast<double>(control[kCorrect]) / rows;
+  report.images = static_cast<int64_t>(rows);
+  report.learning_rate = parts_.replica.scalars().learning_rate;
+  report.nonfinite = control[kNonFinite] > 0;
+  report.stop_requested = control[kStopRequested] > 0;
+  report.save_requested = control[kSaveRequested] > 0;
+  report.interrupted = control[kInterrupted] > 0;
+  return report;
+}
+
+ExitCode Trainer::run() {
+  if (parts_.run_directory != nullptr) parts_.run_directory->write_status("training", step_);
+  while (step_ < horizon_.steps) {
+    const StepReport report = step();
+    publish(report);
+    if (report.nonfinite) return stop(ExitCode::kNonFinite, "nonfinite");
+    if (report.stop_requested) {
+      return stop(report.interrupted ? ExitCode::kInterrupted : ExitCode::kPreempted, "stopped");
+    }
+    if (report.save_requested || due(horizon_.save_every)) save();
+    if (due(horizon_.evaluate_every)) evaluate_now();
+  }
+  evaluate_now();
+  return stop(ExitCode::kDone, "finished");
+}
+
+void Trainer::publish(const StepReport& report) {
+  parts_.progress.step(report);
+  if (parts_.metrics != nullptr) parts_.metrics->publish(report);
+  const bool last = report.step == report.steps || report.nonfinite || report.stop_requested;
+  if (parts_.run_directory == nullptr || (!due(horizon_.log_every) && !last)) return;
+  parts_.run_directory->append_log(nlohmann::json{
+      {"event", "step"},
+      {"step", report.step},
+      {"epoch", report.epoch},
+      {"loss", report.loss},  // null when it is not finite
+      {"accuracy", report.accuracy},
+      {"learning_rate", report.learning_rate},
+      {"step_seconds",
+       report.step_seconds}}.dump());
+}
+
+void Trainer::evaluate_now() {
+  if (parts_.test_set == nullptr || evaluated_step_ == step_) return;
+  const Stopwatch watch;
+  last_evaluation_ = evaluate(parts_.replica, *parts_.test_set, parts_.communicator, loading_);
+  evaluated_step_ = step_;
+  const Evaluation& it = *last_evaluation_;
+  char text[160];
+  std::snprintf(text, sizeof text, "test after step %lld: loss %.4f, top-1 %.2f%% (%lld of %lld), %.1f s",
+                static_cast<long long>(step_), it.loss, 100 * it.accuracy(), static_cast<long long>(it.correct),
+                static_cast<long long>(it.images), watch.seconds());
+  parts_.progress.line(text);
+  if (parts_.metrics != nullptr) parts_.metrics->publish_evaluation(it.loss, it.accuracy(), it.images);
+  if (parts_.run_directory == nullptr) return;
+  parts_.run_directory->append_log(nlohmann::json{
+      {"event", "test"}, {"step", step_}, {"loss", it.loss}, {"correct", it.correct}, {"images", it.images}}
+                                       .dump());
+}
+
+// Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.
+bool Trainer::save() {
+  if (parts_.checkpointer == nullptr || saved_step_ == step_) return true;
+  try {
+    parts_.checkpointer->save(step_, step_ / horizon_.steps_per_epoch,
+                              step_ % horizon_.steps_per_epoch * parts_.sampler.valid_rows(0));
+    saved_step_ = step_;
+    return true;
+  } catch (const Error& error) {
+    parts_.progress.finish();
+    parts_.log.warning(std::string("checkpoint not saved: ") + error.what());
+    return false;
+  }
+}
+
+ExitCode Trainer::stop(ExitCode code, const char* phase) {
+  const bool keep = code != ExitCode::kNonFinite;  // what led to a NaN must not become the newest checkpoint
+  const bool saved = !keep || save();
+  const bool saved_by_rank_0 = parts_.communicator.broadcast_bytes(saved ? "1" : "0", 0) == "1";
+  parts_.progress.finish();
+  if (parts_.run_directory != nullptr) parts_.run_directory->write_status(phase, step_);
+  return saved_by_rank_0 ? code : ExitCode::kIo;
+}
+
+}  // namespace convoy
