@@ -55,7 +55,7 @@ const std::vector<Door> kDoors = {
     {std::regex("xxhash\\.h|hwloc.*"), std::regex("core/base/.*")},
     {std::regex("nlohmann/.*"), std::regex("(core/io|launcher)/.*")},
     {std::regex("nvml\\.h|nvtx3/.*"), std::regex("core/device/.*")},
-    {std::regex("boost/program_options.*"), std::regex("launcher/main\\.cpp")},
+    {std::regex("boost/program_options.*"), std::regex("launcher/(main|command_line)\\.cpp")},
     {std::regex("boost/context.*|g(test|mock)/.*"), std::regex("tests/.*")},
 };
 

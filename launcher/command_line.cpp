@@ -1,0 +1,181 @@
+#include "launcher/command_line.h"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <sstream>
+#include <string_view>
+
+#include <boost/program_options.hpp>
+
+#include "core/base/error.h"
+#include "launcher/config/values.h"
+
+namespace convoy {
+namespace {
+
+namespace po = boost::program_options;
+
+struct Verb {
+  std::string_view name, words;
+  size_t most_words;
+  std::string_view what;
+};
+constexpr Verb kVerbs[] = {
+    {"train", "EXPERIMENT", 1, "train a network; with mpirun on several processes"},
+    {"eval", "EXPERIMENT", 1, "evaluate a checkpoint on the test samples"},
+    {"bench", "EXPERIMENT", 1, "time a training step, step by step"},
+    {"inspect", "EXPERIMENT", 1, "print layers, plan and memory, without training"},
+    {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
+};
+
+[[noreturn]] void usage(const std::string& message) { throw Error(ExitCode::kUsage, message); }
+
+void override_key(CommandLine& line, std::string_view key, const std::string& value) {
+  line.overrides.push_back(std::string(key) + "=" + value);
+}
+
+// A file name is text, whatever YAML would make of it.
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
+  return out + "'";
+}
+
+void set_repeat(CommandLine& line, const std::string& value) {
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), line.repeat);
+  const bool whole = error == std::errc() && end == value.data() + value.size();
+  if (!whole || line.repeat < 1) usage("--repeat: expected an integer >= 1, found '" + value + "'");
+}
+
+void set_gpustat(CommandLine& line, const std::string& value) {
+  if (value != "on" && value != "off") usage("--gpustat: expected on or off, found '" + value + "'");
+  line.gpustat = value == "on";
+}
+
+struct Flag {
+  const char* name;
+  const char* value;       // its name in the help; nullptr: the flag takes none
+  std::string_view verbs;  // that have it
+  void (*apply)(CommandLine& line, const std::string& value);
+  const char* what;
+};
+constexpr std::string_view kAllVerbs = "train eval bench inspect config";
+constexpr Flag kFlags[] = {
+    {"model_file", "FILE", kAllVerbs,
+     [](auto& line, auto& value) { override_key(line, "model.config", quoted(value)); },
+     "network; the same as model.config=FILE"},
+    {"batch_size", "N", kAllVerbs, [](auto& line, auto& value) { override_key(line, "batch.global", value); },
+     "rows per step of all ranks together; the same as batch.global=N"},
+    {"num_epochs", "N", kAllVerbs, [](auto& line, auto& value) { override_key(line, "train.epochs", value); },
+     "the same as train.epochs=N"},
+    {"gpustat", "on|off", "train", set_gpustat, "report on the GPU while training"},
+    {"fresh", nullptr, "train", [](auto& line, auto&) { line.fresh = true; },
+     "start over: an earlier run of this name is moved aside"},
+    {"checkpoint", "PATH", "eval", [](auto& line, auto& value) { line.checkpoint = value; },
+     "which checkpoint; default: the newest of the run"},
+    {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
+    {"json", nullptr, "bench inspect", [](auto& line, auto&) { line.json = true; }, "print JSON"},
+    {"help", nullptr, kAllVerbs, [](auto& line, auto&) { line.help = true; }, "print this"},
+};
+
+bool has(const Flag& flag, std::string_view verb) {
+  return (" " + std::string(flag.verbs) + " ").find(" " + std::string(verb) + " ") != std::string::npos;
+}
+
+const Verb& find_verb(const std::string& name) {
+  const auto* found = std::ranges::find(kVerbs, name, &Verb::name);
+  if (found != std::end(kVerbs)) return *found;
+  std::vector<std::string_view> names;
+  for (const Verb& verb : kVerbs) names.push_back(verb.name);
+  usage("unknown verb '" + name + "'" + did_you_mean(name, names));
+}
+
+po::options_description flags_of(const Verb& verb) {
+  po::options_description flags("flags");
+  for (const Flag& flag : kFlags) {
+    if (!has(flag, verb.name)) continue;
+    if (flag.value == nullptr) {
+      flags.add_options()(flag.name, flag.what);
+    } else {
+      flags.add_options()(flag.name, po::value<std::string>()->value_name(flag.value), flag.what);
+    }
+  }
+  return flags;
+}
+
+// In the order typed; a word has no key.
+std::vector<po::option> split(const Verb& verb, const std::vector<std::string>& arguments) {
+  const po::options_description flags = flags_of(verb);
+  const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing &
+                    ~po::command_line_style::allow_short;
+  try {
+    return po::command_line_parser(arguments).options(flags).style(style).run().options;
+  } catch (const po::unknown_option& error) {
+    std::vector<std::string> names;
+    for (const Flag& flag : kFlags) {
+      if (has(flag, verb.name)) names.push_back(std::string("--") + flag.name);
+    }
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    const std::string given = error.get_option_name();  // "--bath_size=3"
+    const std::string name = given.substr(0, given.find('='));
+    usage(std::string(verb.name) + ": unknown flag " + name + did_you_mean(name, known));
+  } catch (const po::error& error) {
+    usage(std::string(verb.name) + ": " + error.what());
+  }
+}
+
+bool is_override(const std::string& word) {
+  const size_t equals = word.find('=');
+  return equals != std::string::npos && word.find('/') > equals;
+}
+
+void add_word(CommandLine& line, const Verb& verb, const std::string& word) {
+  if (is_override(word)) return line.overrides.push_back(word);
+  if (line.words.size() == verb.most_words) {
+    usage(std::string(verb.name) + ": unexpected '" + word + "' after '" + line.words.back() + "'");
+  }
+  line.words.push_back(word);
+}
+
+}  // namespace
+
+CommandLine parse_command_line(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) usage("expected a verb; convoy --help lists them");
+  const Verb& verb = find_verb(arguments.front());
+  CommandLine line;
+  line.verb = verb.name;
+  for (const po::option& option : split(verb, {arguments.begin() + 1, arguments.end()})) {
+    const std::string value = option.value.empty() ? "" : option.value.front();
+    const auto* flag = std::ranges::find(kFlags, option.string_key, &Flag::name);
+    if (flag == std::end(kFlags)) {
+      add_word(line, verb, value);
+    } else {
+      flag->apply(line, value);
+    }
+  }
+  return line;
+}
+
+std::string help_text(const std::string& verb_name) {
+  std::ostringstream text;
+  if (!verb_name.empty()) {
+    const Verb& verb = find_verb(verb_name);
+    text << "convoy " << verb.name << " " << verb.words << " [key=value ...] [flags]\n  " << verb.what << "\n\n"
+         << flags_of(verb);
+    return text.str();
+  }
+  text << "convoy VERB [EXPERIMENT.yaml] [key=value ...] [flags]\n\n";
+  for (const Verb& verb : kVerbs) {
+    text << "  " << verb.name << std::string(10 - verb.name.size(), ' ') << verb.what << "\n";
+  }
+  text << "\nconvoy VERB --help lists the flags of a verb, convoy config schema all keys; convoy --version.\n";
+  return text.str();
+}
+
+const std::string& require_word(const CommandLine& line, size_t index, const std::string& what) {
+  if (index < line.words.size()) return line.words[index];
+  usage(line.verb + ": expected " + what + "; see convoy " + line.verb + " --help");
+}
+
+}  // namespace convoy

@@ -1,0 +1,60 @@
+// convoy: reads the command line, runs the verb, and turns whatever goes wrong into one message and an exit code.
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "core/base/log.h"
+#include "launcher/collective_errors.h"
+#include "launcher/commands/commands.h"
+
+namespace convoy {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+int report(const Failure& failure, int rank = CollectiveError::kEveryRank) {
+  Log(LogLevel::kInfo, rank).error(failure.text);
+  return static_cast<int>(failure.code);
+}
+
+int run_parallel(const Arguments& arguments) {
+  MpiSession session;
+  const bool speaks = session.rank() == 0;
+  try {
+    CommandLine line;
+    run_on_all_ranks(session, [&] { line = parse_command_line(arguments); });
+    if (speaks && geteuid() == 0) Log(LogLevel::kInfo).warning("running as root, which nothing in Convoy needs");
+    if (line.verb == "train") return train_command(line, session);
+    return line.verb == "eval" ? eval_command(line, session) : bench_command(line, session);
+  } catch (const CollectiveError& error) {
+    for (const auto& [rank, text] : error.reports()) {
+      if (speaks) report({error.code(), text}, rank);
+    }
+    return static_cast<int>(error.code());
+  } catch (...) {
+    const Failure failure = current_failure();
+    if (session.size() == 1) return report(failure);
+    report(failure, session.rank());
+    session.abort(failure.code);
+  }
+}
+
+int run(const Arguments& arguments) {
+  const std::string first = arguments.empty() ? "" : arguments.front();
+  const bool help = std::ranges::count(arguments, "--help") > 0;
+  const bool parallel = first == "train" || first == "eval" || first == "bench";
+  if (parallel && !help) return run_parallel(arguments);
+  if (first == "--version") return version_command();
+  if (first == "--help") return std::cout << help_text(), 0;
+  const CommandLine line = parse_command_line(arguments);
+  if (line.help) return std::cout << help_text(line.verb), 0;
+  return line.verb == "inspect" ? inspect_command(line) : config_command(line);
+}
+
+}  // namespace
+}  // namespace convoy
+
+int main(int argc, char** argv) try { return convoy::run({argv + std::min(argc, 1), argv + argc}); } catch (...) {
+  return convoy::report(convoy::current_failure());
+}
