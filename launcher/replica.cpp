@@ -40,7 +40,7 @@ Replica::Replica(Model model, Device& device, Communicator& communicator, const 
       {"image", {pixels_.data(), input_type(model_.graph, "image")}},
       {"label", {labels_.data(), input_type(model_.graph, "label")}},
   };
-  const auto* scalars = scalars_.as<StepScalars>();
+  const StepScalars* scalars = new (scalars_.data()) StepScalars;  // host memory until there is a GPU
   training_program_.bind(arena_.data(), parameters_, inputs, scalars, device.compute());
   evaluation_program_.bind(arena_.data(), parameters_, inputs, scalars, device.compute());
   for (int i = 0; i < std::min(options.passes, 3); ++i) {  // first, middle, last: those that this rank has
