@@ -1,0 +1,45 @@
+// convoy config show|validate|schema: the settings of an experiment, without running it.
+#include <array>
+#include <iostream>
+
+#include "core/base/error.h"
+#include "launcher/commands/commands.h"
+#include "launcher/config/experiment.h"
+#include "launcher/config/values.h"
+#include "launcher/model_builder.h"
+#include "launcher/sample_shape.h"
+
+namespace convoy {
+namespace {
+
+Experiment load(const CommandLine& line) {
+  return load_experiment(require_word(line, 1, "an experiment file"), line.overrides);
+}
+
+// Also builds the network, so that impossible shapes are found.
+std::string validated(const CommandLine& line) {
+  const Experiment experiment = load(line);
+  const ResolvedBatch batch = resolve(experiment.batch, 1);
+  const Model model = build_model(experiment.model, experiment.data, sample_shape(experiment.data), batch.micro);
+  return line.words[1] + ": ok, " + experiment.model.name + " has " + std::to_string(model.graph.nodes().size()) +
+         " layers\n";
+}
+
+}  // namespace
+
+int config_command(const CommandLine& line) {
+  static constexpr std::array<std::string_view, 3> kActions = {"show", "validate", "schema"};
+  const std::string& action = require_word(line, 0, "show, validate or schema");
+  if (action == "show") {
+    std::cout << show(load(line));
+  } else if (action == "validate") {
+    std::cout << validated(line);
+  } else if (action == "schema") {
+    std::cout << schema();
+  } else {
+    throw Error(ExitCode::kUsage, "config: unknown action '" + action + "'" + did_you_mean(action, kActions));
+  }
+  return static_cast<int>(ExitCode::kDone);
+}
+
+}  // namespace convoy

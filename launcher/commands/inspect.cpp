@@ -1,0 +1,196 @@
+// convoy inspect: what an experiment comes to before it runs: layers, the steps of a training pass, memory, buckets.
+#include <sys/mman.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <iostream>
+
+#include <nlohmann/json.hpp>
+
+#include "core/graph/program.h"
+#include "dist/data_parallel.h"
+#include "launcher/commands/commands.h"
+#include "launcher/config/experiment.h"
+#include "launcher/model_builder.h"
+#include "launcher/sample_shape.h"
+#include "layers/registry.h"
+
+namespace convoy {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Addresses that nobody will touch: they cost no memory.
+class AddressSpace : public Allocator {
+  void* allocate(int64_t bytes) override {
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void* data = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ, kFlags, -1, 0);
+    if (data == MAP_FAILED) throw Error(ExitCode::kOutOfMemory, "no address space for the parameters");
+    return data;
+  }
+  void deallocate(void* data, int64_t bytes) noexcept override { munmap(data, static_cast<size_t>(bytes)); }
+};
+
+BucketPolicy bucket_policy(const DistributedConfig& config) {
+  const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
+  return {bytes(config.first_bucket_mib), bytes(config.bucket_mib), config.overlap};
+}
+
+// Of one layer.
+struct LayerRow {
+  std::string name, type;
+  Shape output;
+  int64_t parameters = 0;
+  int64_t flops = 0;  // forward, of one image
+};
+
+// Bytes of one rank that runs every micro-batch itself.
+struct FlatBytes {
+  int64_t parameters, gradients, accumulated, optimizer;
+};
+
+struct Inspection {
+  explicit Inspection(const Experiment& e)
+      : batch(resolve(e.batch, 1)),
+        model(build_model(e.model, e.data, sample_shape(e.data), batch.micro)),
+        parameters(model.graph, memory, memory),
+        training(model.graph, parameters, *make_cpu_kernels(), {Mode::kTrain, e.train.precision, {}}),
+        evaluation(model.graph, parameters, *make_cpu_kernels(), {Mode::kEval, e.train.precision, {}}),
+        plan(training.plan()),
+        buckets(cut_buckets(plan, parameters, bucket_policy(e.distributed))) {}
+
+  std::vector<LayerRow> layers() const;
+  FlatBytes flat_bytes(const OptimizerConfig& optimizer) const;
+
+  ResolvedBatch batch;
+  Model model;
+  AddressSpace memory;
+  Parameters parameters;
+  Program training, evaluation;
+  Plan plan;
+  std::vector<GradientBucket> buckets;
+};
+
+std::vector<LayerRow> Inspection::layers() const {
+  std::vector<LayerRow> rows;
+  for (const Graph::Node& node : model.graph.nodes()) {
+    const std::vector<Shape> inputs = model.graph.input_shapes(node);
+    LayerRow row{node.name, node.layer->type(), model.graph.shape(node.output)};
+    for (const ParameterSpec& parameter : node.layer->parameters(inputs)) row.parameters += parameter.shape.elements();
+    row.flops = node.layer->forward_flops(inputs) / batch.micro;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+FlatBytes Inspection::flat_bytes(const OptimizerConfig& optimizer) const {
+  const int64_t each = size_of(Dtype::kF32), trainable = parameters.trainable_elements() * each;
+  const int copies = optimizer.type == OptimizerType::kAdam ? 2 : optimizer.momentum > 0 ? 1 : 0;
+  return {parameters.value_elements() * each, parameters.reduced_elements() * each,
+          batch.micro_batches > 1 ? trainable : 0, copies * trainable};
+}
+
+int64_t bytes_of(const GradientBucket& bucket) { return (bucket.end - bucket.begin) * size_of(Dtype::kF32); }
+
+// ---- For people
+
+double mib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+[[gnu::format(printf, 1, 2)]] void print(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  std::vprintf(format, arguments);
+  va_end(arguments);
+}
+
+void print_layers(const std::vector<LayerRow>& rows) {
+  print("%-28s %-22s %-18s %12s %14s\n", "layer", "type", "output", "parameters", "MFLOP/image");
+  int64_t parameters = 0, flops = 0;
+  for (const LayerRow& row : rows) {
+    print("%-28s %-22s %-18s %12lld %14.2f\n", row.name.c_str(), row.type.c_str(), to_string(row.output).c_str(),
+          static_cast<long long>(row.parameters), static_cast<double>(row.flops) / 1e6);
+    parameters += row.parameters;
+    flops += row.flops;
+  }
+  print("%-28s %-22s %-18s %12lld %14.2f\n", "total", "", "", static_cast<long long>(parameters),
+        static_cast<double>(flops) / 1e6);
+}
+
+void print_memory(const char* name, const MemoryPlan& plan) {
+  print("  %-12s %10.2f MiB; %.2f without reuse, %.2f alive at the peak\n", name, mib(plan.arena_bytes),
+        mib(plan.total_bytes), mib(plan.live_peak_bytes));
+}
+
+void print_text(const Experiment& experiment, const Inspection& it) {
+  print("%s: micro-batches of %d images, %d in a global batch of %d\n\n", experiment.model.name.c_str(), it.batch.micro,
+        it.batch.micro_batches, it.batch.global);
+  print_layers(it.layers());
+  print("\nSteps of a training pass\n%s", it.plan.table().c_str());
+  print("\nMemory of activations, planned\n");
+  print_memory("training", it.training.memory());
+  print_memory("evaluation", it.evaluation.memory());
+  const FlatBytes flat = it.flat_bytes(experiment.optimizer);
+  print("\nMemory of parameters\n");
+  print("  values %.2f MiB, gradients %.2f, accumulated %.2f, optimizer %.2f\n", mib(flat.parameters),
+        mib(flat.gradients), mib(flat.accumulated), mib(flat.optimizer));
+  print("\nBuckets in which several ranks would sum gradients\n");
+  for (size_t i = 0; i < it.buckets.size(); ++i) {
+    const size_t step = it.buckets[i].ready_after;
+    print("  %zu: %.2f MiB, ready after step %zu, %s\n", i, mib(bytes_of(it.buckets[i])), step,
+          it.plan.steps()[step].name.c_str());
+  }
+}
+
+// ---- For programs
+
+ordered_json to_json(const MemoryPlan& plan) {
+  return {{"arena_bytes", plan.arena_bytes},
+          {"without_reuse_bytes", plan.total_bytes},
+          {"live_peak_bytes", plan.live_peak_bytes}};
+}
+
+ordered_json to_json(const Experiment& experiment, const Inspection& it) {
+  ordered_json layers = ordered_json::array(), steps = ordered_json::array(), buckets = ordered_json::array();
+  for (const auto& [name, type, output, parameters, flops] : it.layers()) {
+    layers.push_back({{"name", name},
+                      {"type", type},
+                      {"output", {output.n, output.h, output.w, output.c}},
+                      {"parameters", parameters},
+                      {"flops_per_image", flops}});
+  }
+  for (const Step& step : it.plan.steps()) {
+    steps.push_back({{"name", step.name}, {"detail", step.detail}, {"flops", step.flops}, {"bytes", step.bytes}});
+  }
+  for (const GradientBucket& bucket : it.buckets) {
+    buckets.push_back({{"bytes", bytes_of(bucket)}, {"ready_after", bucket.ready_after}});
+  }
+  const FlatBytes flat = it.flat_bytes(experiment.optimizer);
+  return {{"model", experiment.model.name},
+          {"batch", {{"global", it.batch.global}, {"micro", it.batch.micro}}},
+          {"parameters", it.parameters.parameter_count()},
+          {"layers", std::move(layers)},
+          {"steps", std::move(steps)},
+          {"buckets", std::move(buckets)},
+          {"memory",
+           {{"training", to_json(it.training.memory())},
+            {"evaluation", to_json(it.evaluation.memory())},
+            {"parameter_bytes", flat.parameters},
+            {"gradient_bytes", flat.gradients},
+            {"accumulated_bytes", flat.accumulated},
+            {"optimizer_bytes", flat.optimizer}}}};
+}
+
+}  // namespace
+
+int inspect_command(const CommandLine& line) {
+  const Experiment experiment = load_experiment(require_word(line, 0, "an experiment file"), line.overrides);
+  const Inspection inspection(experiment);
+  if (line.json) {
+    std::cout << to_json(experiment, inspection).dump(2) << "\n";
+  } else {
+    print_text(experiment, inspection);
+  }
+  return static_cast<int>(ExitCode::kDone);
+}
+
+}  // namespace convoy
