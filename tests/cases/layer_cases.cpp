@@ -1,0 +1,334 @@
+#include "tests/cases/layer_cases.h"
+
+#include "layers/add.h"
+#include "layers/batch_norm.h"
+#include "layers/concat.h"
+#include "layers/conv2d.h"
+#include "layers/dropout.h"
+#include "layers/flatten.h"
+#include "layers/linear.h"
+#include "layers/normalize.h"
+#include "layers/pool.h"
+#include "layers/relu.h"
+#include "layers/softmax_cross_entropy.h"
+
+namespace convoy {
+namespace {
+
+using Cases = std::vector<LayerCase>;
+
+template <class L, class... Arguments>
+std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
+  return [=] { return std::make_unique<L>(arguments...); };
+}
+
+constexpr Padding kSame = Padding::same(), kValid = Padding::valid();
+constexpr Padding pad(int amount) { return Padding::number(amount); }
+
+Window window(int kernel, int stride = 1, Padding padding = kValid, int dilation = 1) {
+  return {kernel, kernel, stride, stride, dilation, dilation, padding};
+}
+
+std::function<std::unique_ptr<Layer>()> conv(int filters, const Window& window, int groups = 1, bool bias = true,
+                                             bool relu = false) {
+  return make<Conv2d>(Conv2dOptions{filters, window, groups, bias, relu});
+}
+
+constexpr bool kNoBias = false, kBias = true, kRelu = true;
+
+Cases conv_cases() {
+  return {
+      {"conv2d_1x1", conv(16, window(1)), {{2, 5, 5, 16}}},
+      {"conv2d_3x3", conv(16, window(3, 1, pad(1))), {{2, 7, 7, 16}}},
+      {"conv2d_of_1_channel", conv(5, window(3, 1, pad(1))), {{3, 9, 9, 1}}},
+      {"conv2d_of_3_channels", conv(17, window(7, 2, pad(3))), {{2, 15, 15, 3}}},
+      {"conv2d_of_3_channels_into_32", conv(32, window(3, 1, kSame)), {{2, 8, 8, 3}}},
+      {"conv2d_of_5_channels", conv(3, window(3, 1, pad(1))), {{2, 6, 9, 5}}},
+      {"conv2d_of_17_channels", conv(33, window(3, 1, pad(1))), {{2, 6, 5, 17}}},
+      {"conv2d_of_33_channels", conv(1, window(3)), {{1, 7, 6, 33}}},
+      {"conv2d_of_32_channels", conv(48, window(3, 2, pad(1))), {{2, 9, 9, 32}}},
+      {"conv2d_one_image_of_one_pixel", conv(6, window(1)), {{1, 1, 1, 7}}},
+      {"conv2d_of_one_pixel_padded", conv(8, window(3, 1, pad(1))), {{4, 1, 1, 8}}},
+      {"conv2d_one_output_pixel", conv(10, window(5)), {{2, 5, 5, 4}}},
+      {"conv2d_same_even_kernel", conv(8, window(2, 1, kSame)), {{2, 5, 5, 3}}},
+      {"conv2d_same_even_kernel_wide", conv(16, window(4, 1, kSame)), {{1, 7, 6, 16}}},
+      {"conv2d_same_stride_2_even_size", conv(8, window(3, 2, kSame)), {{2, 8, 8, 3}}},
+      {"conv2d_same_stride_2_odd_size", conv(8, window(3, 2, kSame)), {{2, 7, 9, 3}}},
+      {"conv2d_same_even_kernel_stride_2", conv(16, window(4, 2, kSame)), {{2, 9, 8, 16}}},
+      {"conv2d_same_stride_above_kernel", conv(4, window(2, 3, kSame)), {{2, 10, 11, 4}}},
+      {"conv2d_stride_above_kernel", conv(16, window(1, 2)), {{2, 7, 8, 16}}},
+      {"conv2d_stride_leaves_a_rest", conv(4, window(3, 3)), {{2, 11, 10, 4}}},
+      {"conv2d_kernel_1x7", conv(8, {.kernel_w = 7, .padding = {Padding::Kind::kNumber, 0, 3}}), {{2, 6, 9, 8}}},
+      {"conv2d_strides_differ",
+       conv(8, {.kernel_h = 3, .kernel_w = 2, .stride_h = 2, .padding = {Padding::Kind::kNumber, 1, 0}}),
+       {{2, 8, 7, 5}}},
+      {"conv2d_dilation_2", conv(8, window(3, 1, pad(2), 2)), {{2, 9, 8, 8}}},
+      {"conv2d_dilation_3_same", conv(5, window(3, 1, kSame, 3)), {{1, 11, 9, 3}}},
+      {"conv2d_dilation_2_stride_2", conv(16, window(3, 2, kSame, 2)), {{2, 10, 9, 16}}},
+      {"conv2d_groups_2", conv(8, window(3, 1, pad(1)), 2), {{2, 7, 7, 6}}},
+      {"conv2d_groups_of_16", conv(32, window(3, 1, pad(1)), 2), {{2, 6, 6, 32}}},
+      {"conv2d_groups_of_odd_size", conv(15, window(3, 2, pad(1)), 3), {{2, 8, 7, 9}}},
+      {"conv2d_depthwise_16", conv(16, window(3, 1, pad(1)), 16), {{2, 8, 8, 16}}},
+      {"conv2d_depthwise_17", conv(17, window(3, 1, pad(1)), 17), {{2, 6, 7, 17}}},
+      {"conv2d_depthwise_stride_2", conv(24, window(5, 2, kSame), 24), {{2, 9, 8, 24}}},
+      {"conv2d_depthwise_multiplier_2", conv(12, window(3, 1, pad(1)), 6), {{2, 6, 6, 6}}},
+      {"conv2d_no_bias", conv(16, window(3, 1, pad(1)), 1, kNoBias), {{2, 7, 7, 8}}},
+      {"conv2d_no_bias_depthwise", conv(5, window(3, 1, pad(1)), 5, kNoBias), {{2, 6, 6, 5}}},
+      {"conv2d_relu", conv(16, window(3, 1, pad(1)), 1, kBias, kRelu), {{2, 7, 7, 16}}},
+      {"conv2d_relu_odd_channels", conv(17, window(3, 1, pad(1)), 1, kBias, kRelu), {{2, 6, 5, 5}}},
+      {"conv2d_relu_no_bias", conv(8, window(2, 2), 1, kNoBias, kRelu), {{2, 6, 6, 3}}},
+      {"conv2d_relu_depthwise", conv(16, window(3, 1, pad(1)), 16, kBias, kRelu), {{2, 6, 6, 16}}},
+      {.name = "conv2d_first_layer",
+       .layer = conv(16, window(3, 1, pad(1))),
+       .inputs = {{2, 9, 9, 3}},
+       .wants_dx = {false}},
+      {.name = "conv2d_frozen", .layer = conv(16, window(3, 1, pad(1))), .inputs = {{2, 7, 7, 16}}, .wants_dw = false},
+      {.name = "conv2d_frozen_first_layer",
+       .layer = conv(16, window(3, 1, pad(1))),
+       .inputs = {{2, 7, 7, 3}},
+       .wants_dx = {false},
+       .wants_dw = false},
+      {.name = "conv2d_relu_first_layer",
+       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
+       .inputs = {{2, 9, 9, 3}},
+       .wants_dx = {false}},
+      {.name = "conv2d_relu_frozen",
+       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
+       .inputs = {{2, 7, 7, 16}},
+       .wants_dw = false},
+      {.name = "conv2d_eval", .layer = conv(5, window(3, 1, pad(1))), .inputs = {{2, 7, 7, 3}}, .mode = Mode::kEval},
+      {.name = "conv2d_relu_eval",
+       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
+       .inputs = {{1, 7, 7, 16}},
+       .mode = Mode::kEval},
+  };
+}
+
+Cases linear_cases() {
+  const auto linear = [](int units, bool bias = true, bool relu = false) {
+    return make<Linear>(LinearOptions{units, bias, relu});
+  };
+  return {
+      {"linear", linear(10), {{8, 1, 1, 64}}},
+      {"linear_one_row", linear(16), {{1, 1, 1, 32}}},
+      {"linear_one_unit", linear(1), {{5, 1, 1, 17}}},
+      {"linear_of_one_feature", linear(3), {{4, 1, 1, 1}}},
+      {"linear_odd", linear(33), {{7, 1, 1, 129}}},
+      {"linear_no_bias", linear(5, kNoBias), {{6, 1, 1, 13}}},
+      {"linear_relu", linear(24, kBias, kRelu), {{9, 1, 1, 48}}},
+      {"linear_relu_no_bias", linear(7, kNoBias, kRelu), {{9, 1, 1, 11}}},
+      {.name = "linear_first_layer", .layer = linear(10), .inputs = {{8, 1, 1, 20}}, .wants_dx = {false}},
+      {.name = "linear_frozen", .layer = linear(10), .inputs = {{8, 1, 1, 20}}, .wants_dw = false},
+      {.name = "linear_relu_first_layer",
+       .layer = linear(10, kBias, kRelu),
+       .inputs = {{8, 1, 1, 20}},
+       .wants_dx = {false}},
+      {.name = "linear_relu_frozen", .layer = linear(10, kBias, kRelu), .inputs = {{8, 1, 1, 20}}, .wants_dw = false},
+      {.name = "linear_eval", .layer = linear(10), .inputs = {{3, 1, 1, 20}}, .mode = Mode::kEval},
+  };
+}
+
+Cases pool_cases() {
+  Cases cases;
+  const auto both = [&](const std::string& name, const Window& window, const Shape& x) {
+    cases.push_back({"max_pool_" + name, make<MaxPool>(window), {x}});
+    cases.push_back({"average_pool_" + name, make<AveragePool>(window), {x}});
+  };
+  both("2x2", window(2, 2), {2, 8, 8, 16});
+  both("2x2_odd_size", window(2, 2), {2, 7, 9, 5});
+  both("2x2_same_odd_size", window(2, 2, kSame), {2, 7, 5, 17});
+  both("3x3_overlap_padded", window(3, 2, pad(1)), {2, 9, 8, 33});
+  both("3x3_same_stride_1", window(3, 1, kSame), {2, 6, 5, 3});
+  both("even_kernel_same_stride_1", window(2, 1, kSame), {1, 5, 6, 8});
+  both("stride_above_kernel", window(2, 3), {2, 8, 9, 1});
+  both("whole_image", window(5), {3, 5, 5, 6});
+  both("one_pixel", window(1), {1, 1, 1, 3});
+  both("1x3", {.kernel_w = 3, .stride_w = 2, .padding = {}}, {2, 4, 9, 7});
+  both("many_channels", window(2, 2), {1, 6, 6, 70});
+  cases.push_back({"global_average", make<GlobalAverage>(), {{2, 7, 7, 16}}});
+  cases.push_back({"global_average_odd", make<GlobalAverage>(), {{3, 5, 4, 33}}});
+  cases.push_back({"global_average_one_pixel", make<GlobalAverage>(), {{1, 1, 1, 5}}});
+  cases.push_back({.name = "max_pool_eval",
+                   .layer = make<MaxPool>(window(3, 2, pad(1))),
+                   .inputs = {{2, 8, 8, 5}},
+                   .mode = Mode::kEval});
+  cases.push_back({.name = "average_pool_no_gradient",
+                   .layer = make<AveragePool>(window(2, 2)),
+                   .inputs = {{2, 8, 8, 5}},
+                   .wants_dx = {false}});
+  return cases;
+}
+
+Cases batch_norm_cases() {
+  const auto batch_norm = [](bool add = false, bool relu = false) {
+    return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
+  };
+  constexpr bool kAdd = true;
+  constexpr Shape kOdd{3, 5, 4, 17};
+  return {
+      {"batch_norm", batch_norm(), {{4, 6, 6, 16}}},
+      {"batch_norm_odd", batch_norm(), {kOdd}},
+      {"batch_norm_one_channel", batch_norm(), {{2, 7, 5, 1}}},
+      {"batch_norm_one_image", batch_norm(), {{1, 6, 7, 33}}},
+      {"batch_norm_after_linear", batch_norm(), {{9, 1, 1, 20}}},
+      {"batch_norm_one_element_per_channel", batch_norm(), {{1, 1, 1, 5}}},
+      {"batch_norm_two_elements_per_channel", batch_norm(), {{2, 1, 1, 8}}},
+      {.name = "batch_norm_mean_100_std_tenth",
+       .layer = batch_norm(),
+       .inputs = {{4, 8, 8, 5}},
+       .mean = 100,
+       .std = 0.1},
+      {"batch_norm_relu", batch_norm(false, kRelu), {{3, 6, 6, 16}}},
+      {"batch_norm_relu_odd", batch_norm(false, kRelu), {kOdd}},
+      {"batch_norm_add_relu", batch_norm(kAdd, kRelu), {{3, 6, 6, 16}, {3, 6, 6, 16}}},
+      {"batch_norm_add_relu_odd", batch_norm(kAdd, kRelu), {kOdd, kOdd}},
+      {.name = "batch_norm_frozen", .layer = batch_norm(), .inputs = {kOdd}, .wants_dw = false},
+      {.name = "batch_norm_first_layer", .layer = batch_norm(), .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "batch_norm_relu_frozen", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .wants_dw = false},
+      {.name = "batch_norm_add_relu_only_shortcut",
+       .layer = batch_norm(kAdd, kRelu),
+       .inputs = {kOdd, kOdd},
+       .wants_dx = {false, true},
+       .wants_dw = false},
+      {.name = "batch_norm_add_relu_no_shortcut",
+       .layer = batch_norm(kAdd, kRelu),
+       .inputs = {kOdd, kOdd},
+       .wants_dx = {true, false}},
+      {.name = "batch_norm_eval", .layer = batch_norm(), .inputs = {kOdd}, .mode = Mode::kEval},
+      {.name = "batch_norm_relu_eval", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .mode = Mode::kEval},
+      {.name = "batch_norm_add_relu_eval",
+       .layer = batch_norm(kAdd, kRelu),
+       .inputs = {kOdd, kOdd},
+       .mode = Mode::kEval},
+  };
+}
+
+Cases elementwise_cases() {
+  const auto dropout = [](float rate) { return make<Dropout>(rate, 3U); };
+  constexpr Shape kEven{2, 6, 6, 16}, kOdd{3, 5, 4, 17};
+  return {
+      {"relu", make<Relu>(), {kEven}},
+      {"relu_odd", make<Relu>(), {kOdd}},
+      {"relu_one_element", make<Relu>(), {{1, 1, 1, 1}}},
+      {.name = "relu_no_gradient", .layer = make<Relu>(), .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "relu_eval", .layer = make<Relu>(), .inputs = {kOdd}, .mode = Mode::kEval},
+      {.name = "dropout", .layer = dropout(0.5F), .inputs = {kEven}, .scalars = {.step = 7, .seed = 42}},
+      {.name = "dropout_odd",
+       .layer = dropout(0.1F),
+       .inputs = {kOdd},
+       .scalars = {.step = (int64_t{1} << 31) + 5, .first_row = 1000, .seed = ~uint64_t{0}}},
+      {.name = "dropout_of_features",
+       .layer = dropout(0.75F),
+       .inputs = {{5, 1, 1, 131}},
+       .scalars = {.step = 1, .first_row = 3}},
+      {.name = "dropout_rate_0", .layer = dropout(0), .inputs = {kOdd}},
+      {.name = "dropout_no_gradient", .layer = dropout(0.5F), .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "dropout_eval", .layer = dropout(0.5F), .inputs = {kOdd}, .mode = Mode::kEval},
+      {"flatten", make<Flatten>(), {{2, 4, 5, 3}}},
+      {.name = "flatten_eval", .layer = make<Flatten>(), .inputs = {{2, 1, 1, 9}}, .mode = Mode::kEval},
+      {"add", make<Add>(), {kEven, kEven}},
+      {"add_odd", make<Add>(), {kOdd, kOdd}},
+      {"add_three", make<Add>(), {kOdd, kOdd, kOdd}},
+      {.name = "add_half_wanted", .layer = make<Add>(), .inputs = {kOdd, kOdd}, .wants_dx = {false, true}},
+      {.name = "add_eval", .layer = make<Add>(), .inputs = {kOdd, kOdd}, .mode = Mode::kEval},
+      {"concat", make<Concat>(), {{2, 4, 4, 16}, {2, 4, 4, 32}}},
+      {"concat_odd", make<Concat>(), {{2, 3, 5, 17}, {2, 3, 5, 5}}},
+      {"concat_three", make<Concat>(), {{2, 5, 3, 1}, {2, 5, 3, 3}, {2, 5, 3, 33}}},
+      {"concat_of_features", make<Concat>(), {{4, 1, 1, 7}, {4, 1, 1, 10}}},
+      {.name = "concat_middle_unwanted",
+       .layer = make<Concat>(),
+       .inputs = {{2, 3, 3, 8}, {2, 3, 3, 3}, {2, 3, 3, 16}},
+       .wants_dx = {true, false, true}},
+      {.name = "concat_eval", .layer = make<Concat>(), .inputs = {{2, 3, 5, 17}, {2, 3, 5, 5}}, .mode = Mode::kEval},
+      {"normalize", make<Normalize>(std::vector{0.13F}, std::vector{0.31F}), {{3, 9, 7, 1}}},
+      {"normalize_per_channel",
+       make<Normalize>(std::vector{0.485F, 0.456F, 0.406F}, std::vector{0.229F, 0.224F, 0.225F}),
+       {{2, 7, 5, 3}}},
+      {"normalize_one_for_all", make<Normalize>(std::vector{0.5F}, std::vector{1.0F}), {{1, 4, 4, 4}}},
+  };
+}
+
+Cases loss_cases() {
+  const auto loss = make<SoftmaxCrossEntropy>();
+  const auto on = [](int rows, int classes) { return std::vector<Shape>{{rows, 1, 1, classes}, {rows, 1, 1, 1}}; };
+  return {
+      {.name = "softmax_cross_entropy",
+       .layer = loss,
+       .inputs = on(8, 10),
+       .scalars = {.one_over_global_rows = 0.125F}},
+      {.name = "softmax_cross_entropy_padded_rows",
+       .layer = loss,
+       .inputs = on(7, 33),
+       .scalars = {.loss_scale = 1024, .one_over_global_rows = 1.0F / 60, .valid_rows = 4}},
+      {.name = "softmax_cross_entropy_two_classes", .layer = loss, .inputs = on(5, 2)},
+      {.name = "softmax_cross_entropy_one_class", .layer = loss, .inputs = on(3, 1)},
+      {.name = "softmax_cross_entropy_large_logits", .layer = loss, .inputs = on(16, 17), .std = 60},
+      {.name = "softmax_cross_entropy_eval",
+       .layer = loss,
+       .inputs = on(6, 10),
+       .mode = Mode::kEval,
+       .scalars = {.valid_rows = 5}},
+  };
+}
+
+// ---- Sizes met in practice.  ResNet-18 and VGG on CIFAR (32x32) and ImageNet (224x224), LeNet on MNIST.
+Cases benchmark_cases() {
+  constexpr int kRows = 32;
+  constexpr Shape kBlock1{kRows, 32, 32, 64}, kBlock4{kRows, 4, 4, 512};
+  const Window same3 = window(3, 1, pad(1));
+  const auto batch_norm = [](bool add, bool relu) {
+    return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
+  };
+  const auto loss = make<SoftmaxCrossEntropy>();
+  Cases cases = {
+      {"normalize_cifar", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}), {{kRows, 32, 32, 3}}},
+      {"conv2d_lenet_first", conv(32, window(3), 1, kBias, kRelu), {{kRows, 28, 28, 1}}},
+      {"conv2d_lenet_second", conv(64, window(3), 1, kBias, kRelu), {{kRows, 26, 26, 32}}},
+      {"conv2d_resnet_stem", conv(64, same3, 1, kNoBias), {{kRows, 32, 32, 3}}},
+      {"conv2d_resnet_block1", conv(64, same3, 1, kNoBias), {kBlock1}},
+      {"conv2d_resnet_block2_down", conv(128, window(3, 2, pad(1)), 1, kNoBias), {kBlock1}},
+      {"conv2d_resnet_block2_shortcut", conv(128, window(1, 2), 1, kNoBias), {kBlock1}},
+      {"conv2d_resnet_block4", conv(512, same3, 1, kNoBias), {kBlock4}},
+      {"conv2d_imagenet_stem", conv(64, window(7, 2, pad(3)), 1, kNoBias), {{4, 224, 224, 3}}},
+      {"conv2d_vgg_block2", conv(128, same3, 1, kBias, kRelu), {{kRows, 16, 16, 128}}},
+      {"conv2d_mobilenet_depthwise", conv(128, same3, 128, kNoBias), {{kRows, 16, 16, 128}}},
+      {"linear_lenet", make<Linear>(LinearOptions{128, kBias, kRelu}), {{kRows, 1, 1, 9216}}},
+      {"linear_vgg", make<Linear>(LinearOptions{4096, kBias, kRelu}), {{kRows, 1, 1, 4096}}},
+      {"linear_resnet_head", make<Linear>(LinearOptions{1000}), {{kRows, 1, 1, 512}}},
+      {"batch_norm_resnet_block1", batch_norm(false, false), {kBlock1}},
+      {"batch_norm_relu_resnet_block1", batch_norm(false, kRelu), {kBlock1}},
+      {"batch_norm_add_relu_resnet_block1", batch_norm(true, kRelu), {kBlock1, kBlock1}},
+      {"relu_resnet_block1", make<Relu>(), {kBlock1}},
+      {"add_resnet_block1", make<Add>(), {kBlock1, kBlock1}},
+      {"concat_dense_block", make<Concat>(), {{kRows, 16, 16, 128}, {kRows, 16, 16, 32}}},
+      {"dropout_lenet", make<Dropout>(0.25F, 0U), {{kRows, 12, 12, 64}}},
+      {"max_pool_lenet", make<MaxPool>(window(2, 2)), {{kRows, 24, 24, 64}}},
+      {"max_pool_imagenet", make<MaxPool>(window(3, 2, pad(1))), {{4, 112, 112, 64}}},
+      {"average_pool_densenet", make<AveragePool>(window(2, 2)), {{kRows, 16, 16, 128}}},
+      {"global_average_resnet", make<GlobalAverage>(), {kBlock4}},
+      {"softmax_cross_entropy_imagenet", loss, {{kRows, 1, 1, 1000}, {kRows, 1, 1, 1}}},
+  };
+  for (LayerCase& it : cases) it.benchmark = true;
+  return cases;
+}
+
+Cases all_cases() {
+  Cases all;
+  for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
+                            loss_cases(), benchmark_cases()}) {
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  for (LayerCase& it : all) {
+    if (it.scalars.valid_rows == 0) it.scalars.valid_rows = it.inputs[0].n;
+  }
+  return all;
+}
+
+}  // namespace
+
+const std::vector<LayerCase>& layer_cases() {
+  static const std::vector<LayerCase> cases = all_cases();
+  return cases;
+}
+
+}  // namespace convoy
