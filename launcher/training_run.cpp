@@ -1,0 +1,180 @@
+#include "launcher/training_run.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "core/base/hash.h"
+#include "dist/agreement.h"
+#include "launcher/binding.h"
+#include "launcher/collective_errors.h"
+#include "launcher/run_header.h"
+#include "layers/registry.h"
+
+namespace convoy {
+namespace {
+
+Progress::Style progress_style(ProgressStyle wanted, int rank) {
+  if (rank != 0) return Progress::Style::kNone;
+  switch (wanted) {
+    case ProgressStyle::kAuto: return Progress::detect_style();
+    case ProgressStyle::kBar: return Progress::Style::kBar;
+    case ProgressStyle::kPlain: return Progress::Style::kPlain;
+    case ProgressStyle::kNone: return Progress::Style::kNone;
+  }
+  return Progress::Style::kNone;
+}
+
+// What every manifest of this run says.
+Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, const Dataset& data, int world,
+                     int threads, const std::string& version) {
+  Manifest manifest;
+  manifest.seed = experiment.experiment.seed;
+  manifest.world = world;
+  manifest.global_batch = batch.global;
+  manifest.micro_batch = batch.micro;
+  manifest.config_hash = hash128_hex(show(experiment));
+  manifest.data_hash = data.fingerprint();
+  manifest.facts = {{"threads", std::to_string(threads)}, {"simd", to_string(simd_level())}, {"program", version}};
+  return manifest;
+}
+
+// Rank 0 only: where to go on.  Nothing when this is a first life.
+std::optional<Checkpoint> find_checkpoint(const CheckpointConfig& config, const RunDirectory& directory,
+                                          FileSystem& files, const Log& log) {
+  if (config.resume == "never") return std::nullopt;
+  if (config.resume != "auto") return load_checkpoint(config.resume);
+  return find_newest_valid(files, directory.checkpoints(), [&](const std::string& text) { log.warning(text); });
+}
+
+std::string resume_text(const Checkpoint& checkpoint, const Manifest& now) {
+  const std::string obstacle = bitwise_obstacle(checkpoint.manifest, now);
+  return "going on from " + checkpoint.path + (obstacle.empty() ? ", bit for bit" : "; not bit for bit: " + obstacle);
+}
+
+std::unique_ptr<MetricsExporter> make_metrics(const Experiment& experiment, const Communicator& communicator) {
+  const MetricsConfig& config = experiment.metrics;
+  if (!config.enabled) return nullptr;
+  char node[256] = "";
+  gethostname(node, sizeof node - 1);
+  return std::make_unique<MetricsExporter>(
+      MetricsOptions{.host = config.host,
+                     .port = config.port == 0 ? 0 : config.port + communicator.local_rank(),
+                     .labels = {{"run_id", experiment.experiment.name},
+                                {"rank", std::to_string(communicator.rank())},
+                                {"local_rank", std::to_string(communicator.local_rank())},
+                                {"node", node}}});
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, Communicator& communicator,
+                         Signals& signals)
+    : options_(options),
+      experiment_(experiment),
+      communicator_(communicator),
+      signals_(signals),
+      log_(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1) {
+  run_on_all_ranks(communicator_, [&] {
+    binding_ = undo_default_binding(communicator_.size());
+    device_ = make_device(experiment_, communicator_.local_size());
+    make_data();
+  });
+  run_on_all_ranks(communicator_, [&] {
+    agree(communicator_, {{"experiment", show(experiment_)},
+                          {"program", options_.version},
+                          {"threads", std::to_string(threads_per_rank(experiment_, communicator_.local_size()))},
+                          {"training data", data_.train->fingerprint()},
+                          {"test data", data_.test ? data_.test->fingerprint() : "none"}});
+  });
+  run_on_all_ranks(communicator_, [&] { make_network(); });
+  run_on_all_ranks(communicator_, [&] {
+    if (leads()) open_run_directory();
+    if (leads()) resume();
+    metrics_ = make_metrics(experiment_, communicator_);
+  });
+  first_step_ = std::stoll(communicator_.broadcast_bytes(std::to_string(first_step_), 0));
+  broadcast_state(replica_->parameters(), optimizer_.get(), communicator_);
+  announce();
+}
+
+void TrainingRun::make_data() {
+  data_ = open_datasets(experiment_.data, experiment_.experiment.seed);
+  batch_ = resolve(experiment_.batch, communicator_.size());
+  sampler_.emplace(Sampler::Options{.size = data_.train->size(),
+                                    .global_batch = batch_.global,
+                                    .micro_batch = batch_.micro,
+                                    .seed = experiment_.experiment.seed});
+  horizon_ = horizon(experiment_, sampler_->steps_per_epoch());
+}
+
+void TrainingRun::make_network() {
+  replica_ = std::make_unique<Replica>(
+      build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), *device_, communicator_,
+      *kernels_, *ops_, replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
+  replica_->parameters().initialize(experiment_.experiment.seed);
+  optimizer_ = make_optimizer(experiment_.optimizer, *ops_, device_->allocator(), replica_->parameters());
+  manifest_ = manifest_of(experiment_, batch_, *data_.train, communicator_.size(),
+                          threads_per_rank(experiment_, communicator_.local_size()), options_.version);
+}
+
+void TrainingRun::open_run_directory() {
+  directory_ = std::make_unique<RunDirectory>(files_, experiment_.experiment.output_dir, experiment_.experiment.name,
+                                              options_.fresh);
+  directory_->require_unfinished(horizon_.steps);
+  directory_->write_config(show(experiment_));
+  checkpointer_ = std::make_unique<Checkpointer>(files_, directory_->checkpoints(), experiment_.checkpoint.keep,
+                                                 manifest_, replica_->parameters(), *optimizer_);
+}
+
+void TrainingRun::resume() {
+  const std::optional<Checkpoint> checkpoint = find_checkpoint(experiment_.checkpoint, *directory_, files_, log_);
+  if (!checkpoint) return;
+  require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
+  restore_model(*checkpoint, replica_->parameters());
+  restore_optimizer(*checkpoint, replica_->parameters(), *optimizer_);
+  first_step_ = checkpoint->manifest.step;
+  resumed_ = resume_text(*checkpoint, manifest_);
+}
+
+void TrainingRun::announce() const {
+  if (!leads()) return;
+  std::string text = run_header({options_.version, experiment_, batch_, horizon_, *device_, communicator_, *replica_,
+                                 data_.train->size(), data_.test ? data_.test->size() : 0});
+  if (!binding_.empty()) text += "\n  binding   " + binding_;
+  if (options_.gpustat) text += "\n  gpustat   there is no GPU in this run to report on: it trains on the CPU";
+  if (metrics_) {
+    text += "\n  metrics   http://" + experiment_.metrics.host + ":" + std::to_string(metrics_->port()) + "/metrics";
+  }
+  text += "\n  output    " + directory_->path() + (resumed_.empty() ? "" : "\n  resume    " + resumed_);
+  std::printf("%s\n", text.c_str());
+  std::fflush(stdout);
+}
+
+ExitCode TrainingRun::run() {
+  Progress progress(progress_style(experiment_.progress, communicator_.rank()), experiment_.train.log_every_steps,
+                    experiment_.train.log_every_seconds, communicator_.size());
+  Trainer trainer({*device_, communicator_, *replica_, *optimizer_, *sampler_, *data_.train, data_.test.get(), signals_,
+                   progress, log_, metrics_.get(), checkpointer_.get(), directory_.get()},
+                  make_schedule(experiment_, horizon_), {experiment_.data.workers, experiment_.data.prefetch},
+                  experiment_.experiment.seed, horizon_, first_step_);
+  const ExitCode code = trainer.run();
+  last_evaluation_ = trainer.last_evaluation();
+  conclude(code, trainer.steps_done(), progress.images_per_second());
+  return code;
+}
+
+void TrainingRun::conclude(ExitCode code, int64_t steps, double images_per_second) const {
+  const std::string step = std::to_string(steps);
+  if (code == ExitCode::kNonFinite) {
+    throw CollectiveError(code, "the loss is not finite in step " + step +
+                                    "; nothing was saved since the last checkpoint (a lower learning rate?)");
+  }
+  if (code == ExitCode::kIo) throw CollectiveError(code, "the checkpoint of step " + step + " could not be saved");
+  if (!leads()) return;
+  std::printf("%s after %s of %lld steps, %.0f img/s; %s\n",
+              code == ExitCode::kDone ? "done" : "saved and stopped; the same command goes on", step.c_str(),
+              static_cast<long long>(horizon_.steps), images_per_second, directory_->path().c_str());
+}
+
+}  // namespace convoy

@@ -1,0 +1,65 @@
+// One training run on one rank: everything that is made before the first step, in the order in which it is made.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "launcher/setup.h"
+
+namespace convoy {
+
+class TrainingRun {
+ public:
+  struct Options {
+    std::string version;   // of the program; ranks compare it, checkpoints record it
+    bool fresh = false;    // an earlier life of this run is moved aside
+    bool gpustat = false;  // report on the GPU, or say that there is none
+  };
+  // Collective; the references must outlive it.  Rank 0 opens the run directory, finds where to go on, and prints the
+  // run header.  Throws CollectiveError, the same on every rank.
+  TrainingRun(const Options& options, const Experiment& experiment, Communicator& communicator, Signals& signals);
+
+  // Trains; rank 0 prints how it ended.  kDone, kPreempted or kInterrupted.
+  // Throws CollectiveError(kNonFinite, kIo), see Trainer::run().
+  ExitCode run();
+
+  const Replica& replica() const { return *replica_; }
+  const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
+
+ private:
+  bool leads() const { return communicator_.rank() == 0; }
+  void make_data();
+  void make_network();
+  void open_run_directory();
+  void resume();
+  void announce() const;
+  void conclude(ExitCode code, int64_t steps, double images_per_second) const;
+
+  const Options options_;
+  const Experiment& experiment_;
+  Communicator& communicator_;
+  Signals& signals_;
+  const Log log_;
+  PosixFileSystem files_;
+  std::string binding_;
+
+  std::unique_ptr<Device> device_;
+  Datasets data_;
+  ResolvedBatch batch_;
+  std::optional<Sampler> sampler_;
+  Horizon horizon_;
+  std::unique_ptr<KernelFactory> kernels_ = make_cpu_kernels();
+  std::unique_ptr<FlatOps> ops_ = make_cpu_flat_ops();
+  std::unique_ptr<Replica> replica_;
+  std::unique_ptr<Optimizer> optimizer_;
+  Manifest manifest_;
+  std::unique_ptr<RunDirectory> directory_;
+  std::unique_ptr<Checkpointer> checkpointer_;
+  std::unique_ptr<MetricsExporter> metrics_;
+  int64_t first_step_ = 0;
+  std::string resumed_;
+  std::optional<Evaluation> last_evaluation_;
+};
+
+}  // namespace convoy

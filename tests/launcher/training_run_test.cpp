@@ -1,0 +1,226 @@
+// Whole runs with real layers on made-up data, ranks as threads: the result does not depend on how many there are,
+// replicas stay equal, and a stopped run goes on as if it had never stopped.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+
+#include "dist/thread_group.h"
+#include "launcher/collective_errors.h"
+#include "launcher/training_run.h"
+#include "tests/launcher/config/fixture.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Everything whose results could depend on ranks: dropout, batch norm, a residual block, several buckets.
+constexpr const char* kExperiment = R"(
+experiment: {name: run}
+model:
+  layers:
+    - conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}
+    - batch_norm
+    - relu
+    - residual:
+        layers:
+          - conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}
+          - batch_norm
+    - relu
+    - max_pool: {kernel: 2}
+    - flatten
+    - dropout: {rate: 0.3}
+    - linear: {units: 24}
+    - relu
+    - linear: {units: classes}
+data: {format: synthetic, shape: [10, 10, 3], classes: 4, train_size: 960, test_size: 9973, mean: [0.5], std: [0.25]}
+batch: {global: 96, micro: 8}
+train: {steps: 20, eval_every_epochs: 0}
+optimizer: {type: sgd, learning_rate: 0.05, momentum: 0.9, weight_decay: 0.0005}
+schedule: {type: cosine, warmup_epochs: 0.5}
+distributed: {first_bucket_mib: 0.002, bucket_mib: 0.004}
+checkpoint: {every_epochs: 0}
+threads: 1
+progress: none
+)";
+
+using Tensors = std::map<std::string, std::vector<float>>;
+
+struct Outcome {
+  ExitCode code = ExitCode::kInternal;
+  std::vector<Tensors> by_rank;
+  std::optional<Evaluation> evaluation;
+};
+
+class TrainingRunTest : public ConfigTest {
+ protected:
+  Outcome train(int ranks, const std::vector<std::string>& overrides = {}, bool fresh = false, int signal = 0) {
+    const Experiment experiment = load(kExperiment, overrides);
+    Signals signals;
+    if (signal != 0) std::raise(signal);
+    Outcome outcome;
+    outcome.by_rank.resize(static_cast<size_t>(ranks));
+    std::mutex mutex;
+    run_thread_group(ranks, [&](Communicator& communicator) {
+      TrainingRun run({"test", fresh}, experiment, communicator, signals);
+      const ExitCode code = run.run();
+      const std::lock_guard lock(mutex);
+      outcome.code = code;
+      outcome.evaluation = run.last_evaluation();
+      outcome.by_rank[static_cast<size_t>(communicator.rank())] = tensors(run.replica().parameters());
+    });
+    return outcome;
+  }
+
+  static Tensors tensors(const Parameters& parameters) {
+    Tensors result;
+    for (const NamedTensor& tensor : model_tensors(parameters)) {
+      std::vector<float>& values = result[tensor.name];
+      values.resize(tensor.bytes.size() / sizeof(float));
+      std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+    }
+    return result;
+  }
+
+  static ExitCode code_of(const std::function<void()>& body) {
+    try {
+      body();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ExitCode::kDone;
+  }
+};
+
+// ||a - b|| / max(||b||, 1e-3 sqrt(n))
+double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference) / std::max(std::sqrt(norm), 1e-3 * std::sqrt(static_cast<double>(a.size())));
+}
+
+double worst_distance(const Tensors& a, const Tensors& b) {
+  double worst = 0;
+  for (const auto& [name, values] : b) worst = std::max(worst, relative_distance(a.at(name), values));
+  return worst;
+}
+
+TEST_F(TrainingRunTest, ResultDoesNotDependOnTheNumberOfRanks) {
+  const Outcome alone = train(1, {}, true);
+  ASSERT_EQ(alone.code, ExitCode::kDone);
+  EXPECT_GT(alone.evaluation->accuracy(), 0.5);  // of four classes: it has learned something
+  for (int ranks = 2; ranks <= 5; ++ranks) {
+    const Outcome several = train(ranks, {}, true);
+    const double distance = worst_distance(several.by_rank[0], alone.by_rank[0]);
+    RecordProperty("distance_np" + std::to_string(ranks), std::to_string(distance));
+    std::printf("%d ranks: worst relative distance %.2e, %lld of %lld correct\n", ranks, distance,
+                static_cast<long long>(several.evaluation->correct),
+                static_cast<long long>(several.evaluation->images));
+    EXPECT_LE(distance, 1e-5) << ranks;
+    for (const Tensors& replica : several.by_rank) EXPECT_EQ(replica, several.by_rank[0]) << ranks;
+  }
+}
+
+TEST_F(TrainingRunTest, EvaluationCountsEachImageOnceForAnyNumberOfRanks) {
+  const std::vector<std::string> few = {"train.steps=3"};
+  const Outcome trained = train(1, few, true);
+  EXPECT_EQ(trained.evaluation->images, 9973);
+  for (int ranks = 1; ranks <= 5; ++ranks) {
+    // Goes on from the finished state: nothing is trained, so all evaluate the same weights.
+    fs::remove("runs/run/status.json");
+    const Outcome again = train(ranks, few);
+    EXPECT_EQ(again.by_rank[0], trained.by_rank[0]);
+    EXPECT_EQ(again.evaluation->images, 9973);
+    EXPECT_EQ(again.evaluation->correct, trained.evaluation->correct) << ranks;
+  }
+}
+
+TEST_F(TrainingRunTest, ResumedRunIsBitwiseEqual) {
+  const std::vector<std::string> saving = {"checkpoint.every_steps=5", "checkpoint.keep=9"};
+  const Outcome whole = train(2, saving, true);
+  for (const int64_t step : {5, 15}) {
+    for (int64_t later = step + 5; later <= 20; later += 5) {
+      char name[64];
+      std::snprintf(name, sizeof name, "runs/run/checkpoints/step-%010lld", static_cast<long long>(later));
+      fs::remove_all(name);
+    }
+    fs::remove("runs/run/status.json");
+    EXPECT_EQ(train(2, saving).by_rank, whole.by_rank) << "from step " << step;
+  }
+}
+
+TEST_F(TrainingRunTest, AdamResumesBitwiseEqual) {
+  const std::vector<std::string> adam = {"optimizer.type=adam", "optimizer.momentum=null",
+                                         "optimizer.learning_rate=0.001", "checkpoint.every_steps=10",
+                                         "train.precision=bf16"};
+  const Outcome whole = train(1, adam, true);
+  fs::remove_all("runs/run/checkpoints/step-0000000020");
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(train(1, adam).by_rank, whole.by_rank);
+}
+
+TEST_F(TrainingRunTest, SignalsSaveAndStopAndTheNextLifeGoesOn) {
+  const Outcome whole = train(2, {}, true);
+  const Outcome stopped = train(2, {}, true, SIGUSR1);
+  EXPECT_EQ(stopped.code, ExitCode::kPreempted);
+  EXPECT_TRUE(fs::exists("runs/run/checkpoints/step-0000000001"));
+  const Outcome interrupted = train(2, {}, false, SIGINT);
+  EXPECT_EQ(interrupted.code, ExitCode::kInterrupted);
+  EXPECT_TRUE(fs::exists("runs/run/checkpoints/step-0000000002"));
+  const Outcome rest = train(2);
+  EXPECT_EQ(rest.code, ExitCode::kDone);
+  EXPECT_EQ(rest.by_rank, whole.by_rank);
+}
+
+TEST_F(TrainingRunTest, FinishedRunIsNotStartedAgain) {
+  train(1, {"train.steps=2"}, true);
+  EXPECT_EQ(code_of([&] { train(1, {"train.steps=2"}); }), ExitCode::kCannotCreate);
+  EXPECT_EQ(train(1, {"train.steps=3"}).code, ExitCode::kDone);
+}
+
+TEST_F(TrainingRunTest, NonFiniteLossStopsAndSavesNothing) {
+  EXPECT_EQ(code_of([&] { train(2, {"optimizer.learning_rate=1e30"}, true); }), ExitCode::kNonFinite);
+  EXPECT_TRUE(fs::is_empty("runs/run/checkpoints"));
+}
+
+TEST_F(TrainingRunTest, CheckpointOfOtherBatchesIsRefused) {
+  train(1, {"train.steps=2"}, true);
+  EXPECT_EQ(code_of([&] { train(1, {"batch.global=48"}); }), ExitCode::kConfig);
+}
+
+TEST_F(TrainingRunTest, CheckpointOfAnotherNetworkIsRefused) {
+  train(1, {"train.steps=2"}, true);
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(code_of([&] { train(1, {"model.layers=[flatten, {linear: {units: classes}}]"}); }), ExitCode::kBadData);
+}
+
+TEST_F(TrainingRunTest, RanksWithOtherThreadsAreNamed) {
+  const Experiment one = load(kExperiment), other = load(kExperiment, {"experiment.seed=2"});
+  Signals signals;
+  std::string message;
+  const ExitCode code = code_of([&] {
+    run_thread_group(3, [&](Communicator& communicator) {
+      try {
+        TrainingRun run({"test", true}, communicator.rank() == 1 ? other : one, communicator, signals);
+      } catch (const Error& error) {
+        if (communicator.rank() == 0) message = error.what();
+        throw;
+      }
+    });
+  });
+  EXPECT_EQ(code, ExitCode::kRanksDisagree);
+  EXPECT_NE(message.find("rank 1 differs"), std::string::npos) << message;
+  EXPECT_NE(message.find("seed: 2"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace convoy
