@@ -9,7 +9,6 @@
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/run_header.h"
-#include "layers/registry.h"
 
 namespace convoy {
 namespace {
@@ -138,7 +137,7 @@ void TrainingRun::resume() {
 }
 
 void TrainingRun::announce() const {
-  if (!leads()) return;
+  if (!speaks()) return;
   std::string text = run_header({options_.version, experiment_, batch_, horizon_, *device_, communicator_, *replica_,
                                  data_.train->size(), data_.test ? data_.test->size() : 0});
   if (!binding_.empty()) text += "\n  binding   " + binding_;
@@ -171,7 +170,7 @@ void TrainingRun::conclude(ExitCode code, int64_t steps, double images_per_secon
                                     "; nothing was saved since the last checkpoint (a lower learning rate?)");
   }
   if (code == ExitCode::kIo) throw CollectiveError(code, "the checkpoint of step " + step + " could not be saved");
-  if (!leads()) return;
+  if (!speaks()) return;
   std::printf("%s after %s of %lld steps, %.0f img/s; %s\n",
               code == ExitCode::kDone ? "done" : "saved and stopped; the same command goes on", step.c_str(),
               static_cast<long long>(horizon_.steps), images_per_second, directory_->path().c_str());

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "launcher/setup.h"
+#include "layers/registry.h"
 
 namespace convoy {
 
@@ -29,6 +30,7 @@ class TrainingRun {
 
  private:
   bool leads() const { return communicator_.rank() == 0; }
+  bool speaks() const { return leads() && experiment_.progress != ProgressStyle::kNone; }
   void make_data();
   void make_network();
   void open_run_directory();

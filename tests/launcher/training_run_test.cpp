@@ -134,6 +134,8 @@ TEST_F(TrainingRunTest, EvaluationCountsEachImageOnceForAnyNumberOfRanks) {
   const std::vector<std::string> few = {"train.steps=3"};
   const Outcome trained = train(1, few, true);
   EXPECT_EQ(trained.evaluation->images, 9973);
+  EXPECT_GT(trained.evaluation->correct, 100);
+  EXPECT_LT(trained.evaluation->correct, 9900);
   for (int ranks = 1; ranks <= 5; ++ranks) {
     // Goes on from the finished state: nothing is trained, so all evaluate the same weights.
     fs::remove("runs/run/status.json");
@@ -203,7 +205,7 @@ TEST_F(TrainingRunTest, CheckpointOfAnotherNetworkIsRefused) {
   EXPECT_EQ(code_of([&] { train(1, {"model.layers=[flatten, {linear: {units: classes}}]"}); }), ExitCode::kBadData);
 }
 
-TEST_F(TrainingRunTest, RanksWithOtherThreadsAreNamed) {
+TEST_F(TrainingRunTest, RanksWithAnotherExperimentAreNamed) {
   const Experiment one = load(kExperiment), other = load(kExperiment, {"experiment.seed=2"});
   Signals signals;
   std::string message;
