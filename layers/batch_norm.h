@@ -7,6 +7,8 @@
 // x, x[1], y [N,H,W,C]; weight, bias, running_mean, running_variance [1,1,1,C].
 // The variance that normalises is the biased one; the one that goes into running_variance is unbiased
 // (·n/(n-1), n = N·H·W; as it is where n = 1), as in PyTorch.  Statistics are summed in f32 or better for any dtype.
+// A frozen layer in a training pass writes no gradient of its parameters, but normalises with the statistics of the
+// micro-batch and adds them to batch_state all the same, as in PyTorch.
 #pragma once
 
 #include "core/graph/layer.h"

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "layers/add.h"
+#include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
 #include "layers/convert_cpu.h"
@@ -28,11 +29,23 @@ constexpr Entry entry() {
           }};
 }
 
+// clang-format off
 constexpr Entry kEntries[] = {
-    entry<Add>(),     entry<AveragePool>(), entry<Concat>(),        entry<Conv2d>(),
-    entry<Dropout>(), entry<Flatten>(),     entry<GlobalAverage>(), entry<Linear>(),
-    entry<MaxPool>(), entry<Normalize>(),   entry<Relu>(),          entry<SoftmaxCrossEntropy>(),
+    entry<Add>(),
+    entry<AveragePool>(),
+    entry<BatchNorm>(),
+    entry<Concat>(),
+    entry<Conv2d>(),
+    entry<Dropout>(),
+    entry<Flatten>(),
+    entry<GlobalAverage>(),
+    entry<Linear>(),
+    entry<MaxPool>(),
+    entry<Normalize>(),
+    entry<Relu>(),
+    entry<SoftmaxCrossEntropy>(),
 };
+// clang-format on
 
 class CpuKernels : public KernelFactory {
  public:

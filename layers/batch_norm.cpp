@@ -1,0 +1,32 @@
+#include "layers/batch_norm.h"
+
+#include "layers/checks.h"
+
+namespace convoy {
+
+Shape BatchNorm::shape(std::span<const Shape> inputs) const {
+  expect_inputs(inputs, options_.add ? 2 : 1);
+  if (!(options_.epsilon > 0)) {
+    throw Error(ExitCode::kConfig, "epsilon: expected more than 0, found " + std::to_string(options_.epsilon));
+  }
+  if (!(options_.momentum >= 0 && options_.momentum <= 1)) {
+    throw Error(ExitCode::kConfig, "momentum: expected 0 to 1, found " + std::to_string(options_.momentum));
+  }
+  if (inputs.back() != inputs[0]) {
+    throw Error(ExitCode::kConfig,
+                "expected inputs of one shape, found " + to_string(inputs[0]) + " and " + to_string(inputs.back()));
+  }
+  return inputs[0];
+}
+
+std::vector<ParameterSpec> BatchNorm::parameters(std::span<const Shape> inputs) const {
+  const Shape channels{1, 1, 1, inputs[0].c};
+  return {{"weight", channels, {Initializer::Kind::kConstant, 1}}, {"bias", channels, {}}};
+}
+
+std::vector<StateSpec> BatchNorm::state(std::span<const Shape> inputs) const {
+  const Shape channels{1, 1, 1, inputs[0].c};
+  return {{"running_mean", channels, 0, options_.momentum}, {"running_variance", channels, 1, options_.momentum}};
+}
+
+}  // namespace convoy

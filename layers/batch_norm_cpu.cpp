@@ -1,0 +1,344 @@
+// Batch normalisation with own loops.  Groups of channels are done a few at a time, so that what the first pass over
+// memory has read is still in the cache for the second.
+#include "layers/batch_norm.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "layers/batch_norm_loops_cpu.h"
+
+namespace convoy {
+namespace {
+
+using batch_norm::kPartRows;
+using batch_norm::Mask;
+using batch_norm::Units;
+
+constexpr int64_t kLanes = 16;          // channels at a time where parts are added up
+constexpr int64_t kCached = 1 << 17;    // elements that stay in the second-level cache of one processor
+constexpr int64_t kStreamed = 1 << 22;  // bytes of an output that its reader would not find in a cache
+constexpr int64_t kTableRows = 5;       // most rows of a table
+using TableColumn = std::array<float, kTableRows>;
+
+// Calls body with the flags as constants: std::bool_constant.
+template <class Body>
+void with_flags(bool a, Body body) {
+  if (a) return body(std::true_type{});
+  body(std::false_type{});
+}
+template <class Body>
+void with_flags(bool a, bool b, Body body) {
+  with_flags(a, [&](auto first) { with_flags(b, [&](auto second) { body(first, second); }); });
+}
+template <class Body>
+void with_mask(Mask mask, Body body) {
+  if (mask == Mask::kX) return body(std::integral_constant<Mask, Mask::kX>{});
+  if (mask == Mask::kY) return body(std::integral_constant<Mask, Mask::kY>{});
+  body(std::integral_constant<Mask, Mask::kNone>{});
+}
+template <class Body>
+void with_flags(bool a, bool b, bool c, Body body) {
+  with_flags(a, [&](auto first) { with_flags(b, c, [&](auto second, auto third) { body(first, second, third); }); });
+}
+
+// What forward keeps of a channel.  The mean is mean + rest: one f32 is too coarse where the deviation is far smaller.
+struct Channel {
+  float mean, rest, one_over_std;
+};
+
+class BatchNormCpu : public CpuKernel {
+ public:
+  BatchNormCpu(const BatchNorm& layer, const CompileRequest& request);
+  bool backward_reads_input(int input) const override { return input == 0 && needs_sums(); }
+  bool backward_reads_output() const override { return options_.relu && options_.add && !parts_.empty(); }
+  bool dx_is_dy(int input) const override { return input == 1 && !options_.relu; }
+  void bind(const KernelArgs& args) override;
+  void forward(Stream&) override;
+  void backward(int, Stream&) override;
+
+ private:
+  bool writes_dw() const { return !parts_.empty() && parts_[0].dw; }
+  bool writes_dx(int input) const { return !parts_.empty() && std::ranges::count(parts_[0].dx, input) > 0; }
+  bool needs_sums() const { return writes_dw() || writes_dx(0); }
+  Mask mask() const { return !options_.relu ? Mask::kNone : options_.add ? Mask::kY : Mask::kX; }
+  double samples() const { return static_cast<double>(output_.shape.elements() / output_.shape.c); }
+  Channel& saved(int64_t channel) const { return static_cast<Channel*>(args_.saved[0])[channel]; }
+  const float* parts(int64_t group) const {
+    return sums_ + group % at_once_ * units_.per_group() * kPartRows * units_.width;
+  }
+
+  // Passes over the groups [begin, end).
+  template <class T>
+  void normalize(int64_t begin, int64_t end) const;
+  template <class T>
+  void add_statistics(int64_t begin, int64_t end) const;
+  void use_statistics(int64_t begin, int64_t end) const;
+  void use_running(int64_t begin, int64_t end) const;
+  template <class T>
+  void add_gradients(int64_t begin, int64_t end) const;
+  void use_gradients(int64_t begin, int64_t end) const;
+  template <class T>
+  void input_gradient(int64_t begin, int64_t end) const;
+
+  template <class Body>
+  void for_groups(const Body& body) const;
+  template <class Body>
+  void for_units(int64_t begin, int64_t end, const Body& body) const;
+  template <class Body>
+  void for_channels(int64_t begin, int64_t end, const Body& body) const;
+  template <class Column>
+  void set_tables(int64_t group, int64_t first, int64_t lanes, const Column& column) const;
+  Channel channel_of(double mean, double variance) const;
+  TableColumn normalization(int64_t channel, const Channel& it) const;
+  void add_batch_state(int64_t channel, double mean, double squares) const;
+  TableColumn gradient(int64_t channel, double sum, double product) const;
+
+  BatchNormOptions options_;
+  bool training_;
+  Units units_;
+  bool streamed_;                              // outputs go past the caches
+  int64_t at_once_;                            // groups
+  float *tables_ = nullptr, *sums_ = nullptr;  // in the workspace: of at_once_ groups a table, and a part for each unit
+};
+
+BatchNormCpu::BatchNormCpu(const BatchNorm& layer, const CompileRequest& request)
+    : options_(layer.options()), training_(request.mode == Mode::kTrain), units_(request.inputs[0]) {
+  output_ = request.inputs[0];
+  inputs_.assign(request.inputs.size(), output_);
+  BackwardPart part{"backward", {}, request.wants_dw};
+  for (int i = 0; i < static_cast<int>(inputs_.size()); ++i) {
+    if (request.wants_dx[static_cast<size_t>(i)] && !dx_is_dy(i)) part.dx.push_back(i);
+  }
+  if (training_ && (part.dw || !part.dx.empty())) parts_ = {part};
+  if (needs_sums()) saved_ = {output_.shape.c * static_cast<int64_t>(sizeof(Channel))};
+  streamed_ = output_.bytes() >= kStreamed && units_.channels * size_of(output_.dtype) % 16 == 0;
+  const int64_t cached = kCached * omp_get_max_threads();
+  at_once_ = std::clamp<int64_t>(cached / (units_.runs * units_.run), 1, units_.groups);
+  const int64_t rows = kTableRows + (training_ ? kPartRows * units_.per_group() : 0);
+  workspace_bytes_ = at_once_ * rows * units_.width * static_cast<int64_t>(sizeof(float));
+}
+
+void BatchNormCpu::bind(const KernelArgs& args) {
+  args_ = args;
+  tables_ = static_cast<float*>(args.workspace);
+  sums_ = tables_ + at_once_ * kTableRows * units_.width;
+}
+
+// ---- Loops
+
+template <class Body>
+void BatchNormCpu::for_groups(const Body& body) const {
+  for (int64_t begin = 0; begin < units_.groups; begin += at_once_) {
+    body(begin, std::min(begin + at_once_, units_.groups));
+  }
+}
+
+// Calls body(offset, length, table, part) for every unit of the groups, in the order of memory.
+template <class Body>
+void BatchNormCpu::for_units(int64_t begin, int64_t end, const Body& body) const {
+  const Units units = units_;
+  float *sums = sums_, *tables = tables_;
+  const int64_t per_run = units.per_run, groups = end - begin, grain = std::max<int64_t>(1, kGrain / units.unit);
+  for_ranges(groups * units.per_group(), grain, [=](int64_t from, int64_t to) CONVOY_INLINE {
+    for (int64_t i = from; i < to; ++i) {
+      const int64_t group = i / per_run % groups, index = i / per_run / groups * per_run + i % per_run;
+      body(units.offset(begin + group, index), units.length(index), tables + group * kTableRows * units.width,
+           sums + (group * units.per_group() + index) * kPartRows * units.width);
+    }
+  });
+}
+
+// Calls body(group, first channel in it, channels) for at most kLanes channels at a time.
+template <class Body>
+void BatchNormCpu::for_channels(int64_t begin, int64_t end, const Body& body) const {
+  const int64_t channels = units_.channels, tiles = (channels + kLanes - 1) / kLanes;
+  const int64_t cost = units_.per_group() * kPartRows * units_.width / tiles;
+  for_ranges((end - begin) * tiles, std::max<int64_t>(1, kGrain / cost), [=](int64_t from, int64_t to) CONVOY_INLINE {
+    for (int64_t i = from; i < to; ++i) {
+      const int64_t first = i % tiles * kLanes;
+      // A constant number of lanes is what the compiler keeps in registers.
+      if (channels - first >= kLanes)
+        body(begin + i / tiles, first, kLanes);
+      else
+        body(begin + i / tiles, first, channels - first);
+    }
+  });
+}
+
+// Calls column(channel, lane) for lanes [0, lanes) of a group, and writes what it returns to all columns of the channel
+// in the group's table.  Padding has zeros: so it stays zero.
+template <class Column>
+void BatchNormCpu::set_tables(int64_t group, int64_t first, int64_t lanes, const Column& column) const {
+  float* table = tables_ + group % at_once_ * kTableRows * units_.width;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    const int64_t channel = group * units_.channels + first + lane;
+    const TableColumn values = channel < output_.shape.c ? column(channel, lane) : TableColumn{};
+    for (int64_t row = 0; row < kTableRows; ++row) {
+      float* to = table + row * units_.width;
+      for (int64_t i = first + lane; i < units_.width; i += units_.channels) to[i] = values[static_cast<size_t>(row)];
+    }
+  }
+}
+
+// ---- Forward
+
+void BatchNormCpu::forward(Stream&) {
+  with_elements(output_.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for_groups([&](int64_t begin, int64_t end) {
+      if (training_) {
+        add_statistics<T>(begin, end);
+        use_statistics(begin, end);
+      } else {
+        use_running(begin, end);
+      }
+      normalize<T>(begin, end);
+    });
+  });
+}
+
+template <class T>
+void BatchNormCpu::add_statistics(int64_t begin, int64_t end) const {
+  const T* x = args_.x[0].as<T>();
+  const int64_t width = units_.width, channels = units_.channels;
+  for_units(begin, end, [=](int64_t offset, int64_t length, const float*, float* part) CONVOY_INLINE {
+    batch_norm::add_statistics(x + offset, length, width, channels, part);
+  });
+}
+
+void BatchNormCpu::use_statistics(int64_t begin, int64_t end) const {
+  for_channels(begin, end, [=, this](int64_t group, int64_t first, int64_t lanes) CONVOY_INLINE {
+    double mean[kLanes], squares[kLanes];
+    batch_norm::mean_and_squares(units_, parts(group), first, lanes, samples(), mean, squares);
+    set_tables(group, first, lanes, [&](int64_t channel, int64_t lane) {
+      add_batch_state(channel, mean[lane], squares[lane]);
+      const Channel it = channel_of(mean[lane], squares[lane] / samples());
+      if (!saved_.empty()) saved(channel) = it;
+      return normalization(channel, it);
+    });
+  });
+}
+
+void BatchNormCpu::use_running(int64_t begin, int64_t end) const {
+  const float *mean = args_.state[0].as<float>(), *variance = args_.state[1].as<float>();
+  for (int64_t group = begin; group < end; ++group) {
+    set_tables(group, 0, units_.channels, [&](int64_t channel, int64_t) {
+      return normalization(channel, channel_of(mean[channel], variance[channel]));
+    });
+  }
+}
+
+void BatchNormCpu::add_batch_state(int64_t channel, double mean, double squares) const {
+  args_.batch_state[0].as<float>()[channel] += static_cast<float>(mean);
+  args_.batch_state[1].as<float>()[channel] += static_cast<float>(squares / std::max(samples() - 1, 1.0));
+}
+
+Channel BatchNormCpu::channel_of(double mean, double variance) const {
+  const auto high = static_cast<float>(mean);
+  const double one_over_std = 1 / std::sqrt(variance + static_cast<double>(options_.epsilon));
+  return {high, static_cast<float>(mean - high), static_cast<float>(one_over_std)};
+}
+
+// mean | scale | shift; the same bits in both passes.
+TableColumn BatchNormCpu::normalization(int64_t channel, const Channel& it) const {
+  const double scale = static_cast<double>(args_.w[0].as<float>()[channel]) * it.one_over_std;
+  const double shift = args_.w[1].as<float>()[channel] - it.rest * scale;
+  return {it.mean, static_cast<float>(scale), static_cast<float>(shift)};
+}
+
+template <class T>
+void BatchNormCpu::normalize(int64_t begin, int64_t end) const {
+  const T* x = args_.x[0].as<T>();
+  const T* added = options_.add ? args_.x[1].as<T>() : nullptr;
+  T* y = args_.y.as<T>();
+  const int64_t width = units_.width;
+  with_flags(options_.add, options_.relu, streamed_, [&](auto add, auto relu, auto streamed) {
+    for_units(begin, end, [=](int64_t at, int64_t length, const float* table, const float*) CONVOY_INLINE {
+      batch_norm::normalize<add.value, relu.value, streamed.value>(x + at, add.value ? added + at : nullptr, length,
+                                                                   width, table, y + at);
+    });
+  });
+}
+
+// ---- Backward
+
+void BatchNormCpu::backward(int, Stream&) {
+  if (!needs_sums()) return relu_gradient(output_, args_.y.data, args_.dy.data, args_.dx[1].data);
+  with_elements(output_.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for_groups([&](int64_t begin, int64_t end) {
+      add_gradients<T>(begin, end);
+      use_gradients(begin, end);
+      if (writes_dx(0)) input_gradient<T>(begin, end);
+    });
+  });
+}
+
+template <class T>
+void BatchNormCpu::add_gradients(int64_t begin, int64_t end) const {
+  for (int64_t group = begin; group < end; ++group) {
+    set_tables(group, 0, units_.channels,
+               [&](int64_t channel, int64_t) { return normalization(channel, saved(channel)); });
+  }
+  const T *x = args_.x[0].as<T>(), *y = args_.y.as<T>(), *dy = args_.dy.as<T>();
+  T* kept = writes_dx(1) ? args_.dx[1].as<T>() : nullptr;
+  const int64_t width = units_.width, channels = units_.channels;
+  with_mask(mask(), [&](auto mask) {
+    with_flags(kept != nullptr, [&](auto keep) {
+      for_units(begin, end, [=](int64_t at, int64_t length, const float* table, float* part) CONVOY_INLINE {
+        batch_norm::add_gradients<mask.value, keep.value>(x + at, mask.value == Mask::kY ? y + at : nullptr, dy + at,
+                                                          length, width, channels, table, part,
+                                                          keep.value ? kept + at : nullptr);
+      });
+    });
+  });
+}
+
+void BatchNormCpu::use_gradients(int64_t begin, int64_t end) const {
+  for_channels(begin, end, [=, this](int64_t group, int64_t first, int64_t lanes) CONVOY_INLINE {
+    double sum[kLanes], product[kLanes];
+    batch_norm::gradient_sums(units_, parts(group), first, lanes, sum, product);
+    set_tables(group, first, lanes,
+               [&](int64_t channel, int64_t lane) { return gradient(channel, sum[lane], product[lane]); });
+  });
+}
+
+// Writes dweight and dbias where wanted; the table of batch_norm::input_gradient().
+TableColumn BatchNormCpu::gradient(int64_t channel, double sum, double product) const {
+  const Channel it = saved(channel);
+  const double dweight = (product - it.rest * sum) * it.one_over_std;
+  if (writes_dw()) {
+    args_.dw[0].as<float>()[channel] = static_cast<float>(dweight);
+    args_.dw[1].as<float>()[channel] = static_cast<float>(sum);
+  }
+  const auto [mean, scale, shift, unused_a, unused_b] = normalization(channel, it);
+  const double a = -scale * dweight * it.one_over_std / samples();
+  const double b = -scale * sum / samples() - a * it.rest;
+  return {mean, scale, shift, static_cast<float>(a), static_cast<float>(b)};
+}
+
+template <class T>
+void BatchNormCpu::input_gradient(int64_t begin, int64_t end) const {
+  const bool masked = writes_dx(1);  // dx[1] is dy behind the relu
+  const T *x = args_.x[0].as<T>(), *y = args_.y.as<T>(), *dy = (masked ? args_.dx[1] : args_.dy).as<T>();
+  T* dx = args_.dx[0].as<T>();
+  const int64_t width = units_.width;
+  with_mask(masked ? Mask::kNone : mask(), [&](auto mask) {
+    with_flags(streamed_, [&](auto streamed) {
+      for_units(begin, end, [=](int64_t at, int64_t length, const float* table, const float*) CONVOY_INLINE {
+        batch_norm::input_gradient<mask.value, streamed.value>(x + at, mask.value == Mask::kY ? y + at : nullptr,
+                                                               dy + at, length, width, table, dx + at);
+      });
+    });
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_cpu_kernel(const BatchNorm& layer, const CompileRequest& request) {
+  expect_activation(request.inputs[0]);
+  return std::make_unique<BatchNormCpu>(layer, request);
+}
+
+}  // namespace convoy
