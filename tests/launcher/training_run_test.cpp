@@ -131,7 +131,7 @@ TEST_F(TrainingRunTest, ResultDoesNotDependOnTheNumberOfRanks) {
 }
 
 TEST_F(TrainingRunTest, EvaluationCountsEachImageOnceForAnyNumberOfRanks) {
-  const std::vector<std::string> few = {"train.steps=3"};
+  const std::vector<std::string> few = {"train.steps=1"};  // it has not learned much
   const Outcome trained = train(1, few, true);
   EXPECT_EQ(trained.evaluation->images, 9973);
   EXPECT_GT(trained.evaluation->correct, 100);
