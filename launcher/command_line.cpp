@@ -24,7 +24,7 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"train", "EXPERIMENT", 1, "train a network; with mpirun on several processes"},
     {"eval", "EXPERIMENT", 1, "evaluate a checkpoint on the test samples"},
-    {"bench", "EXPERIMENT", 1, "time a training step, step by step"},
+    {"bench", "step|overlap EXPERIMENT", 2, "time a training step; what overlapped communication gains"},
     {"inspect", "EXPERIMENT", 1, "print layers, plan and memory, without training"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
 };
@@ -75,7 +75,7 @@ constexpr Flag kFlags[] = {
     {"checkpoint", "PATH", "eval", [](auto& line, auto& value) { line.checkpoint = value; },
      "which checkpoint; default: the newest of the run"},
     {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
-    {"json", nullptr, "bench inspect", [](auto& line, auto&) { line.json = true; }, "print JSON"},
+    {"json", nullptr, "eval bench inspect", [](auto& line, auto&) { line.json = true; }, "print JSON"},
     {"help", nullptr, kAllVerbs, [](auto& line, auto&) { line.help = true; }, "print this"},
 };
 

@@ -17,7 +17,7 @@ struct CommandLine {
   bool help = false;
   bool fresh = false;    // train: do not go on from an earlier life of this run
   bool gpustat = false;  // train: report on the GPU; on the CPU train says that there is none
-  bool json = false;     // bench, inspect: machine-readable output
+  bool json = false;     // eval, bench, inspect: machine-readable output
   int repeat = 20;       // bench: timed steps
   std::string verb;
   std::string checkpoint;  // eval: which one; default the newest of the run
