@@ -108,11 +108,11 @@ std::string disagreement(const std::vector<std::string>& packed) {
 
 }  // namespace
 
-void agree(Communicator& communicator, const std::vector<Fact>& facts) {
+void agree(RankGroup& group, const std::vector<Fact>& facts) {
   const std::string mine = pack(facts);
-  const std::vector<std::string> hashes = communicator.all_gather_bytes(hash128_hex(mine));
+  const std::vector<std::string> hashes = group.all_gather_bytes(hash128_hex(mine));
   if (std::ranges::adjacent_find(hashes, std::not_equal_to{}) == hashes.end()) return;
-  throw Error(ExitCode::kRanksDisagree, disagreement(communicator.all_gather_bytes(mine)));
+  throw Error(ExitCode::kRanksDisagree, disagreement(group.all_gather_bytes(mine)));
 }
 
 }  // namespace convoy

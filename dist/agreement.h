@@ -18,6 +18,6 @@ struct Fact {
 // everywhere: it names the ranks that differ from the largest group of equal ranks (of equal groups, the one with the
 // lowest rank), and for each of their facts the first line that differs, with both values:
 //   rank 1 differs from the other ranks: config, line 12: 'learning_rate: 0.2' instead of 'learning_rate: 0.1'
-void agree(Communicator& communicator, const std::vector<Fact>& facts);
+void agree(RankGroup& group, const std::vector<Fact>& facts);
 
 }  // namespace convoy

@@ -1,11 +1,4 @@
-// A group of ranks that add numbers together.  One per process (or per thread, in a thread group).
-//
-// Implementations: solo (one rank), thread_group (N ranks as threads, for tests), mpi (shared window within a host,
-// progress thread between hosts), and nccl in libconvoy_cuda.so.  Ranks only ever *sum*: a loss is already divided by
-// the global count, so there is no average and no mean of means.
-//
-// Threads: one thread per rank calls into a communicator.  All ranks call the same collectives in the same order with
-// the same types; start-up agreement (dist/agreement.h) makes sure that they run the same plan.
+// How ranks talk to each other: RankGroup for set-up, Communicator for training.
 #pragma once
 
 #include <memory>
@@ -17,12 +10,26 @@
 
 namespace convoy {
 
-class Communicator {
+// Ranks that tell each other small things: all that set-up needs, and there before a communicator is.
+class RankGroup {
  public:
-  virtual ~Communicator() = default;
-
+  virtual ~Group() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  // Collective, blocking, on the host.
+  virtual std::vector<std::string> all_gather_bytes(const std::string& mine) = 0;  // by rank
+};
+
+// Ranks that add numbers together.  One per process (or per thread, in a thread group).
+//
+// Implementations: solo (one rank), thread_group (N ranks as threads, for tests), mpi (shared window within a host,
+// progress thread between hosts), and nccl in libconvoy_cuda.so.  Ranks only ever *sum*: a loss is already divided by
+// the global count, so there is no average and no mean of means.
+//
+// Threads: one thread per rank calls into a communicator.  All ranks call the same collectives in the same order with
+// the same types; start-up agreement (dist/agreement.h) makes sure that they run the same plan.
+class Communicator : public RankGroup {
+ public:
   virtual int local_rank() const = 0;  // among the ranks of this host
   virtual int local_size() const = 0;
   // For the run header: "solo", "mpi (shared window)", "mpi (progress thread: ranks are on 2 hosts)", …
@@ -48,7 +55,6 @@ class Communicator {
 
   // ---- Host: blocking, small.
   virtual void barrier() = 0;
-  virtual std::vector<std::string> all_gather_bytes(const std::string& mine) = 0;  // by rank
   virtual std::string broadcast_bytes(const std::string& mine, int root) = 0;
   // Ends every rank with `code` as soon as possible; peers blocked in a collective do not hang.
   [[noreturn]] virtual void abort(ExitCode code) noexcept = 0;

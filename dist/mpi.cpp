@@ -12,7 +12,7 @@ namespace {
 class MpiCommunicator : public QueueCommunicator {
  public:
   MpiCommunicator(MpiSession& session, std::unique_ptr<MpiTransportLayer> transport)
-      : session_(session), control_(MpiComm::duplicate(MPI_COMM_WORLD)), transport_(std::move(transport)) {}
+      : session_(session), transport_(std::move(transport)) {}
 
   int rank() const override { return session_.rank(); }
   int size() const override { return session_.size(); }
@@ -23,9 +23,12 @@ class MpiCommunicator : public QueueCommunicator {
 
   void barrier() override {
     queue().synchronize();  // a rank that blocks in MPI does not move the shared window on
-    check(MPI_Barrier(control_.get()));
+    check(MPI_Barrier(MPI_COMM_WORLD));
   }
-  std::vector<std::string> all_gather_bytes(const std::string& mine) override;
+  std::vector<std::string> all_gather_bytes(const std::string& mine) override {
+    queue().synchronize();
+    return session_.all_gather_bytes(mine);
+  }
   std::string broadcast_bytes(const std::string& mine, int root) override;
   [[noreturn]] void abort(ExitCode code) noexcept override {
     transport_->fail();
@@ -36,34 +39,16 @@ class MpiCommunicator : public QueueCommunicator {
   CollectiveQueue& queue() override { return transport_->queue(); }
 
   MpiSession& session_;
-  MpiComm control_;
   std::unique_ptr<MpiTransportLayer> transport_;
 };
-
-std::vector<std::string> MpiCommunicator::all_gather_bytes(const std::string& mine) {
-  queue().synchronize();
-  const auto ranks = static_cast<size_t>(size());
-  std::vector<int> lengths(ranks), offsets(ranks);
-  const auto length = static_cast<int>(mine.size());
-  check(MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, control_.get()));
-  std::exclusive_scan(lengths.begin(), lengths.end(), offsets.begin(), 0);
-  std::string all(static_cast<size_t>(offsets.back() + lengths.back()), '\0');
-  check(MPI_Allgatherv(mine.data(), length, MPI_BYTE, all.data(), lengths.data(), offsets.data(), MPI_BYTE,
-                       control_.get()));
-  std::vector<std::string> by_rank;
-  for (size_t r = 0; r < ranks; ++r) {
-    by_rank.push_back(all.substr(static_cast<size_t>(offsets[r]), static_cast<size_t>(lengths[r])));
-  }
-  return by_rank;
-}
 
 std::string MpiCommunicator::broadcast_bytes(const std::string& mine, int root) {
   queue().synchronize();
   std::string bytes = rank() == root ? mine : "";
   auto length = static_cast<int>(bytes.size());
-  check(MPI_Bcast(&length, 1, MPI_INT, root, control_.get()));
+  check(MPI_Bcast(&length, 1, MPI_INT, root, MPI_COMM_WORLD));
   bytes.resize(static_cast<size_t>(length));
-  check(MPI_Bcast(bytes.data(), length, MPI_BYTE, root, control_.get()));
+  check(MPI_Bcast(bytes.data(), length, MPI_BYTE, root, MPI_COMM_WORLD));
   return bytes;
 }
 
@@ -74,6 +59,7 @@ MpiSession::MpiSession() : exceptions_(std::uncaught_exceptions()) {
   check(MPI_Initialized(&initialized));
   owns_ = initialized == 0;
   if (owns_) check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
+  check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
   check(MPI_Query_thread(&provided));
   threads_ = provided == MPI_THREAD_MULTIPLE;
   check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_));
@@ -89,7 +75,23 @@ MpiSession::~MpiSession() {
   if (owns_ && std::uncaught_exceptions() == exceptions_) MPI_Finalize();
 }
 
-std::string MpiSession::library() const {
+std::vector<std::string> MpiSession::all_gather_bytes(const std::string& mine) {
+  const auto ranks = static_cast<size_t>(size_);
+  std::vector<int> lengths(ranks), offsets(ranks);
+  const auto length = static_cast<int>(mine.size());
+  check(MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD));
+  std::exclusive_scan(lengths.begin(), lengths.end(), offsets.begin(), 0);
+  std::string all(static_cast<size_t>(offsets.back() + lengths.back()), '\0');
+  check(MPI_Allgatherv(mine.data(), length, MPI_BYTE, all.data(), lengths.data(), offsets.data(), MPI_BYTE,
+                       MPI_COMM_WORLD));
+  std::vector<std::string> by_rank;
+  for (size_t r = 0; r < ranks; ++r) {
+    by_rank.push_back(all.substr(static_cast<size_t>(offsets[r]), static_cast<size_t>(lengths[r])));
+  }
+  return by_rank;
+}
+
+std::string MpiSession::library() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
   int length = 0;
   check(MPI_Get_library_version(text, &length));

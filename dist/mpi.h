@@ -13,24 +13,25 @@ namespace convoy {
 // MPI from first to last use.  One per process, made before and destroyed after everything else that uses MPI, in the
 // thread that made it.  Where MPI is initialised already (test programs), it is used and left running.
 // Rank and place come from MPI itself: the environment variables differ from launcher to launcher.
-class MpiSession {
+class MpiSession : public RankGroup {
  public:
   // Throws Error(kUnavailable).
   MpiSession();
   // Waits for all ranks, except while an exception is on its way out: then a rank that still waits for this one would
   // wait for ever, and the launcher ends it when it sees this rank leave.
-  ~MpiSession();
+  ~MpiSession() override;
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
 
-  int rank() const { return rank_; }
-  int size() const { return size_; }
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  std::vector<std::string> all_gather_bytes(const std::string& mine) override;
   int local_rank() const { return local_rank_; }  // among the ranks of this host
   int local_size() const { return local_size_; }
   int hosts() const { return hosts_; }
   // Whether several threads may call MPI at once; the progress thread needs it.
   bool threads() const { return threads_; }
-  std::string library() const;  // "Open MPI v4.1.4"
+  static std::string library();  // "Open MPI v4.1.4"
   // MPI_Abort: ends all ranks, with no more ado.
   [[noreturn]] void abort(ExitCode code) noexcept;
 

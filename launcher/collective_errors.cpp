@@ -71,30 +71,17 @@ Failure current_failure() {
 CollectiveError::CollectiveError(ExitCode code, std::vector<Report> reports)
     : Error(code, joined(reports)), reports_(std::move(reports)) {}
 
-void run_on_all_ranks(Communicator& communicator, const std::function<void()>& body) {
+void run_on_all_ranks(RankGroup& group, const std::function<void()>& body) {
   std::optional<Failure> mine;
   try {
     body();
   } catch (...) {
     mine = current_failure();
   }
-  const std::vector<std::string> by_rank = communicator.all_gather_bytes(encoded(mine));
+  const std::vector<std::string> by_rank = group.all_gather_bytes(encoded(mine));
   if (std::ranges::any_of(by_rank, [](const std::string& bytes) { return !bytes.empty(); })) {
     throw collective_error(by_rank);
   }
-}
-
-void run_on_all_ranks(MpiSession& session, const std::function<void()>& body) {
-  // Only its all_gather_bytes() is wanted, and that needs next to no memory.
-  std::unique_ptr<Communicator> communicator = make_mpi_communicator(session);
-  std::optional<CollectiveError> error;
-  try {
-    run_on_all_ranks(*communicator, body);
-  } catch (const CollectiveError& caught) {
-    error = caught;
-  }
-  communicator.reset();  // by all ranks together, which is not so while an exception is on its way
-  if (error) throw *error;
 }
 
 }  // namespace convoy

@@ -1,7 +1,7 @@
 // Errors among ranks: each is said once, and no rank waits for one that is gone.
 //
-//   run_on_all_ranks(session, [&] { experiment = load_experiment(file, overrides); });    // before the communicator
-//   run_on_all_ranks(*communicator, [&] { training_set = open(experiment.data); });       // after
+//   run_on_all_ranks(session, [&] { experiment = load_experiment(file, overrides); });
+//   run_on_all_ranks(*communicator, [&] { training_set = open(experiment.data); });
 //
 // An exception on any rank becomes a CollectiveError on all of them.  main() lets rank 0 print it, and every rank
 // leaves with its exit code.  Any other exception is one rank's own: main() prints it with the rank and ends all
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "dist/mpi.h"
+#include "dist/communicator.h"
 
 namespace convoy {
 
@@ -48,8 +48,6 @@ class CollectiveError : public Error {
 // the lowest rank that failed.
 // Requires: no rank waits in `body` for a rank whose `body` has thrown, so collectives are allowed only before the
 // first thing that can fail on some ranks alone.  agree() is fine.
-void run_on_all_ranks(Communicator& communicator, const std::function<void()>& body);
-// The same before there is a communicator.
-void run_on_all_ranks(MpiSession& session, const std::function<void()>& body);
+void run_on_all_ranks(RankGroup& group, const std::function<void()>& body);
 
 }  // namespace convoy

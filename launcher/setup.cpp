@@ -8,6 +8,8 @@
 #include "core/data/idx.h"
 #include "core/data/synthetic.h"
 #include "core/device/cuda_library.h"
+#include "dist/agreement.h"
+#include "launcher/collective_errors.h"
 
 namespace convoy {
 namespace {
@@ -32,7 +34,28 @@ int64_t in_steps(double epochs, int64_t steps_per_epoch) {
   return std::llround(epochs * static_cast<double>(steps_per_epoch));
 }
 
+MpiOptions mpi_options(const DistributedConfig& distributed) {
+  switch (distributed.transport) {
+    case Transport::kAuto: return {.transport = MpiTransport::kAuto};
+    case Transport::kShared: return {.transport = MpiTransport::kShared};
+    case Transport::kProgressThread: return {.transport = MpiTransport::kProgressThread};
+  }
+  return {};
+}
+
 }  // namespace
+
+Start start(MpiSession& session, const CommandLine& line, size_t index) {
+  Start result;
+  run_on_all_ranks(session, [&] {
+    result.experiment = load_experiment(require_word(line, index, "an experiment file"), line.overrides);
+  });
+  run_on_all_ranks(session, [&] { agree(session, {{"experiment", show(result.experiment)}}); });
+  run_on_all_ranks(session, [&] {
+    result.communicator = make_mpi_communicator(session, mpi_options(result.experiment.distributed));
+  });
+  return result;
+}
 
 int threads_per_rank(const Experiment& experiment, int local_ranks) {
   if (experiment.threads > 0) return experiment.threads;
@@ -62,15 +85,6 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed) {
                                         to_string(sets.test->sample()));
   }
   return {limited(std::move(sets.train), data.train_limit), limited(std::move(sets.test), data.test_limit)};
-}
-
-MpiOptions mpi_options(const DistributedConfig& distributed) {
-  switch (distributed.transport) {
-    case Transport::kAuto: return {.transport = MpiTransport::kAuto};
-    case Transport::kShared: return {.transport = MpiTransport::kShared};
-    case Transport::kProgressThread: return {.transport = MpiTransport::kProgressThread};
-  }
-  return {};
 }
 
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world) {

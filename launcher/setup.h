@@ -9,11 +9,20 @@
 #include "core/train/optimizer.h"
 #include "core/train/schedule.h"
 #include "dist/mpi.h"
+#include "launcher/command_line.h"
 #include "launcher/config/experiment.h"
 #include "launcher/replica.h"
 #include "launcher/trainer.h"
 
 namespace convoy {
+
+struct Start {
+  Experiment experiment;
+  std::unique_ptr<Communicator> communicator;
+};
+// Collective.  Every rank reads the experiment that is word `index` of its command line; when all have read the same,
+// they make the communicator that it asks for.  Throws CollectiveError.
+Start start(MpiSession& session, const CommandLine& line, size_t index = 0);
 
 // Compute threads of each rank: `threads`, or this host's usable processors divided among its ranks.
 int threads_per_rank(const Experiment& experiment, int local_ranks);
@@ -28,7 +37,6 @@ struct Datasets {
 // Throws Error(kNoInput, kBadData) naming the file.
 Datasets open_datasets(const DataConfig& data, uint64_t seed);
 
-MpiOptions mpi_options(const DistributedConfig& distributed);
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);
 Schedule make_schedule(const Experiment& experiment, const Horizon& horizon);

@@ -201,8 +201,6 @@ void print_trace(Bench& bench, Communicator& communicator) {
 
 // What summing buckets while backward runs gains over one sum afterwards: both in turn, in one run.
 int bench_overlap(const CommandLine& line, Context& context) {
-  if (context.communicator->size() == 1)
-    throw CollectiveError(ExitCode::kUsage, "bench overlap: expected several ranks");
   std::unique_ptr<Bench> overlapped, afterwards;
   run_on_all_ranks(*context.communicator, [&] {
     Experiment other = context.experiment;
@@ -238,17 +236,15 @@ int bench_overlap(const CommandLine& line, Context& context) {
 }  // namespace
 
 int bench_command(const CommandLine& line, MpiSession& session) {
-  const std::string what = require_word(line, 0, "step or overlap");
-  if (what != "step" && what != "overlap") {
-    throw CollectiveError(ExitCode::kUsage, "bench: expected step or overlap, found '" + what + "'");
-  }
-  Context context;
+  std::string what;
   run_on_all_ranks(session, [&] {
-    context.experiment = load_experiment(require_word(line, 1, "an experiment file"), line.overrides);
+    what = require_word(line, 0, "step or overlap");
+    if (what == "step" || (what == "overlap" && session.size() > 1)) return;
+    throw Error(ExitCode::kUsage, what == "overlap" ? "bench overlap: expected several ranks, found one"
+                                                    : "bench: expected step or overlap, found '" + what + "'");
   });
-  run_on_all_ranks(session, [&] {
-    context.communicator = make_mpi_communicator(session, mpi_options(context.experiment.distributed));
-  });
+  Start started = start(session, line, 1);
+  Context context{std::move(started.experiment), std::move(started.communicator), nullptr, {}};
   run_on_all_ranks(*context.communicator, [&] {
     undo_default_binding(context.communicator->size());
     context.device = make_device(context.experiment, context.communicator->local_size());

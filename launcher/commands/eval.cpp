@@ -25,13 +25,7 @@ Checkpoint chosen_checkpoint(const CommandLine& line, const Experiment& experime
 }  // namespace
 
 int eval_command(const CommandLine& line, MpiSession& session) {
-  Experiment experiment;
-  std::unique_ptr<Communicator> communicator;
-  run_on_all_ranks(session,
-                   [&] { experiment = load_experiment(require_word(line, 0, "an experiment file"), line.overrides); });
-  run_on_all_ranks(session,
-                   [&] { communicator = make_mpi_communicator(session, mpi_options(experiment.distributed)); });
-
+  const auto [experiment, communicator] = start(session, line);
   const std::unique_ptr<KernelFactory> kernels = make_cpu_kernels();
   const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
   std::unique_ptr<Device> device;
