@@ -13,7 +13,7 @@ namespace convoy {
 // Ranks that tell each other small things: all that set-up needs, and there before a communicator is.
 class RankGroup {
  public:
-  virtual ~Group() = default;
+  virtual ~RankGroup() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
   // Collective, blocking, on the host.
