@@ -21,7 +21,6 @@ CONVOY_INLINE inline void draw(uint64_t key, const Random4& start, uint32_t* wor
   }
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 1  // g++ unrolls 16 lanes before it could vectorise them
     for (int64_t i = 0; i < kLanes; ++i) {
       const uint64_t p0 = uint64_t{0xD2511F53} * a[i];
       const uint64_t p1 = uint64_t{0xCD9E8D57} * c[i];
@@ -125,10 +124,7 @@ void DropoutCpu::apply(const Tensor& from, const Tensor& to) const {
     const uint8_t* keep = static_cast<const uint8_t*>(args_.saved[0]);
     const float scale = scale_;
     for_ranges(planes(output_).elements(), kGrain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
-      for (int64_t i = begin; i < end; ++i) {
-        const float kept = load(x + i) * scale;  // computed in any case, so that the loop has no branch
-        store(y + i, keep[i] != 0 ? kept : 0.0F);
-      }
+      for (int64_t i = begin; i < end; ++i) store(y + i, keep[i] != 0 ? load(x + i) * scale : 0.0F);
     });
   });
 }

@@ -27,13 +27,6 @@ Span windows_of(const WindowAxis& axis, int input) {
           std::min((input + axis.low) / axis.stride + 1, axis.output)};
 }
 
-// Calls body(c) for each lane.  g++ would unroll a loop of 16 before it could vectorise it.
-template <class Body>
-CONVOY_INLINE inline void for_lanes(int64_t lanes, const Body& body) {
-#pragma GCC unroll 1
-  for (int64_t c = 0; c < lanes; ++c) body(c);
-}
-
 // Calls body(plane, first, lanes) for all planes and chunks of at most kLanes channels, on all threads.
 template <class Body>
 void for_chunks(const Planes& p, const Body& body) {
@@ -109,26 +102,26 @@ void MaxPoolCpu::forward_loop(const T* x, T* y, uint16_t* where) const {
       const Span rows = inside(h, oh);
       for (int ow = 0; ow < w.output; ++ow, to += p.inner) {
         const Span columns = inside(w, ow);
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE {
+        for (int64_t c = 0; c < lanes; ++c) {
           best[c] = -std::numeric_limits<float>::infinity();
           best_at[c] = rows.begin * w.kernel + columns.begin;
-        });
+        }
         for (int kh = rows.begin; kh < rows.end; ++kh) {
           const int64_t ih = oh * h.stride - h.low + kh;
           for (int kw = columns.begin; kw < columns.end; ++kw) {
             const T* pixel = from + (ih * w.input + ow * w.stride - w.low + kw) * p.inner;
             const int32_t at = kh * w.kernel + kw;
-            for_lanes(lanes, [&](int64_t c) CONVOY_INLINE {
+            for (int64_t c = 0; c < lanes; ++c) {
               const float value = load(pixel + c);
-              const bool better = (value > best[c]) | (value != value);  // | and not ||: no branch
+              const bool better = value > best[c] || value != value;
               best[c] = better ? value : best[c];
               best_at[c] = better ? at : best_at[c];
-            });
+            }
           }
         }
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { store(y + to + c, best[c]); });
+        for (int64_t c = 0; c < lanes; ++c) store(y + to + c, best[c]);
         if (where == nullptr) continue;
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { where[to + c] = static_cast<uint16_t>(best_at[c]); });
+        for (int64_t c = 0; c < lanes; ++c) where[to + c] = static_cast<uint16_t>(best_at[c]);
       }
     }
   });
@@ -146,18 +139,15 @@ void MaxPoolCpu::backward_loop(const T* dy, T* dx, const uint16_t* where) const 
       const Span rows = windows_of(h, ih);
       for (int iw = 0; iw < w.input; ++iw, to += p.inner) {
         const Span columns = windows_of(w, iw);
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { sum[c] = 0; });
+        for (int64_t c = 0; c < lanes; ++c) sum[c] = 0;
         for (int oh = rows.begin; oh < rows.end; ++oh) {
           for (int ow = columns.begin; ow < columns.end; ++ow) {
             const int64_t window = from + (int64_t{oh} * w.output + ow) * p.inner;
             const int at = (ih - oh * h.stride + h.low) * w.kernel + iw - ow * w.stride + w.low;
-            for_lanes(lanes, [&](int64_t c) CONVOY_INLINE {
-              const float gradient = load(dy + window + c);  // read in any case, so that the loop has no branch
-              sum[c] += where[window + c] == at ? gradient : 0.0F;
-            });
+            for (int64_t c = 0; c < lanes; ++c) sum[c] += where[window + c] == at ? load(dy + window + c) : 0.0F;
           }
         }
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { store(to + c, sum[c]); });
+        for (int64_t c = 0; c < lanes; ++c) store(to + c, sum[c]);
       }
     }
   });
@@ -203,16 +193,16 @@ void AveragePoolCpu::forward_loop(const T* x, T* y) const {
       const Span rows = inside(h, oh);
       for (int ow = 0; ow < w.output; ++ow, to += p.inner) {
         const Span columns = inside(w, ow);
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { sum[c] = 0; });
+        for (int64_t c = 0; c < lanes; ++c) sum[c] = 0;
         for (int kh = rows.begin; kh < rows.end; ++kh) {
           const int64_t ih = oh * h.stride - h.low + kh;
           for (int kw = columns.begin; kw < columns.end; ++kw) {
             const T* pixel = from + (ih * w.input + ow * w.stride - w.low + kw) * p.inner;
-            for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { sum[c] += load(pixel + c); });
+            for (int64_t c = 0; c < lanes; ++c) sum[c] += load(pixel + c);
           }
         }
         const float scale = one_over_count(rows, columns);
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { store(to + c, sum[c] * scale); });
+        for (int64_t c = 0; c < lanes; ++c) store(to + c, sum[c] * scale);
       }
     }
   });
@@ -230,15 +220,15 @@ void AveragePoolCpu::backward_loop(const T* dy, T* dx) const {
       const Span rows = windows_of(h, ih);
       for (int iw = 0; iw < w.input; ++iw, to += p.inner) {
         const Span columns = windows_of(w, iw);
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { sum[c] = 0; });
+        for (int64_t c = 0; c < lanes; ++c) sum[c] = 0;
         for (int oh = rows.begin; oh < rows.end; ++oh) {
           for (int ow = columns.begin; ow < columns.end; ++ow) {
             const float scale = one_over_count(inside(h, oh), inside(w, ow));
             const T* window = from + (int64_t{oh} * w.output + ow) * p.inner;
-            for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { sum[c] += load(window + c) * scale; });
+            for (int64_t c = 0; c < lanes; ++c) sum[c] += load(window + c) * scale;
           }
         }
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { store(to + c, sum[c]); });
+        for (int64_t c = 0; c < lanes; ++c) store(to + c, sum[c]);
       }
     }
   });
@@ -274,7 +264,7 @@ class GlobalAverageCpu : public CpuKernel {
       const T* from = x + plane * p.pixels * p.inner + first;
       float sum[kLanes] = {};
       for (int64_t pixel = 0; pixel < p.pixels; ++pixel, from += p.inner) {
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { sum[c] += load(from + c); });
+        for (int64_t c = 0; c < lanes; ++c) sum[c] += load(from + c);
       }
       const int64_t channel = p.first_channel(plane) + first;
       T* to = y + plane / p.groups * p.channels + channel;
@@ -294,7 +284,7 @@ class GlobalAverageCpu : public CpuKernel {
       for (int64_t c = 0; c < lanes && channel + c < p.channels; ++c) value[c] = load(from + c) * scale;
       T* to = dx + plane * p.pixels * p.inner + first;
       for (int64_t pixel = 0; pixel < p.pixels; ++pixel, to += p.inner) {
-        for_lanes(lanes, [&](int64_t c) CONVOY_INLINE { store(to + c, value[c]); });
+        for (int64_t c = 0; c < lanes; ++c) store(to + c, value[c]);
       }
     });
   }

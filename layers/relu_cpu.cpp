@@ -18,10 +18,7 @@ void forward_loop(int64_t elements, const T* x, T* y) {
 template <class T>
 void gradient_loop(int64_t elements, const T* y, const T* dy, T* dx) {
   for_ranges(elements, kGrain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
-    for (int64_t i = begin; i < end; ++i) {
-      const T gradient = dy[i];  // read in any case, so that the loop has no branch
-      dx[i] = load(y + i) > 0 ? gradient : T{};
-    }
+    for (int64_t i = begin; i < end; ++i) dx[i] = load(y + i) > 0 ? dy[i] : T{};
   });
 }
 
