@@ -1,7 +1,8 @@
 // Rewrite rules: graph to graph, the same function of the same parameters in fewer passes over memory.
 //
 // Each rule applies wherever it fits, returns how often it did, and changes neither names nor order of parameters.
-// A layer whose output has other readers, or is `keep`, is left alone.
+// A layer whose output has other readers, or is `keep`, is left alone; so is one that would have to run behind another
+// layer with parameters, because their order is the order of the gradient buckets.
 #pragma once
 
 #include "core/graph/graph.h"
