@@ -18,7 +18,11 @@ void forward_loop(int64_t elements, const T* x, T* y) {
 template <class T>
 void gradient_loop(int64_t elements, const T* y, const T* dy, T* dx) {
   for_ranges(elements, kGrain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
-    for (int64_t i = begin; i < end; ++i) dx[i] = load(y + i) > 0 ? dy[i] : T{};
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) {
+      const float g = load(dy + i);  // not in the condition: that would be a branch, and no vectors
+      store(dx + i, load(y + i) > 0 ? g : 0.0F);
+    }
   });
 }
 
