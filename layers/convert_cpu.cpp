@@ -23,6 +23,7 @@ CONVOY_INLINE inline void convert_image(const Planes& p, const Planes& q, const 
         const int64_t valid = left < 0 ? 0 : left < room ? left : room;
         const From* source = from + (c / p.inner * p.pixels + pixel) * p.inner + c % p.inner;
         if (valid == kChunk) {
+#pragma omp simd
           for (int64_t i = 0; i < kChunk; ++i) store(target + first + i, load(source + i));
         } else {
           for (int64_t i = 0; i < valid; ++i) store(target + first + i, load(source + i));

@@ -13,6 +13,7 @@ constexpr int64_t kLanes = 16;  // Philox counters at a time
 // Draws for the elements [first, first + 4 * kLanes) of one row: words[4 * i + j] is word j of counter first / 4 + i.
 CONVOY_INLINE inline void draw(uint64_t key, const Random4& start, uint32_t* words) {
   uint32_t a[kLanes], b[kLanes], c[kLanes], d[kLanes];
+#pragma omp simd
   for (int64_t i = 0; i < kLanes; ++i) {
     a[i] = start[0] + static_cast<uint32_t>(i);
     b[i] = start[1];
@@ -21,6 +22,7 @@ CONVOY_INLINE inline void draw(uint64_t key, const Random4& start, uint32_t* wor
   }
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
+#pragma omp simd
     for (int64_t i = 0; i < kLanes; ++i) {
       const uint64_t p0 = uint64_t{0xD2511F53} * a[i];
       const uint64_t p1 = uint64_t{0xCD9E8D57} * c[i];
@@ -33,6 +35,7 @@ CONVOY_INLINE inline void draw(uint64_t key, const Random4& start, uint32_t* wor
     k0 += 0x9E3779B9;
     k1 += 0xBB67AE85;
   }
+#pragma omp simd
   for (int64_t i = 0; i < kLanes; ++i) {
     words[4 * i] = a[i];
     words[4 * i + 1] = b[i];
@@ -124,7 +127,11 @@ void DropoutCpu::apply(const Tensor& from, const Tensor& to) const {
     const uint8_t* keep = static_cast<const uint8_t*>(args_.saved[0]);
     const float scale = scale_;
     for_ranges(planes(output_).elements(), kGrain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
-      for (int64_t i = begin; i < end; ++i) store(y + i, keep[i] != 0 ? load(x + i) * scale : 0.0F);
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) {
+        const float kept = load(x + i) * scale;  // not in the condition: that would be a branch, and no vectors
+        store(y + i, keep[i] != 0 ? kept : 0.0F);
+      }
     });
   });
 }
