@@ -1,10 +1,10 @@
 // The shared window: memory of one host that all its ranks map, from MPI_Win_allocate_shared, and a WindowQueue on it.
-#include <sys/mman.h>
+#include <fcntl.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <optional>
@@ -19,8 +19,9 @@ namespace {
 
 constexpr int64_t kPage = 4096;
 constexpr const char* kSharedFolder = "/dev/shm";  // where Open MPI 4 and 5 keep shared windows on Linux
-// Left free for MPI's own segments and for others.
-constexpr int64_t kReserve = int64_t{2} << 20;
+// Left free: each rank of Open MPI 4 has a file of 4 MiB there that takes its pages when messages fill it, and a
+// process that does not get them dies of SIGBUS.
+constexpr int64_t kReservePerRank = int64_t{5} << 20;
 
 int64_t round_up(int64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
@@ -35,13 +36,21 @@ int64_t free_bytes() {
   return static_cast<int64_t>(status.f_bavail) * static_cast<int64_t>(status.f_frsize);
 }
 
-// Takes the pages now: a full /dev/shm would otherwise end the process with SIGBUS at the first touch, long after.
+// Zero-fills, and so takes the pages now; false if there are not enough.  MPI only names a size, and a rank that
+// touches a page that /dev/shm no longer has dies of SIGBUS; the kernel, writing on our behalf, returns an error
+// instead.
 bool populate(std::byte* data, int64_t bytes) {
-  constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE: Linux 5.14; not in the headers of glibc 2.36
-  if (madvise(data, static_cast<size_t>(bytes), kPopulateWrite) == 0) return true;
-  if (errno != EINVAL) return false;
-  std::memset(data, 0, static_cast<size_t>(bytes));  // an older kernel: trust what statvfs said
-  return true;
+  const int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  if (zeros < 0) return false;
+  while (bytes > 0) {
+    const ssize_t done = read(zeros, data, static_cast<size_t>(bytes));
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) break;
+    data += done;
+    bytes -= done;
+  }
+  close(zeros);
+  return bytes == 0;
 }
 
 // All windows of the job.  Every method is collective.
@@ -75,7 +84,7 @@ class SharedWindows {
 bool SharedWindows::has_room(int64_t bytes) {
   int64_t free = free_bytes();
   check(MPI_Bcast(&free, 1, MPI_INT64_T, 0, comm_.get()));
-  const int64_t available = std::min(left_, std::max<int64_t>(free - kReserve, 0));
+  const int64_t available = std::min(left_, std::max<int64_t>(free - kReservePerRank * comm_.size(), 0));
   if (bytes <= available) return true;
   shortage_ = std::string(kSharedFolder) + " has " + in_mib(available) + " to spare, " + in_mib(bytes) + " are needed";
   return false;

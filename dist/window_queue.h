@@ -47,8 +47,8 @@ class PeerFailed : public Error {
 
 class WindowQueue final : public CollectiveQueue {
  public:
-  static constexpr int64_t kSlotBytes = int64_t{1} << 20;
-  static constexpr int64_t kSlots = 4;
+  static constexpr int64_t kSlotBytes = int64_t{128} << 10;  // all slots of a rank fit its L2 cache
+  static constexpr int64_t kSlots = 8;
   static constexpr int64_t kScratchBytes = kSlots * kSlotBytes;
 
   // `flags` by rank; `scratch` of kScratchBytes.  Their memory must outlive the queues of all ranks.
