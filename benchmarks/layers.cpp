@@ -3,8 +3,8 @@
 //
 //   convoy_bench_layers [--threads N] [--dtype f32|bf16] [--only TEXT] [--json]
 //
-// A step is run for at least 0.2 s; the median counts.  GB/s: x, y, dy, dx, w and dw that the step reads or writes,
-// once.
+// A step is run for at least 0.2 s; the median counts, and where the fastest run is far from it the machine was busy.
+// GB/s: x, y, dy, dx, w and dw that the step reads or writes, once.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -49,8 +49,12 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-// Median over as many runs as fit into 0.2 s, at least 5, after one that is not counted.
-double median_seconds(const std::function<void()>& run) {
+struct Timing {
+  double median, fastest;  // seconds
+};
+
+// Over as many runs as fit into 0.2 s, at least 5, after one that is not counted.
+Timing time(const std::function<void()>& run) {
   using Clock = std::chrono::steady_clock;
   run();
   std::vector<double> seconds;
@@ -59,33 +63,34 @@ double median_seconds(const std::function<void()>& run) {
     run();
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
-  std::ranges::nth_element(seconds, seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2));
-  return seconds[seconds.size() / 2];
+  std::ranges::sort(seconds);
+  return {seconds[seconds.size() / 2], seconds.front()};
 }
 
 struct Row {
   std::string name, step, engine;
   Dtype dtype;
   int threads;
-  double seconds;
+  Timing timing;
   int64_t flops, bytes;
 };
 
 void print_table_row(const Row& row) {
-  const double gigaflops = static_cast<double>(row.flops) / row.seconds * 1e-9;
-  const double gigabytes = static_cast<double>(row.bytes) / row.seconds * 1e-9;
-  std::printf("| %s | %s | %s | %d | %.3f | %s | %.1f | %s |\n", row.name.c_str(), to_string(row.dtype),
-              row.step.c_str(), row.threads, row.seconds * 1e3,
+  const double gigaflops = static_cast<double>(row.flops) / row.timing.median * 1e-9;
+  const double gigabytes = static_cast<double>(row.bytes) / row.timing.median * 1e-9;
+  std::printf("| %s | %s | %s | %d | %.3f | %.3f | %s | %.1f | %s |\n", row.name.c_str(), to_string(row.dtype),
+              row.step.c_str(), row.threads, row.timing.median * 1e3, row.timing.fastest * 1e3,
               row.flops == 0 ? "–" : std::to_string(static_cast<int>(gigaflops)).c_str(), gigabytes,
               row.engine.c_str());
 }
 
 void print_json_row(const Row& row) {
-  std::printf(R"({"case": "%s", "dtype": "%s", "step": "%s", "threads": %d, "seconds": %.9f, "flops": %lld, )"
-              R"("bytes": %lld, "engine": "%s"})"
-              "\n",
-              row.name.c_str(), to_string(row.dtype), row.step.c_str(), row.threads, row.seconds,
-              static_cast<long long>(row.flops), static_cast<long long>(row.bytes), row.engine.c_str());
+  std::printf(
+      R"({"case": "%s", "dtype": "%s", "step": "%s", "threads": %d, "seconds": %.9f, "fastest": %.9f, "flops": %lld, )"
+      R"("bytes": %lld, "engine": "%s"})"
+      "\n",
+      row.name.c_str(), to_string(row.dtype), row.step.c_str(), row.threads, row.timing.median, row.timing.fastest,
+      static_cast<long long>(row.flops), static_cast<long long>(row.bytes), row.engine.c_str());
 }
 
 int64_t total_bytes(const std::vector<ValueType>& types) {
@@ -121,13 +126,13 @@ void run_case(const LayerCase& it, Dtype dtype, int threads, const KernelFactory
   const int64_t flops = it.layer()->forward_flops(it.inputs);
   Row row{it.name,         "forward",
           kernel.engine(), dtype,
-          threads,         median_seconds([&] { rig.forward(); }),
+          threads,         time([&] { rig.forward(); }),
           flops,           total_bytes(kernel.inputs()) + kernel.output().bytes() + parameter_bytes(it)};
   print(row);
   const std::vector<BackwardPart> parts = kernel.backward_parts();
   for (size_t i = 0; i < parts.size(); ++i) {
     row.step = parts[i].name;
-    row.seconds = median_seconds([&] { rig.backward(static_cast<int>(i)); });
+    row.timing = time([&] { rig.backward(static_cast<int>(i)); });
     row.flops = flops * (static_cast<int64_t>(parts[i].dx.size()) + (parts[i].dw ? 1 : 0));
     row.bytes = backward_bytes(it, kernel, parts[i]);
     print(row);
@@ -138,8 +143,9 @@ void run_all(const Options& options) {
   const std::unique_ptr<Device> device = make_cpu_device(options.threads);
   const std::unique_ptr<KernelFactory> kernels = make_cpu_kernels();
   if (!options.json) {
-    std::printf("%s\n\n| case | dtype | step | threads | ms | GFLOP/s | GB/s | engine |\n", device->name().c_str());
-    std::printf("|---|---|---|---|---|---|---|---|\n");
+    std::printf("%s\n\n| case | dtype | step | threads | ms | fastest | GFLOP/s | GB/s | engine |\n",
+                device->name().c_str());
+    std::printf("|---|---|---|---|---|---|---|---|---|\n");
   }
   for (const LayerCase& it : layer_cases()) {
     if (!it.benchmark || it.name.find(options.only) == std::string::npos) continue;
