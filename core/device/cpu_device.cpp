@@ -49,8 +49,14 @@ std::string processor_name() {
 
 class CpuDevice : public Device {
  public:
+  // oneDNN waits for ever for threads that the OpenMP runtime does not give it, so a team must have the size asked for.
   explicit CpuDevice(int threads) : threads_(threads) {
     CHECK(threads >= 1);
+    if (threads > omp_get_thread_limit()) {
+      throw Error(ExitCode::kUnavailable, "threads: " + std::to_string(threads) + " asked for, OMP_THREAD_LIMIT is " +
+                                              std::to_string(omp_get_thread_limit()));
+    }
+    omp_set_dynamic(0);
     omp_set_num_threads(threads);
   }
   DeviceKind kind() const override { return DeviceKind::kCpu; }

@@ -273,6 +273,27 @@ Cases loss_cases() {
   };
 }
 
+// Large enough that own loops are shared out among threads.
+Cases threaded_cases() {
+  constexpr Shape kImages{4, 23, 23, 17};
+  const auto loss = make<SoftmaxCrossEntropy>();
+  return {
+      {"batch_norm_threads", make<BatchNorm>(BatchNormOptions{}), {kImages}},
+      {"batch_norm_relu_threads", make<BatchNorm>(BatchNormOptions{.relu = true}), {kImages}},
+      {"batch_norm_of_features_threads", make<BatchNorm>(BatchNormOptions{}), {{150, 1, 1, 300}}},
+      {"relu_threads", make<Relu>(), {kImages}},
+      {"add_threads", make<Add>(), {kImages, kImages}},
+      {"concat_threads", make<Concat>(), {kImages, {4, 23, 23, 3}}},
+      {.name = "dropout_threads", .layer = make<Dropout>(0.5F, 1U), .inputs = {kImages}, .scalars = {.step = 3}},
+      {"max_pool_threads", make<MaxPool>(window(3, 2, pad(1))), {kImages}},
+      {"average_pool_threads", make<AveragePool>(window(3, 2, pad(1))), {kImages}},
+      {"global_average_threads", make<GlobalAverage>(), {kImages}},
+      {"conv2d_threads", conv(33, window(1)), {kImages}},
+      {"normalize_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}), {{5, 64, 65, 3}}},
+      {"softmax_cross_entropy_threads", loss, {{64, 1, 1, 600}, {64, 1, 1, 1}}},
+  };
+}
+
 // ---- Sizes met in practice.  ResNet-18 and VGG on CIFAR (32x32) and ImageNet (224x224), LeNet on MNIST.
 Cases benchmark_cases() {
   constexpr int kRows = 32;
@@ -317,7 +338,7 @@ Cases benchmark_cases() {
 Cases all_cases() {
   Cases all;
   for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            loss_cases(), benchmark_cases()}) {
+                            loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {
