@@ -11,36 +11,15 @@
 namespace convoy {
 namespace {
 
+using batch_norm::kLanes;
 using batch_norm::kPartRows;
 using batch_norm::Mask;
 using batch_norm::Units;
 
-constexpr int64_t kLanes = 16;          // channels at a time where parts are added up
-constexpr int64_t kCached = 1 << 17;    // elements that stay in the second-level cache of one processor
-constexpr int64_t kStreamed = 1 << 22;  // bytes of an output that its reader would not find in a cache
+constexpr int64_t kCached = 1 << 19;    // elements for each processor that the caches keep from one pass to the next
+constexpr int64_t kStreamed = 1 << 23;  // bytes of an output that its reader would not find in a cache
 constexpr int64_t kTableRows = 5;       // most rows of a table
 using TableColumn = std::array<float, kTableRows>;
-
-// Calls body with the flags as constants: std::bool_constant.
-template <class Body>
-void with_flags(bool a, Body body) {
-  if (a) return body(std::true_type{});
-  body(std::false_type{});
-}
-template <class Body>
-void with_flags(bool a, bool b, Body body) {
-  with_flags(a, [&](auto first) { with_flags(b, [&](auto second) { body(first, second); }); });
-}
-template <class Body>
-void with_mask(Mask mask, Body body) {
-  if (mask == Mask::kX) return body(std::integral_constant<Mask, Mask::kX>{});
-  if (mask == Mask::kY) return body(std::integral_constant<Mask, Mask::kY>{});
-  body(std::integral_constant<Mask, Mask::kNone>{});
-}
-template <class Body>
-void with_flags(bool a, bool b, bool c, Body body) {
-  with_flags(a, [&](auto first) { with_flags(b, c, [&](auto second, auto third) { body(first, second, third); }); });
-}
 
 // What forward keeps of a channel.  The mean is mean + rest: one f32 is too coarse where the deviation is far smaller.
 struct Channel {
@@ -61,7 +40,6 @@ class BatchNormCpu : public CpuKernel {
   bool writes_dw() const { return !parts_.empty() && parts_[0].dw; }
   bool writes_dx(int input) const { return !parts_.empty() && std::ranges::count(parts_[0].dx, input) > 0; }
   bool needs_sums() const { return writes_dw() || writes_dx(0); }
-  Mask mask() const { return !options_.relu ? Mask::kNone : options_.add ? Mask::kY : Mask::kX; }
   double samples() const { return static_cast<double>(output_.shape.elements() / output_.shape.c); }
   Channel& saved(int64_t channel) const { return static_cast<Channel*>(args_.saved[0])[channel]; }
   const float* parts(int64_t group) const {
@@ -85,8 +63,6 @@ class BatchNormCpu : public CpuKernel {
   void for_groups(const Body& body) const;
   template <class Body>
   void for_units(int64_t begin, int64_t end, const Body& body) const;
-  template <class Body>
-  void for_channels(int64_t begin, int64_t end, const Body& body) const;
   template <class Column>
   void set_tables(int64_t group, int64_t first, int64_t lanes, const Column& column) const;
   Channel channel_of(double mean, double variance) const;
@@ -112,7 +88,7 @@ BatchNormCpu::BatchNormCpu(const BatchNorm& layer, const CompileRequest& request
   }
   if (training_ && (part.dw || !part.dx.empty())) parts_ = {part};
   if (needs_sums()) saved_ = {output_.shape.c * static_cast<int64_t>(sizeof(Channel))};
-  streamed_ = output_.bytes() >= kStreamed && units_.channels * size_of(output_.dtype) % 16 == 0;
+  streamed_ = !output_.layout.canonical() && output_.bytes() >= kStreamed;
   const int64_t cached = kCached * omp_get_max_threads();
   at_once_ = std::clamp<int64_t>(cached / (units_.runs * units_.run), 1, units_.groups);
   const int64_t rows = kTableRows + (training_ ? kPartRows * units_.per_group() : 0);
@@ -146,23 +122,7 @@ void BatchNormCpu::for_units(int64_t begin, int64_t end, const Body& body) const
       body(units.offset(begin + group, index), units.length(index), tables + group * kTableRows * units.width,
            sums + (group * units.per_group() + index) * kPartRows * units.width);
     }
-  });
-}
-
-// Calls body(group, first channel in it, channels) for at most kLanes channels at a time.
-template <class Body>
-void BatchNormCpu::for_channels(int64_t begin, int64_t end, const Body& body) const {
-  const int64_t channels = units_.channels, tiles = (channels + kLanes - 1) / kLanes;
-  const int64_t cost = units_.per_group() * kPartRows * units_.width / tiles;
-  for_ranges((end - begin) * tiles, std::max<int64_t>(1, kGrain / cost), [=](int64_t from, int64_t to) CONVOY_INLINE {
-    for (int64_t i = from; i < to; ++i) {
-      const int64_t first = i % tiles * kLanes;
-      // A constant number of lanes is what the compiler keeps in registers.
-      if (channels - first >= kLanes)
-        body(begin + i / tiles, first, kLanes);
-      else
-        body(begin + i / tiles, first, channels - first);
-    }
+    batch_norm::end_of_stream();
   });
 }
 
@@ -208,7 +168,7 @@ void BatchNormCpu::add_statistics(int64_t begin, int64_t end) const {
 }
 
 void BatchNormCpu::use_statistics(int64_t begin, int64_t end) const {
-  for_channels(begin, end, [=, this](int64_t group, int64_t first, int64_t lanes) CONVOY_INLINE {
+  batch_norm::for_channels(units_, begin, end, [=, this](int64_t group, int64_t first, int64_t lanes) CONVOY_INLINE {
     double mean[kLanes], squares[kLanes];
     batch_norm::mean_and_squares(units_, parts(group), first, lanes, samples(), mean, squares);
     set_tables(group, first, lanes, [&](int64_t channel, int64_t lane) {
@@ -253,12 +213,13 @@ void BatchNormCpu::normalize(int64_t begin, int64_t end) const {
   const T* added = options_.add ? args_.x[1].as<T>() : nullptr;
   T* y = args_.y.as<T>();
   const int64_t width = units_.width;
-  with_flags(options_.add, options_.relu, streamed_, [&](auto add, auto relu, auto streamed) {
+  const auto pass = [&](auto add, auto relu, auto streamed) {
     for_units(begin, end, [=](int64_t at, int64_t length, const float* table, const float*) CONVOY_INLINE {
-      batch_norm::normalize<add.value, relu.value, streamed.value>(x + at, add.value ? added + at : nullptr, length,
-                                                                   width, table, y + at);
+      batch_norm::normalize<add.value, relu.value, streamed.value>(x + at, add ? added + at : nullptr, length, width,
+                                                                   table, y + at);
     });
-  });
+  };
+  with_flags(pass, options_.add, options_.relu, streamed_);
 }
 
 // ---- Backward
@@ -284,19 +245,18 @@ void BatchNormCpu::add_gradients(int64_t begin, int64_t end) const {
   const T *x = args_.x[0].as<T>(), *y = args_.y.as<T>(), *dy = args_.dy.as<T>();
   T* kept = writes_dx(1) ? args_.dx[1].as<T>() : nullptr;
   const int64_t width = units_.width, channels = units_.channels;
-  with_mask(mask(), [&](auto mask) {
-    with_flags(kept != nullptr, [&](auto keep) {
-      for_units(begin, end, [=](int64_t at, int64_t length, const float* table, float* part) CONVOY_INLINE {
-        batch_norm::add_gradients<mask.value, keep.value>(x + at, mask.value == Mask::kY ? y + at : nullptr, dy + at,
-                                                          length, width, channels, table, part,
-                                                          keep.value ? kept + at : nullptr);
-      });
+  const auto pass = [&](auto relu, auto add, auto keep) {
+    constexpr Mask kMask = batch_norm::mask(relu.value, add.value);
+    for_units(begin, end, [=](int64_t at, int64_t length, const float* table, float* part) CONVOY_INLINE {
+      batch_norm::add_gradients<kMask, keep.value>(x + at, kMask == Mask::kY ? y + at : nullptr, dy + at, length, width,
+                                                   channels, table, part, keep ? kept + at : nullptr);
     });
-  });
+  };
+  with_flags(pass, options_.relu, options_.add, kept != nullptr);
 }
 
 void BatchNormCpu::use_gradients(int64_t begin, int64_t end) const {
-  for_channels(begin, end, [=, this](int64_t group, int64_t first, int64_t lanes) CONVOY_INLINE {
+  batch_norm::for_channels(units_, begin, end, [=, this](int64_t group, int64_t first, int64_t lanes) CONVOY_INLINE {
     double sum[kLanes], product[kLanes];
     batch_norm::gradient_sums(units_, parts(group), first, lanes, sum, product);
     set_tables(group, first, lanes,
@@ -324,14 +284,14 @@ void BatchNormCpu::input_gradient(int64_t begin, int64_t end) const {
   const T *x = args_.x[0].as<T>(), *y = args_.y.as<T>(), *dy = (masked ? args_.dx[1] : args_.dy).as<T>();
   T* dx = args_.dx[0].as<T>();
   const int64_t width = units_.width;
-  with_mask(masked ? Mask::kNone : mask(), [&](auto mask) {
-    with_flags(streamed_, [&](auto streamed) {
-      for_units(begin, end, [=](int64_t at, int64_t length, const float* table, const float*) CONVOY_INLINE {
-        batch_norm::input_gradient<mask.value, streamed.value>(x + at, mask.value == Mask::kY ? y + at : nullptr,
-                                                               dy + at, length, width, table, dx + at);
-      });
+  const auto pass = [&](auto relu, auto add, auto streamed) {
+    constexpr Mask kMask = batch_norm::mask(relu.value, add.value);
+    for_units(begin, end, [=](int64_t at, int64_t length, const float* table, const float*) CONVOY_INLINE {
+      batch_norm::input_gradient<kMask, streamed.value>(x + at, kMask == Mask::kY ? y + at : nullptr, dy + at, length,
+                                                        width, table, dx + at);
     });
-  });
+  };
+  with_flags(pass, options_.relu && !masked, options_.add, streamed_);
 }
 
 }  // namespace

@@ -16,7 +16,9 @@
 
 namespace convoy::batch_norm {
 
-constexpr int64_t kTile = 32;  // columns whose sums and table stay in registers
+// Columns whose sums and table stay in registers.  The loops over them are marked `omp simd`: else gcc unrolls them
+// before it looks for vectors, and finds none.
+constexpr int64_t kTile = 16;
 
 struct Units {
   explicit Units(const ValueType& type);
@@ -88,13 +90,14 @@ CONVOY_INLINE inline void add_statistics(const T* __restrict x, int64_t length, 
   }
   for (int64_t c = 0; c < width; ++c) sum[c] = squares[c] = 0;
   for_tiles(length, width, [=](int64_t at, int64_t first, int64_t rows, int64_t columns) CONVOY_INLINE {
-    float m[kTile], s[kTile], q[kTile];
-    for (int64_t c = 0; c < columns; ++c) m[c] = shift[first + c];
+    const float* of = shift + first;
+    float s[kTile], q[kTile];
     for (int64_t c = 0; c < columns; ++c) s[c] = sum[first + c];
     for (int64_t c = 0; c < columns; ++c) q[c] = squares[first + c];
-    for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t row = 0; row < rows; ++row, at += width) {
+#pragma omp simd
       for (int64_t c = 0; c < columns; ++c) {
-        const float d = load(x + at + row * width + c) - m[c];
+        const float d = load(x + at + c) - of[c];
         s[c] += d;
         q[c] += d * d;
       }
@@ -107,13 +110,13 @@ CONVOY_INLINE inline void add_statistics(const T* __restrict x, int64_t length, 
 }
 
 // to[c] = value(c) for a row of a tile.  kStreamed: past the caches, which saves reading what is overwritten; for
-// outputs too large to be found in a cache by their reader.  Requires then: `to` is aligned to 16 bytes, and the row a
-// multiple of that.
+// outputs too large to be found in a cache by their reader.  Requires then a blocked layout: rows of 16 bytes or more.
 template <bool kStreamed, class T, class Value>
 CONVOY_INLINE inline void write(T* __restrict to, int64_t columns, const Value& value) {
 #if defined(__x86_64__)
   if constexpr (kStreamed) {
     T values[kTile];
+#pragma omp simd
     for (int64_t c = 0; c < columns; ++c) store(values + c, value(c));
     for (int64_t c = 0; c < columns; c += int64_t{16 / sizeof(T)}) {
       _mm_stream_si128(reinterpret_cast<__m128i*>(to + c), _mm_loadu_si128(reinterpret_cast<__m128i*>(values + c)));
@@ -121,7 +124,15 @@ CONVOY_INLINE inline void write(T* __restrict to, int64_t columns, const Value& 
     return;
   }
 #endif
+#pragma omp simd
   for (int64_t c = 0; c < columns; ++c) store(to + c, value(c));
+}
+
+// After streamed writes, before another thread may read them.
+CONVOY_INLINE inline void end_of_stream() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
 }
 
 // y = (x - mean) · scale + shift, then + added, then a relu.  table [3][width] = mean | scale | shift.
@@ -146,6 +157,7 @@ CONVOY_INLINE inline void normalize(const T* __restrict x, const T* __restrict a
 // The relu that dy is to be brought behind: none, known by y, or computed from x once more, which is cheaper than
 // reading y.
 enum class Mask : uint8_t { kNone, kY, kX };
+constexpr Mask mask(bool relu, bool add) { return !relu ? Mask::kNone : add ? Mask::kY : Mask::kX; }
 
 template <Mask kMask, class T>
 CONVOY_INLINE inline float behind_relu(float dy, float centred, float scale, float shift, const T* y, int64_t at) {
@@ -171,6 +183,7 @@ CONVOY_INLINE inline void add_gradients(const T* __restrict x, const T* __restri
     for (int64_t c = 0; c < columns; ++c) s[c] = sum[first + c];
     for (int64_t c = 0; c < columns; ++c) p[c] = product[first + c];
     for (int64_t row = 0; row < rows; ++row, at += width) {
+#pragma omp simd
       for (int64_t c = 0; c < columns; ++c) {
         const float centred = load(x + at + c) - mean[c];
         const float g = behind_relu<kMask>(load(dy + at + c), centred, scale[c], shift[c], y, at + c);
@@ -210,6 +223,20 @@ CONVOY_INLINE inline void input_gradient(const T* __restrict x, const T* __restr
 // ---- Over the units of a group
 
 constexpr int64_t kPartRows = 3;  // most rows of a part
+constexpr int64_t kLanes = 16;    // channels whose parts are added up at a time
+
+// Calls body(group, first channel in it, channels) for at most kLanes channels of the groups [begin, end) at a time.
+template <class Body>
+void for_channels(const Units& units, int64_t begin, int64_t end, const Body& body) {
+  const int64_t channels = units.channels, tiles = (channels + kLanes - 1) / kLanes;
+  const int64_t cost = units.per_group() * kPartRows * units.width / tiles;
+  for_ranges((end - begin) * tiles, std::max<int64_t>(1, kGrain / cost), [=](int64_t from, int64_t to) CONVOY_INLINE {
+    for (int64_t i = from; i < to; ++i) {
+      const int64_t first = i % tiles * kLanes, left = channels - first;
+      body(begin + i / tiles, first, left < kLanes ? left : kLanes);
+    }
+  });
+}
 
 // total[i] = Σ term(part, samples, i) of channel first + i, i < lanes, over the parts of a group, which follow each
 // other at `parts`; `part` points at the channel.

@@ -59,6 +59,18 @@ void with_elements(Dtype dtype, Body body) {
   body(0.0F);
 }
 
+// Calls body with the flags as constants: with_flags([&](auto add, auto relu) { if constexpr (add) … }, add, relu).
+template <class Body>
+void with_flags(Body body) {
+  body();
+}
+template <class Body, class... Rest>
+void with_flags(Body body, bool first, Rest... rest) {
+  const auto with_first = [&](auto flag) { with_flags([&](auto... others) { body(flag, others...); }, rest...); };
+  if (first) return with_first(std::true_type{});
+  with_first(std::false_type{});
+}
+
 // Elements for which a second thread is worth waking.
 inline constexpr int64_t kGrain = 1 << 14;
 

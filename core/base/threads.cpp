@@ -30,6 +30,7 @@ int available_processors() {
   CPU_ZERO(&set);
   int processors = static_cast<int>(std::thread::hardware_concurrency());
   if (sched_getaffinity(0, sizeof set, &set) == 0) processors = CPU_COUNT(&set);
+  processors = std::min(processors, omp_get_thread_limit());
   return std::max(1, std::min(processors, static_cast<int>(std::ceil(std::min(cgroup_quota(), 1e6)))));
 }
 

@@ -8,7 +8,7 @@
 
 namespace convoy {
 
-// min(processors this process may run on, cgroup CPU quota), at least 1.
+// min(processors this process may run on, cgroup CPU quota, OMP_THREAD_LIMIT), at least 1.
 int available_processors();
 
 // Calls body(begin, end) on disjoint ranges that cover [0, n), in parallel when each thread gets at least `grain`

@@ -80,7 +80,7 @@ class Device {
 };
 
 // Memory is huge-page backed where large; `threads` compute threads (OpenMP team of the calling thread).
-// Requires: threads >= 1.
+// Requires: threads >= 1.  Throws Error(kUnavailable) when the OpenMP runtime would give fewer.
 std::unique_ptr<Device> make_cpu_device(int threads);
 
 }  // namespace convoy
