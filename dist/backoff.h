@@ -1,4 +1,4 @@
-// Waiting for something that another thread or process does: give the processor away, then sleep.
+// Waiting for something that another thread or process does: ask again, then give the processor away, then sleep.
 #pragma once
 
 #include <chrono>
@@ -10,12 +10,12 @@ namespace convoy {
 // still have work get them.
 class Backoff {
  public:
-  // About `yields` × 0.5 µs of asking again and again before the first sleep.
-  explicit Backoff(int yields) : yields_(yields) {}
+  // `asks` times wait() does nothing: whoever yields to a program that computes gets the core back milliseconds later,
+  // too long for a peer that is late by microseconds.  Then `yields` × 0.5 µs or more, then sleeps.
+  Backoff(int asks, int yields) : asks_(asks), yields_(yields) {}
   void wait() {
-    if (count_ < yields_) {
-      ++count_;
-      std::this_thread::yield();
+    if (count_ < asks_ + yields_) {
+      if (count_++ >= asks_) std::this_thread::yield();
     } else {
       std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
@@ -23,7 +23,7 @@ class Backoff {
   void reset() { count_ = 0; }
 
  private:
-  const int yields_;
+  const int asks_, yields_;
   int count_ = 0;
 };
 

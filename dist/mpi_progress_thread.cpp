@@ -36,7 +36,7 @@ class MpiCollectives {
   bool meet(const std::stop_token& stop) {
     MPI_Request request = MPI_REQUEST_NULL;
     check(MPI_Ibarrier(comm_.get(), &request));
-    Backoff backoff(20);
+    Backoff backoff(0, 20);
     for (int done = 0; !stop.stop_requested(); backoff.wait()) {
       check(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
       if (done != 0) return true;

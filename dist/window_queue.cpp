@@ -87,7 +87,7 @@ void WindowQueue::progress() {
 }
 
 void WindowQueue::synchronize() {
-  Backoff backoff(2000);
+  Backoff backoff(500, 2000);
   while (!units_.empty()) {
     if (advance()) {
       backoff.reset();
