@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <cstdio>
+
+#include <oneapi/dnnl/dnnl.hpp>
 
 #include "layers/add.h"
 #include "layers/batch_norm.h"
@@ -66,5 +69,13 @@ class CpuKernels : public KernelFactory {
 }  // namespace
 
 std::unique_ptr<KernelFactory> make_cpu_kernels() { return std::make_unique<CpuKernels>(); }
+
+std::string cpu_kernel_library() {
+  const dnnl_version_t& version = *dnnl_version();
+  char isa[16];
+  std::snprintf(isa, sizeof isa, "0x%x", static_cast<unsigned>(dnnl::get_effective_cpu_isa()));
+  return "oneDNN " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+         std::to_string(version.patch) + ", isa " + isa;
+}
 
 }  // namespace convoy

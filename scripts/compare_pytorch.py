@@ -54,7 +54,7 @@ class Case:
 
 def all_cases():
     models = torchvision.models
-    mnist = ("MNIST example", "configs/mnist.yaml", mnist_example, (1, 28, 28), 10)
+    mnist = ("MNIST example", "configs/fashion-mnist.yaml", mnist_example, (1, 28, 28), 10)
     resnet18 = ("ResNet-18, 32×32", "configs/resnet18-synthetic.yaml", lambda: models.resnet18(num_classes=10),
                 (3, 32, 32), 10)  # fmt: skip
     resnet50 = ("ResNet-50, 224×224", "configs/resnet50-synthetic.yaml", models.resnet50, (3, 224, 224), 1000)

@@ -20,7 +20,7 @@ int config_command(const CommandLine& line);
 
 // "convoy 0.1.0 (revision, g++ 12.2.0, oneDNN 2.6.3, Open MPI v4.1.4, avx512 loops)": what can change results on the
 // CPU; ranks compare it.
-std::string version_text(const MpiSession& session);
+std::string version_text();
 // Prints that, and what there is of CUDA or why there is none.
 int version_command();
 

@@ -8,11 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/graph/program.h"
-#include "dist/data_parallel.h"
 #include "launcher/commands/commands.h"
-#include "launcher/config/experiment.h"
-#include "launcher/model_builder.h"
 #include "launcher/sample_shape.h"
+#include "launcher/setup.h"
 #include "layers/registry.h"
 
 namespace convoy {
@@ -30,11 +28,6 @@ class AddressSpace : public Allocator {
   }
   void deallocate(void* data, int64_t bytes) noexcept override { munmap(data, static_cast<size_t>(bytes)); }
 };
-
-BucketPolicy bucket_policy(const DistributedConfig& config) {
-  const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
-  return {bytes(config.first_bucket_mib), bytes(config.bucket_mib), config.overlap};
-}
 
 // Of one layer.
 struct LayerRow {
@@ -57,7 +50,7 @@ struct Inspection {
         training(model.graph, parameters, *make_cpu_kernels(), {Mode::kTrain, e.train.precision, {}}),
         evaluation(model.graph, parameters, *make_cpu_kernels(), {Mode::kEval, e.train.precision, {}}),
         plan(training.plan()),
-        buckets(cut_buckets(plan, parameters, bucket_policy(e.distributed))) {}
+        buckets(cut_buckets(plan, parameters, replica_options(e, batch, 0, 1).buckets)) {}
 
   std::vector<LayerRow> layers() const;
   FlatBytes flat_bytes(const OptimizerConfig& optimizer) const;

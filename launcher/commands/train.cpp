@@ -6,8 +6,7 @@ namespace convoy {
 int train_command(const CommandLine& line, MpiSession& session) {
   const Start started = start(session, line);
   Signals signals;
-  TrainingRun run({version_text(session), line.fresh, line.gpustat}, started.experiment, *started.communicator,
-                  signals);
+  TrainingRun run({version_text(), line.fresh, line.gpustat}, started.experiment, *started.communicator, signals);
   return static_cast<int>(run.run());
 }
 

@@ -3,6 +3,7 @@
 #include "core/base/simd.h"
 #include "core/device/cuda_library.h"
 #include "launcher/commands/commands.h"
+#include "layers/registry.h"
 
 namespace convoy {
 namespace {
@@ -17,14 +18,13 @@ std::string cuda_text() {
 
 }  // namespace
 
-std::string version_text(const MpiSession& session) {
-  return "convoy " CONVOY_VERSION " (" CONVOY_REVISION ", " CONVOY_COMPILER ", oneDNN " CONVOY_ONEDNN_VERSION ", " +
-         session.library() + ", " + to_string(simd_level()) + " loops)";
+std::string version_text() {
+  return "convoy " CONVOY_VERSION " (" CONVOY_REVISION ", " CONVOY_COMPILER ", " + cpu_kernel_library() + ", " +
+         MpiSession::library() + ", " + to_string(simd_level()) + " loops)";
 }
 
 int version_command() {
-  const MpiSession session;
-  std::cout << version_text(session) << "\n" << cuda_text() << "\n";
+  std::cout << version_text() << "\n" << cuda_text() << "\n";
   return static_cast<int>(ExitCode::kDone);
 }
 
