@@ -17,10 +17,12 @@
 namespace convoy {
 namespace {
 
+namespace fs = std::filesystem;
+
 std::string first_free(const std::string& path) {
   for (int i = 1;; ++i) {
     std::string candidate = path + "." + std::to_string(i);
-    if (!std::filesystem::exists(candidate)) return candidate;
+    if (!fs::exists(candidate)) return candidate;
   }
 }
 
@@ -31,38 +33,40 @@ std::string read_line(const std::string& path) {
   return line;
 }
 
+int open_file(const std::string& path, int flags) {
+  const int fd = open(path.c_str(), flags | O_CLOEXEC, 0644);
+  if (fd < 0) throw Error(ExitCode::kCannotCreate, path + ": cannot create: " + std::strerror(errno));
+  return fd;
+}
+
+// The lock goes with the descriptor, also when the process is killed.
+FileDescriptor lock(const std::string& directory) {
+  const std::string path = directory + "/lock";
+  FileDescriptor file(open_file(path, O_RDWR | O_CREAT));
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    throw Error(ExitCode::kCannotCreate, directory + " is in use by process " + read_line(path) +
+                                             ": wait for it, or give this run another experiment.name");
+  }
+  const std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(file.get(), 0) != 0 || write(file.get(), pid.data(), pid.size()) < 0) {
+    throw Error(ExitCode::kIo, path + ": cannot write: " + std::strerror(errno));
+  }
+  return file;
+}
+
 }  // namespace
 
 RunDirectory::RunDirectory(FileSystem& files, const std::string& output_dir, const std::string& name, bool fresh)
     : files_(files), path_(output_dir + "/" + name) {
-  if (fresh && std::filesystem::exists(path_)) files_.rename(path_, first_free(path_));
   make_directories(files_, checkpoints());
-
-  const std::string lock_path = path_ + "/lock";
-  lock_ = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_ < 0) throw Error(ExitCode::kCannotCreate, lock_path + ": cannot create: " + std::strerror(errno));
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    const std::string holder = read_line(lock_path);
-    close(lock_);
-    throw Error(ExitCode::kCannotCreate,
-                path_ + " is in use by process " + holder + ": wait for it, or give this run another experiment.name");
+  lock_ = lock(path_);
+  const bool lived = fs::exists(path_ + "/log.jsonl");
+  if (fresh && lived) {  // its trainer is gone, since the lock is ours
+    files_.rename(path_, first_free(path_));
+    make_directories(files_, checkpoints());
+    lock_ = lock(path_);
   }
-  const std::string pid = std::to_string(getpid()) + "\n";
-  if (ftruncate(lock_, 0) != 0 || write(lock_, pid.data(), pid.size()) < 0) {
-    close(lock_);
-    throw Error(ExitCode::kIo, lock_path + ": cannot write: " + std::strerror(errno));
-  }
-  const std::string log_path = path_ + "/log.jsonl";
-  log_ = open(log_path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-  if (log_ < 0) {
-    close(lock_);
-    throw Error(ExitCode::kCannotCreate, log_path + ": cannot create: " + std::strerror(errno));
-  }
-}
-
-RunDirectory::~RunDirectory() {
-  close(log_);
-  close(lock_);  // also unlocks
+  log_ = FileDescriptor(open_file(path_ + "/log.jsonl", O_WRONLY | O_APPEND | O_CREAT));
 }
 
 void RunDirectory::require_unfinished(int64_t total_steps) const {
@@ -86,7 +90,7 @@ void RunDirectory::write_status(const std::string& phase, int64_t steps_done) {
 // A log that cannot be written must not end the training.
 void RunDirectory::append_log(const std::string& json_line) {
   const std::string line = json_line + "\n";
-  [[maybe_unused]] const auto written = write(log_, line.data(), line.size());
+  [[maybe_unused]] const auto written = write(log_.get(), line.data(), line.size());
 }
 
 }  // namespace convoy

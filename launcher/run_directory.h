@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/base/file.h"
+#include "core/base/file_descriptor.h"
 
 namespace convoy {
 
@@ -16,9 +17,6 @@ class RunDirectory {
   // Creates and locks the directory.  `fresh` first moves an existing one aside, to <name>.1, <name>.2, ….
   // Throws Error: kCannotCreate (not creatable, or locked by another process, whose pid it names), kPermission, kIo.
   RunDirectory(FileSystem& files, const std::string& output_dir, const std::string& name, bool fresh);
-  ~RunDirectory();
-  RunDirectory(const RunDirectory&) = delete;
-  RunDirectory& operator=(const RunDirectory&) = delete;
 
   const std::string& path() const { return path_; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
@@ -32,8 +30,7 @@ class RunDirectory {
  private:
   FileSystem& files_;
   std::string path_;
-  int lock_ = -1;
-  int log_ = -1;
+  FileDescriptor lock_, log_;
 };
 
 }  // namespace convoy

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/error.h"
+#include "core/base/file_descriptor.h"
 
 namespace convoy {
 namespace {
@@ -23,22 +24,6 @@ namespace {
   if (error == ENOSPC || error == EDQUOT) code = ExitCode::kIo;
   throw Error(code, path + ": " + what + ": " + std::generic_category().message(error));
 }
-
-// Owns a file descriptor.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 class PosixFile final : public OutputFile {
  public:
@@ -66,7 +51,7 @@ class PosixFile final : public OutputFile {
 
  private:
   const std::string path_;
-  Descriptor fd_;
+  FileDescriptor fd_;
 };
 
 std::string parent_of(const std::string& path) {
@@ -89,7 +74,7 @@ void PosixFileSystem::make_directory(const std::string& path) {
 }
 
 void PosixFileSystem::sync_directory(const std::string& path) {
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0) fail(ExitCode::kIo, path, "cannot open directory");
   // EINVAL: some network and FUSE file systems have no directory sync; rename is all they offer.
   if (::fsync(fd.get()) != 0 && errno != EINVAL) fail(ExitCode::kIo, path, "cannot sync directory");
@@ -143,7 +128,7 @@ void remove_tree(FileSystem& files, const std::string& path) {
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
-  const Descriptor fd(::open(path.c_str(), flags));
+  const FileDescriptor fd(::open(path.c_str(), flags));
   if (fd.get() < 0) fail(ExitCode::kNoInput, path, "cannot open");
   struct stat status;
   if (::fstat(fd.get(), &status) != 0) fail(ExitCode::kNoInput, path, "cannot open");
