@@ -1,6 +1,7 @@
 #include "launcher/binding.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -28,9 +29,10 @@ int allowed_processors() {
 
 }  // namespace
 
-std::string undo_default_binding(int ranks) {
+std::string undo_default_binding(int ranks, int local_ranks) {
   if (ranks > kMostRanksBoundToCores || !started_by_open_mpi() || binding_was_chosen()) return "";
   const int before = allowed_processors();
+  if (before * local_ranks >= sysconf(_SC_NPROCESSORS_ONLN)) return "";  // no processor would idle
   cpu_set_t all;
   CPU_ZERO(&all);
   for (int processor = 0; processor < CPU_SETSIZE; ++processor) CPU_SET(processor, &all);

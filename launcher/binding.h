@@ -8,6 +8,6 @@ namespace convoy {
 // Open MPI binds each rank to one core when a job has one or two ranks and nobody asked for a binding: then half of a
 // two-core machine, or 62 cores of 64, would idle.  Undoes that for the calling thread and those it starts later.
 // Returns what it did, for people, or "".  A binding that the user chose is kept.
-std::string undo_default_binding(int ranks);
+std::string undo_default_binding(int ranks, int local_ranks);
 
 }  // namespace convoy

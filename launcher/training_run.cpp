@@ -75,7 +75,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
       signals_(signals),
       log_(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1) {
   run_on_all_ranks(communicator_, [&] {
-    binding_ = undo_default_binding(communicator_.size());
+    binding_ = undo_default_binding(communicator_.size(), communicator_.local_size());
     device_ = make_device(experiment_, communicator_.local_size());
     make_data();
   });

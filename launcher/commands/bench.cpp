@@ -246,7 +246,7 @@ int bench_command(const CommandLine& line, MpiSession& session) {
   Start started = start(session, line, 1);
   Context context{std::move(started.experiment), std::move(started.communicator), nullptr, {}};
   run_on_all_ranks(*context.communicator, [&] {
-    undo_default_binding(context.communicator->size());
+    undo_default_binding(context.communicator->size(), context.communicator->local_size());
     context.device = make_device(context.experiment, context.communicator->local_size());
     context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed);
   });

@@ -33,7 +33,7 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   std::unique_ptr<Replica> replica;
   std::string path;
   run_on_all_ranks(*communicator, [&] {
-    undo_default_binding(communicator->size());
+    undo_default_binding(communicator->size(), communicator->local_size());
     device = make_device(experiment, communicator->local_size());
     data = open_datasets(experiment.data, experiment.experiment.seed);
     if (data.test == nullptr) throw Error(ExitCode::kConfig, "data.test: expected files to evaluate on, found none");
