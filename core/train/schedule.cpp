@@ -11,8 +11,10 @@ namespace {
 double shape(const ScheduleOptions& options, int64_t step) {
   switch (options.type) {
     case ScheduleOptions::Type::kConstant: return 1;
-    case ScheduleOptions::Type::kStep:
-      return std::pow(double{options.gamma}, static_cast<double>(step / std::max<int64_t>(options.step_steps, 1)));
+    case ScheduleOptions::Type::kStep: {
+      const int64_t times = step / std::max<int64_t>(options.step_steps, 1);
+      return std::pow(double{options.gamma}, static_cast<double>(times));
+    }
     case ScheduleOptions::Type::kCosine: {
       const auto length = static_cast<double>(std::max<int64_t>(options.total_steps - options.warmup_steps, 1));
       const double done = std::min(static_cast<double>(step) / length, 1.0);

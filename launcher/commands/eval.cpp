@@ -25,36 +25,38 @@ Checkpoint chosen_checkpoint(const CommandLine& line, const Experiment& experime
 }  // namespace
 
 int eval_command(const CommandLine& line, MpiSession& session) {
-  const auto [experiment, communicator] = start(session, line);
+  const Start started = start(session, line);
+  const Experiment& experiment = started.experiment;
+  Communicator& communicator = *started.communicator;
   const std::unique_ptr<KernelFactory> kernels = make_cpu_kernels();
   const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
   std::unique_ptr<Device> device;
   Datasets data;
   std::unique_ptr<Replica> replica;
   std::string path;
-  run_on_all_ranks(*communicator, [&] {
-    undo_default_binding(communicator->size(), communicator->local_size());
-    device = make_device(experiment, communicator->local_size());
+  run_on_all_ranks(communicator, [&] {
+    undo_default_binding(communicator.size(), communicator.local_size());
+    device = make_device(experiment, communicator.local_size());
     data = open_datasets(experiment.data, experiment.experiment.seed);
     if (data.test == nullptr) throw Error(ExitCode::kConfig, "data.test: expected files to evaluate on, found none");
   });
-  run_on_all_ranks(*communicator, [&] {
+  run_on_all_ranks(communicator, [&] {
     const ResolvedBatch batch = resolve(experiment.batch, 1);
     replica =
         std::make_unique<Replica>(build_model(experiment.model, experiment.data, data.test->sample(), batch.micro),
-                                  *device, *communicator, *kernels, *ops, replica_options(experiment, batch, 0, 1));
+                                  *device, communicator, *kernels, *ops, replica_options(experiment, batch, 0, 1));
   });
-  run_on_all_ranks(*communicator, [&] {
-    if (communicator->rank() != 0) return;
+  run_on_all_ranks(communicator, [&] {
+    if (communicator.rank() != 0) return;
     const Checkpoint checkpoint = chosen_checkpoint(line, experiment);
     restore_model(checkpoint, replica->parameters());
     path = checkpoint.path;
   });
-  broadcast_state(replica->parameters(), nullptr, *communicator);
+  broadcast_state(replica->parameters(), nullptr, communicator);
 
   const Evaluation result =
-      evaluate(*replica, *data.test, *communicator, {experiment.data.workers, experiment.data.prefetch});
-  if (communicator->rank() != 0) return 0;
+      evaluate(*replica, *data.test, communicator, {experiment.data.workers, experiment.data.prefetch});
+  if (communicator.rank() != 0) return 0;
   if (line.json) {
     std::printf("{\"checkpoint\": \"%s\", \"loss\": %.9g, \"correct\": %lld, \"images\": %lld}\n", path.c_str(),
                 result.loss, static_cast<long long>(result.correct), static_cast<long long>(result.images));
