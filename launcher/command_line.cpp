@@ -157,6 +157,16 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
   return line;
 }
 
+std::string command_of(const CommandLine& line) {
+  std::string text = line.verb;
+  for (size_t i = 0; i + 1 < line.words.size(); ++i) text += " " + line.words[i];
+  if (line.fresh) text += " --fresh";
+  if (line.gpustat) text += " --gpustat=on";
+  if (line.json) text += " --json";
+  if (!line.checkpoint.empty()) text += " --checkpoint=" + line.checkpoint;
+  return text + " --repeat=" + std::to_string(line.repeat);
+}
+
 std::string help_text(const std::string& verb_name) {
   std::ostringstream text;
   if (!verb_name.empty()) {

@@ -26,6 +26,10 @@ struct CommandLine {
 // `arguments` without the program's name.  Throws Error(kUsage), one line.
 CommandLine parse_command_line(const std::vector<std::string>& arguments);
 
+// What ranks must have typed alike: verb, flags, and for bench what to measure.  Not the experiment: ranks compare what
+// it says, not where it is.
+std::string command_of(const CommandLine& line);
+
 // What `convoy --help` prints, and for a verb `convoy VERB --help`.
 std::string help_text(const std::string& verb = "");
 

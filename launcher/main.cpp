@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "core/base/log.h"
+#include "dist/agreement.h"
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
 
@@ -24,6 +25,7 @@ int run_parallel(const Arguments& arguments) {
   try {
     CommandLine line;
     run_on_all_ranks(session, [&] { line = parse_command_line(arguments); });
+    run_on_all_ranks(session, [&] { agree(session, {{"command", command_of(line)}}); });
     if (speaks && geteuid() == 0) Log(LogLevel::kInfo).warning("running as root, which nothing in Convoy needs");
     if (line.verb == "train") return train_command(line, session);
     return line.verb == "eval" ? eval_command(line, session) : bench_command(line, session);
@@ -38,6 +40,12 @@ int run_parallel(const Arguments& arguments) {
     report(failure, session.rank());
     session.abort(failure.code);
   }
+}
+
+// What was asked for and did not arrive is an error; progress lines of a training run are not.
+int check_output(int code) {
+  const bool arrived = std::fflush(stdout) == 0 && std::cout.flush();
+  return arrived || code != 0 ? code : report({ExitCode::kIo, "standard output: cannot write"});
 }
 
 int run(const Arguments& arguments) {
@@ -55,6 +63,10 @@ int run(const Arguments& arguments) {
 }  // namespace
 }  // namespace convoy
 
-int main(int argc, char** argv) try { return convoy::run({argv + std::min(argc, 1), argv + argc}); } catch (...) {
+int main(int argc, char** argv) try {
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  const int code = convoy::run(arguments);
+  return !arguments.empty() && arguments.front() == "train" ? code : convoy::check_output(code);
+} catch (...) {
   return convoy::report(convoy::current_failure());
 }

@@ -43,6 +43,16 @@ MpiOptions mpi_options(const DistributedConfig& distributed) {
   return {};
 }
 
+std::string why_no_cuda() {
+  try {
+    const CudaLibrary library = load_cuda_library();
+    library.device_count();  // says so where there is none
+    return "found " + library.versions() + ", but this version of convoy has no kernels for it yet; use device: cpu";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 }  // namespace
 
 Start start(MpiSession& session, const CommandLine& line, size_t index) {
@@ -64,10 +74,7 @@ int threads_per_rank(const Experiment& experiment, int local_ranks) {
 
 std::unique_ptr<Device> make_device(const Experiment& experiment, int local_ranks) {
   if (experiment.device == DeviceChoice::kCuda) {
-    const CudaLibrary library = load_cuda_library();
-    library.device_count();  // says so where there is none
-    throw Error(ExitCode::kUnavailable, "device: cuda: found " + library.versions() +
-                                            ", but this version of convoy has no kernels for it yet; use device: cpu");
+    throw Error(ExitCode::kUnavailable, "device: cuda: " + why_no_cuda());
   }
   return make_cpu_device(threads_per_rank(experiment, local_ranks));
 }

@@ -29,7 +29,11 @@ Signals::Signals() {
   struct sigaction action = {};
   action.sa_handler = note;
   action.sa_flags = SA_RESTART;
-  for (size_t i = 0; i < std::size(kHandled); ++i) sigaction(kHandled[i], &action, &before_[i]);
+  struct sigaction ignore = {};
+  ignore.sa_handler = SIG_IGN;
+  for (size_t i = 0; i < std::size(kHandled); ++i) {
+    sigaction(kHandled[i], kHandled[i] == SIGPIPE ? &ignore : &action, &before_[i]);
+  }
 }
 
 Signals::~Signals() {

@@ -2,6 +2,7 @@
 //
 //   SIGTERM, SIGUSR1  save and stop (exit 75)          SIGUSR2  save and go on
 //   SIGINT            save and stop (exit 130); a second SIGINT ends the process at once
+//   SIGPIPE           ignored: a run goes on when nobody reads its progress lines any more
 #pragma once
 
 #include <csignal>
@@ -22,8 +23,8 @@ class Signals {
   bool take_save_request();
 
  private:
-  static constexpr int kHandled[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGINT};
-  struct sigaction before_[4];
+  static constexpr int kHandled[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGINT, SIGPIPE};
+  struct sigaction before_[5];
 };
 
 }  // namespace convoy

@@ -89,8 +89,7 @@ void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communi
 
 void require_same_cursor(const Manifest& saved, const Manifest& now, const std::string& path) {
   const auto refuse = [&](const std::string& what) {
-    throw Error(ExitCode::kConfig, path + ": cannot go on from here: " + what +
-                                       "; use --fresh, another experiment.name, or the settings it was saved with");
+    throw Error(ExitCode::kConfig, path + ": cannot go on from here: " + what + kOtherSettings);
   };
   if (saved.global_batch != now.global_batch) {
     refuse("it counts steps of " + std::to_string(saved.global_batch) + " rows, batch.global is " +

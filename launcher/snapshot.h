@@ -50,6 +50,10 @@ void restore_optimizer(const Checkpoint& checkpoint, const Parameters& parameter
 // Collective: every rank gets rank 0's weights, statistics and optimizer state.
 void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator);
 
+// What to do about a checkpoint that does not fit; the end of a message.
+inline constexpr const char* kOtherSettings =
+    "; use --fresh, another experiment.name, or the settings it was saved with";
+
 // Throws Error(kConfig) when `saved` counts steps of other batches or of other data than `now`: its data cursor would
 // mean something else.
 void require_same_cursor(const Manifest& saved, const Manifest& now, const std::string& path);

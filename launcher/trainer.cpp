@@ -158,17 +158,19 @@ void Trainer::evaluate_now() {
 
 // Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.
 bool Trainer::save() {
-  if (parts_.checkpointer == nullptr || saved_step_ == step_) return true;
+  if (parts_.checkpointer == nullptr) return true;
+  if (save_tried_at_ == step_) return saved_;
+  save_tried_at_ = step_;
   try {
     parts_.checkpointer->save(step_, step_ / horizon_.steps_per_epoch,
                               step_ % horizon_.steps_per_epoch * parts_.sampler.valid_rows(0));
-    saved_step_ = step_;
-    return true;
+    saved_ = true;
   } catch (const Error& error) {
     parts_.progress.finish();
     parts_.log.warning(std::string("checkpoint not saved: ") + error.what());
-    return false;
+    saved_ = false;
   }
+  return saved_;
 }
 
 ExitCode Trainer::stop(ExitCode code, const char* phase) {
@@ -176,7 +178,7 @@ ExitCode Trainer::stop(ExitCode code, const char* phase) {
   const bool saved = !keep || save();
   const bool saved_by_rank_0 = parts_.communicator.broadcast_bytes(saved ? "1" : "0", 0) == "1";
   parts_.progress.finish();
-  if (parts_.run_directory != nullptr) parts_.run_directory->write_status(phase, step_);
+  if (parts_.run_directory != nullptr) parts_.run_directory->write_status(saved_by_rank_0 ? phase : "unsaved", step_);
   return saved_by_rank_0 ? code : ExitCode::kIo;
 }
 

@@ -78,7 +78,8 @@ class Trainer {
   int64_t step_;  // steps done
   Loader loader_;
   std::optional<Evaluation> last_evaluation_;
-  int64_t evaluated_step_ = -1, saved_step_ = -1;
+  int64_t evaluated_step_ = -1, save_tried_at_ = -1;
+  bool saved_ = false;  // at save_tried_at_
 };
 
 }  // namespace convoy

@@ -24,6 +24,22 @@ Progress::Style progress_style(ProgressStyle wanted, int rank) {
   return Progress::Style::kNone;
 }
 
+// Two runs with equal text compute the same: without what only decides where things go, how fast, and what is shown.
+std::string settings_that_compute(Experiment experiment) {
+  const ExperimentConfig defaults;
+  experiment.experiment.name = defaults.name;
+  experiment.experiment.output_dir = defaults.output_dir;
+  experiment.data.workers = DataConfig().workers;
+  experiment.data.prefetch = DataConfig().prefetch;
+  experiment.train.log_every_steps = TrainConfig().log_every_steps;
+  experiment.train.log_every_seconds = TrainConfig().log_every_seconds;
+  experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
+  experiment.checkpoint = {};
+  experiment.metrics = {};
+  experiment.progress = ProgressStyle::kAuto;
+  return show(experiment);
+}
+
 // What every manifest of this run says.
 Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, const Dataset& data, int world,
                      int threads, const std::string& version) {
@@ -32,18 +48,24 @@ Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, c
   manifest.world = world;
   manifest.global_batch = batch.global;
   manifest.micro_batch = batch.micro;
-  manifest.config_hash = hash128_hex(show(experiment));
+  manifest.config_hash = hash128_hex(settings_that_compute(experiment));
   manifest.data_hash = data.fingerprint();
   manifest.facts = {{"threads", std::to_string(threads)}, {"simd", to_string(simd_level())}, {"program", version}};
   return manifest;
 }
 
-// Rank 0 only: where to go on.  Nothing when this is a first life.
-std::optional<Checkpoint> find_checkpoint(const CheckpointConfig& config, const RunDirectory& directory,
-                                          FileSystem& files, const Log& log) {
-  if (config.resume == "never") return std::nullopt;
-  if (config.resume != "auto") return load_checkpoint(config.resume);
-  return find_newest_valid(files, directory.checkpoints(), [&](const std::string& text) { log.warning(text); });
+// Rank 0 only: where to go on; nothing when this is a first life.  A directory holds one history: what is in it wins.
+std::optional<Checkpoint> find_checkpoint(const std::string& resume, const RunDirectory& directory, FileSystem& files,
+                                          const Log& log) {
+  std::optional<Checkpoint> newest =
+      find_newest_valid(files, directory.checkpoints(), [&](const std::string& text) { log.warning(text); });
+  if (newest && resume == "never") {
+    throw Error(ExitCode::kCannotCreate, directory.path() +
+                                             ": checkpoint.resume is never, but there are checkpoints: " +
+                                             "use --fresh, or another experiment.name");
+  }
+  if (newest || resume == "auto" || resume == "never") return newest;
+  return load_checkpoint(resume);
 }
 
 std::string resume_text(const Checkpoint& checkpoint, const Manifest& now) {
@@ -90,6 +112,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
     if (leads()) resume();
+    if (leads()) directory_->write_config(show(experiment_));
     metrics_ = make_metrics(experiment_, communicator_);
   });
   first_step_ = std::stoll(communicator_.broadcast_bytes(std::to_string(first_step_), 0));
@@ -121,17 +144,21 @@ void TrainingRun::open_run_directory() {
   directory_ = std::make_unique<RunDirectory>(files_, experiment_.experiment.output_dir, experiment_.experiment.name,
                                               options_.fresh);
   directory_->require_unfinished(horizon_.steps);
-  directory_->write_config(show(experiment_));
   checkpointer_ = std::make_unique<Checkpointer>(files_, directory_->checkpoints(), experiment_.checkpoint.keep,
                                                  manifest_, replica_->parameters(), *optimizer_);
 }
 
 void TrainingRun::resume() {
-  const std::optional<Checkpoint> checkpoint = find_checkpoint(experiment_.checkpoint, *directory_, files_, log_);
+  const std::optional<Checkpoint> checkpoint =
+      find_checkpoint(experiment_.checkpoint.resume, *directory_, files_, log_);
   if (!checkpoint) return;
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
-  restore_model(*checkpoint, replica_->parameters());
-  restore_optimizer(*checkpoint, replica_->parameters(), *optimizer_);
+  try {
+    restore_model(*checkpoint, replica_->parameters());
+    restore_optimizer(*checkpoint, replica_->parameters(), *optimizer_);
+  } catch (const Error& error) {  // whole, but of another network or optimizer
+    throw Error(ExitCode::kConfig, std::string(error.what()) + kOtherSettings);
+  }
   first_step_ = checkpoint->manifest.step;
   resumed_ = resume_text(*checkpoint, manifest_);
 }

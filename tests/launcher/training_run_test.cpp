@@ -202,7 +202,33 @@ TEST_F(TrainingRunTest, CheckpointOfOtherBatchesIsRefused) {
 TEST_F(TrainingRunTest, CheckpointOfAnotherNetworkIsRefused) {
   train(1, {"train.steps=2"}, true);
   fs::remove("runs/run/status.json");
-  EXPECT_EQ(code_of([&] { train(1, {"model.layers=[flatten, {linear: {units: classes}}]"}); }), ExitCode::kBadData);
+  EXPECT_EQ(code_of([&] { train(1, {"model.layers=[flatten, {linear: {units: classes}}]"}); }), ExitCode::kConfig);
+}
+
+TEST_F(TrainingRunTest, RefusedResumeLeavesTheRecordedSettingsAlone) {
+  train(1, {"train.steps=2"}, true);
+  const auto recorded = [] {
+    std::ifstream file("runs/run/config.yaml");
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string before = recorded();
+  EXPECT_EQ(code_of([&] { train(1, {"experiment.seed=3"}); }), ExitCode::kConfig);
+  EXPECT_EQ(recorded(), before);
+}
+
+TEST_F(TrainingRunTest, ADirectoryHoldsOneHistory) {
+  train(1, {"train.steps=2"}, true);
+  EXPECT_EQ(code_of([&] { train(1, {"train.steps=3", "checkpoint.resume=never"}); }), ExitCode::kCannotCreate);
+  EXPECT_EQ(train(1, {"train.steps=3", "checkpoint.resume=never"}, true).code, ExitCode::kDone);
+}
+
+TEST_F(TrainingRunTest, APathIsWhereARunWithoutCheckpointsStarts) {
+  const Outcome whole = train(1, {"checkpoint.every_steps=5", "checkpoint.keep=9"}, true);
+  const std::vector<std::string> other = {"experiment.name=other",
+                                          "checkpoint.resume=runs/run/checkpoints/step-0000000005"};
+  EXPECT_EQ(train(1, other, false, SIGUSR1).code, ExitCode::kPreempted);
+  EXPECT_TRUE(fs::exists("runs/other/checkpoints/step-0000000006"));
+  EXPECT_EQ(train(1, other).by_rank, whole.by_rank);  // the same command goes on, from 6 and not from 5
 }
 
 TEST_F(TrainingRunTest, RanksWithAnotherExperimentAreNamed) {
