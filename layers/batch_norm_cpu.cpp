@@ -40,8 +40,11 @@ class BatchNormCpu : public CpuKernel {
   bool writes_dw() const { return !parts_.empty() && parts_[0].dw; }
   bool writes_dx(int input) const { return !parts_.empty() && std::ranges::count(parts_[0].dx, input) > 0; }
   bool needs_sums() const { return writes_dw() || writes_dx(0); }
-  double samples() const { return static_cast<double>(output_.shape.elements() / output_.shape.c); }
-  Channel& saved(int64_t channel) const { return static_cast<Channel*>(args_.saved[0])[channel]; }
+  double samples() const {
+    const int64_t samples = output_.shape.elements() / output_.shape.c;
+    return static_cast<double>(samples);
+  }
+  Channel& kept(int64_t channel) const { return static_cast<Channel*>(args_.saved[0])[channel]; }
   const float* parts(int64_t group) const {
     return sums_ + group % at_once_ * units_.per_group() * kPartRows * units_.width;
   }
@@ -174,7 +177,7 @@ void BatchNormCpu::use_statistics(int64_t begin, int64_t end) const {
     set_tables(group, first, lanes, [&](int64_t channel, int64_t lane) {
       add_batch_state(channel, mean[lane], squares[lane]);
       const Channel it = channel_of(mean[lane], squares[lane] / samples());
-      if (!saved_.empty()) saved(channel) = it;
+      if (!saved_.empty()) kept(channel) = it;
       return normalization(channel, it);
     });
   });
@@ -240,7 +243,7 @@ template <class T>
 void BatchNormCpu::add_gradients(int64_t begin, int64_t end) const {
   for (int64_t group = begin; group < end; ++group) {
     set_tables(group, 0, units_.channels,
-               [&](int64_t channel, int64_t) { return normalization(channel, saved(channel)); });
+               [&](int64_t channel, int64_t) { return normalization(channel, kept(channel)); });
   }
   const T *x = args_.x[0].as<T>(), *y = args_.y.as<T>(), *dy = args_.dy.as<T>();
   T* kept = writes_dx(1) ? args_.dx[1].as<T>() : nullptr;
@@ -266,7 +269,7 @@ void BatchNormCpu::use_gradients(int64_t begin, int64_t end) const {
 
 // Writes dweight and dbias where wanted; the table of batch_norm::input_gradient().
 TableColumn BatchNormCpu::gradient(int64_t channel, double sum, double product) const {
-  const Channel it = saved(channel);
+  const Channel it = kept(channel);
   const double dweight = (product - it.rest * sum) * it.one_over_std;
   if (writes_dw()) {
     args_.dw[0].as<float>()[channel] = static_cast<float>(dweight);

@@ -245,8 +245,8 @@ CONVOY_INLINE inline void add_up(const Units& units, const float* parts, int64_t
                                  const Term& term) {
   for (int64_t i = 0; i < lanes; ++i) total[i] = 0;
   for (int64_t unit = 0; unit < units.per_group(); ++unit, parts += kPartRows * units.width) {
-    const auto samples = static_cast<double>(units.length(unit) / units.channels);
-    for (int64_t i = 0; i < lanes; ++i) total[i] += term(parts + first + i, samples, i);
+    const int64_t samples = units.length(unit) / units.channels;
+    for (int64_t i = 0; i < lanes; ++i) total[i] += term(parts + first + i, static_cast<double>(samples), i);
   }
 }
 
