@@ -120,6 +120,32 @@ SafetensorsFile load_file(const std::string& directory, const Manifest& manifest
   return SafetensorsFile(std::move(contents), path);
 }
 
+// "a/b/" is a directory called b.
+std::string without_trailing_slashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+// `path` is a directory whose name is not that of a checkpoint: perhaps the one that is meant lies below.
+[[noreturn]] void wrong_name(const std::string& path) {
+  constexpr size_t kMostNamed = 5;
+  std::error_code ignored;
+  for (const std::string& root : {path, path + "/checkpoints"}) {
+    if (!fs::is_directory(root, ignored)) continue;
+    const std::vector<std::string> found = committed(root);
+    if (found.empty()) continue;
+    std::string names;
+    for (size_t i = 0; i < std::min(found.size(), kMostNamed); ++i) names += (i == 0 ? "" : ", ") + found[i];
+    if (found.size() > kMostNamed) names += ", ...";
+    throw Error(ExitCode::kBadData, path + ": expected a checkpoint, found a directory with " + names +
+                                        "; did you mean " + root + "/" + found.front() + "?");
+  }
+  if (path.ends_with(kCorruptSuffix))
+    throw Error(ExitCode::kBadData, path + ": expected a checkpoint, found one that was set aside as damaged");
+  throw Error(ExitCode::kBadData,
+              path + ": expected a checkpoint, a directory called like " + step_name(1234) + ", found another name");
+}
+
 Checkpoint load_verified(const std::string& path) {
   const std::string manifest_path = path + "/" + kManifest;
   const std::vector<std::byte> bytes = read_file(manifest_path, kMaxManifestBytes, Links::kRefuse);
@@ -157,11 +183,13 @@ std::string save_checkpoint(FileSystem& files, const std::string& root, const Ch
   return path;
 }
 
-Checkpoint load_checkpoint(const std::string& path) {
+Checkpoint load_checkpoint(const std::string& given) {
+  const std::string path = without_trailing_slashes(given);
   if (!exists(path)) throw Error(ExitCode::kNoInput, path + ": expected a checkpoint, found nothing");
   std::error_code ignored;
   if (!fs::is_directory(fs::symlink_status(path, ignored)))
     throw Error(ExitCode::kBadData, path + ": expected a checkpoint directory, found something else");
+  if (!is_step_name(fs::path(path).filename().string())) wrong_name(path);
   try {
     return load_verified(path);
   } catch (const NewerFormat&) {

@@ -41,8 +41,8 @@ using Warn = std::function<void(const std::string& message)>;
 // kPermission); then the space is given back, older checkpoints are untouched, and the caller may train on.
 std::string save_checkpoint(FileSystem& files, const std::string& root, const CheckpointContents& contents);
 
-// `path` is a step directory.  Throws Error: kNoInput if there is none, kBadData naming the file that is damaged or
-// missing, NewerFormat.
+// `path` is a step directory; slashes at its end do not count.  Throws Error: kNoInput if there is none, kBadData
+// naming the file that is damaged or missing, or the checkpoints below a directory that is none itself, NewerFormat.
 Checkpoint load_checkpoint(const std::string& path);
 
 // The valid checkpoint of the highest step; nullopt if there never was one.  Damaged ones are renamed *.corrupt, with a

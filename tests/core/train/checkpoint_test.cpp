@@ -205,6 +205,29 @@ TEST_F(CheckpointTest, NothingThereIsNoInput) {
   expect_error(ExitCode::kNoInput, {step_path(root_, 1)}, [&] { load_checkpoint(step_path(root_, 1)); });
 }
 
+TEST_F(CheckpointTest, SlashesAtTheEndDoNotCount) {
+  const std::string path = save(8);
+  for (const char* slashes : {"/", "//"}) EXPECT_EQ(load_checkpoint(path + slashes).path, path);
+}
+
+TEST_F(CheckpointTest, ADirectoryThatIsNoCheckpointSaysWhichIsMeant) {
+  save(4);
+  const std::string path = save(8);
+  const std::string run = root_.substr(0, root_.rfind('/'));
+  for (const std::string& above : {root_, root_ + "/", run, run + "/"}) {
+    expect_error(ExitCode::kBadData, {"with step-0000000008, step-0000000004; did you mean " + path + "?"},
+                 [&] { load_checkpoint(above); });
+  }
+  fs::rename(path, path + ".corrupt");
+  expect_error(ExitCode::kBadData, {path + ".corrupt: expected a checkpoint, found one that was set aside as damaged"},
+               [&] { load_checkpoint(path + ".corrupt/"); });
+  fs::rename(path + ".corrupt", root_ + "/best");
+  expect_error(ExitCode::kBadData, {root_ + "/best: expected a checkpoint, a directory called like step-0000001234"},
+               [&] { load_checkpoint(root_ + "/best"); });
+  put_file(root_ + "/best/checkpoints", "a file");
+  expect_error(ExitCode::kBadData, {"found another name"}, [&] { load_checkpoint(root_ + "/best"); });
+}
+
 TEST_F(CheckpointTest, SavingAStepAgainKeepsAValidOneAndReplacesADamagedOne) {
   const std::string path = save(1);
   const auto written = fs::last_write_time(path + "/model.safetensors");
