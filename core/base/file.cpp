@@ -1,5 +1,6 @@
 #include "core/base/file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -57,6 +58,36 @@ class PosixFile final : public OutputFile {
 std::string parent_of(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
+}
+
+// A regular file, open for reading.
+struct Input {
+  FileDescriptor fd;
+  int64_t bytes;
+};
+
+Input open_input(const std::string& path, Links links) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
+  FileDescriptor fd(::open(path.c_str(), flags));
+  if (fd.get() < 0) fail(ExitCode::kNoInput, path, "cannot open");
+  struct stat status;
+  if (::fstat(fd.get(), &status) != 0) fail(ExitCode::kNoInput, path, "cannot open");
+  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path + ": expected a regular file");
+  return {std::move(fd), status.st_size};
+}
+
+// Requires: count <= input.bytes.
+std::vector<std::byte> read_first(const Input& input, const std::string& path, int64_t count) {
+  std::vector<std::byte> bytes(static_cast<size_t>(count));
+  for (std::span<std::byte> rest = bytes; !rest.empty();) {
+    const ssize_t got = ::read(input.fd.get(), rest.data(), rest.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ExitCode::kNoInput, path, "cannot read");
+    if (got == 0) throw Error(ExitCode::kBadData, path + ": became shorter while it was read");
+    rest = rest.subspan(static_cast<size_t>(got));
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -126,25 +157,16 @@ void remove_tree(FileSystem& files, const std::string& path) {
 }
 
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
-  const FileDescriptor fd(::open(path.c_str(), flags));
-  if (fd.get() < 0) fail(ExitCode::kNoInput, path, "cannot open");
-  struct stat status;
-  if (::fstat(fd.get(), &status) != 0) fail(ExitCode::kNoInput, path, "cannot open");
-  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path + ": expected a regular file");
-  if (status.st_size > max_bytes)
+  const Input input = open_input(path, links);
+  if (input.bytes > max_bytes)
     throw Error(ExitCode::kBadData, path + ": expected at most " + std::to_string(max_bytes) + " bytes, found " +
-                                        std::to_string(status.st_size));
-  std::vector<std::byte> bytes(static_cast<size_t>(status.st_size));
-  for (std::span<std::byte> rest = bytes; !rest.empty();) {
-    const ssize_t count = ::read(fd.get(), rest.data(), rest.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(ExitCode::kNoInput, path, "cannot read");
-    if (count == 0) throw Error(ExitCode::kBadData, path + ": became shorter while it was read");
-    rest = rest.subspan(static_cast<size_t>(count));
-  }
-  return bytes;
+                                        std::to_string(input.bytes));
+  return read_first(input, path, input.bytes);
+}
+
+std::vector<std::byte> read_beginning(const std::string& path, int64_t max_bytes) {
+  const Input input = open_input(path, Links::kFollow);
+  return read_first(input, path, std::min(input.bytes, max_bytes));
 }
 
 }  // namespace convoy

@@ -64,4 +64,7 @@ enum class Links { kFollow, kRefuse };  // kRefuse: `path` itself must not be a 
 // The whole of a regular file.  More than max_bytes: kBadData, before anything is allocated.
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links = Links::kFollow);
 
+// The first max_bytes of a regular file, or all of a shorter one.
+std::vector<std::byte> read_beginning(const std::string& path, int64_t max_bytes);
+
 }  // namespace convoy

@@ -8,6 +8,8 @@
 
 namespace convoy {
 
+inline constexpr int64_t kMaxImageBytes = 0x7fffffff;  // of one
+
 // Threads: every method may be called by any thread at any time.
 class Dataset {
  public:

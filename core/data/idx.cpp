@@ -75,12 +75,19 @@ std::string describe(const std::vector<int64_t>& dims) {
   return text;
 }
 
-// `expected` says which ranks are fine.
-IdxArray load(const std::string& path, size_t min_rank, size_t max_rank, const std::string& expected) {
-  IdxArray array = parse_idx(read_file(path, kMaxFileBytes), path);
-  if (array.dims.size() < min_rank || array.dims.size() > max_rank)
-    bad(path, "expected " + expected + ", found an array of " + describe(array.dims));
-  return array;
+void require_labels(const std::vector<int64_t>& dims, const std::string& path) {
+  if (dims.size() != 1) bad(path, "expected labels (one dimension), found an array of " + describe(dims));
+}
+
+void require_images(const std::vector<int64_t>& dims, const std::string& path) {
+  if (dims.size() < 3) bad(path, "expected images (n, h, w and perhaps c), found an array of " + describe(dims));
+  if (checked_elements({dims.begin() + 1, dims.end()}, path) > kMaxImageBytes)
+    bad(path,
+        "expected images of at most " + std::to_string(kMaxImageBytes) + " bytes, found an array of " + describe(dims));
+}
+
+Shape sample_of(const std::vector<int64_t>& dims) {
+  return {1, static_cast<int>(dims[1]), static_cast<int>(dims[2]), dims.size() == 4 ? static_cast<int>(dims[3]) : 1};
 }
 
 // `plain` or its gzipped form.
@@ -106,10 +113,21 @@ IdxArray parse_idx(std::span<const std::byte> file, const std::string& name) {
   return array;
 }
 
+ImagesHeader read_images_header(const std::string& path) {
+  constexpr int64_t kEnough = 4096;  // inflated or not
+  const std::vector<std::byte> bytes = read_beginning(path, kEnough);
+  ByteReader reader(bytes, path);
+  const std::vector<int64_t> dims = read_dims(reader, path);
+  require_images(dims, path);
+  return {dims[0], sample_of(dims)};
+}
+
 IdxDataset::IdxDataset(const std::string& images_path, const std::string& labels_path, int classes)
     : classes_(classes) {
-  IdxArray labels = load(labels_path, 1, 1, "labels (one dimension)");
-  IdxArray images = load(images_path, 3, 4, "images (n, h, w and perhaps c)");
+  IdxArray labels = parse_idx(read_file(labels_path, kMaxFileBytes), labels_path);
+  require_labels(labels.dims, labels_path);
+  IdxArray images = parse_idx(read_file(images_path, kMaxFileBytes), images_path);
+  require_images(images.dims, images_path);
   if (labels.dims[0] != images.dims[0])
     bad(labels_path, "expected " + std::to_string(images.dims[0]) + " labels, as many as images in " + images_path +
                          ", found " + std::to_string(labels.dims[0]));
@@ -117,8 +135,7 @@ IdxDataset::IdxDataset(const std::string& images_path, const std::string& labels
   if (wrong != labels.elements.end())
     bad(labels_path, "sample " + std::to_string(wrong - labels.elements.begin()) + ": expected a label of 0 to " +
                          std::to_string(classes - 1) + ", found " + std::to_string(*wrong));
-  sample_ = {1, static_cast<int>(images.dims[1]), static_cast<int>(images.dims[2]),
-             images.dims.size() == 4 ? static_cast<int>(images.dims[3]) : 1};
+  sample_ = sample_of(images.dims);
   pixels_ = std::move(images.elements);
   labels_ = std::move(labels.elements);
   fingerprint_ =

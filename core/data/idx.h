@@ -23,6 +23,13 @@ struct IdxArray {
 // `name` is for messages.  Throws Error(kBadData).
 IdxArray parse_idx(std::span<const std::byte> file, const std::string& name);
 
+struct ImagesHeader {
+  int64_t size = 0;  // images
+  Shape sample;      // n = 1
+};
+// Of a file of images, without reading them.  Throws Error(kNoInput, kBadData).
+ImagesHeader read_images_header(const std::string& path);
+
 // Images [n,h,w] or [n,h,w,c] and labels [n], held in memory.
 class IdxDataset final : public Dataset {
  public:

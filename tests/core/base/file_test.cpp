@@ -51,6 +51,10 @@ TEST(File, ReadingNamesPathAndReason) {
   expect_error(ExitCode::kBadData, {"at most 4", "found 5"}, [&] { read_file(temp / "five", 4); });
   expect_error(ExitCode::kNoInput, {"link"}, [&] { read_file(temp / "link", 9, Links::kRefuse); });
   EXPECT_EQ(read_file(temp / "link", 9), to_bytes("12345"));
+  expect_error(ExitCode::kNoInput, {"regular file"}, [&] { read_beginning(temp.path(), 9); });
+  expect_error(ExitCode::kNoInput, {"regular file"}, [&] { read_beginning(temp / "fifo", 9); });
+  EXPECT_EQ(read_beginning(temp / "five", 2), to_bytes("12"));
+  EXPECT_EQ(read_beginning(temp / "five", 9), to_bytes("12345"));
 }
 
 TEST(File, WritingNamesPathAndReason) {

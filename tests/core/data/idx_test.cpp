@@ -1,5 +1,7 @@
 #include "core/data/idx.h"
 
+#include <sys/stat.h>
+
 #include <numeric>
 
 #include "tests/core/base/testing.h"
@@ -90,6 +92,26 @@ TEST_F(IdxFiles, SamplesAndLabels) {
 TEST_F(IdxFiles, ColourImagesHaveFourDimensions) {
   put(idx_header({1, 2, 1, 3}) + "abcdef", idx_header({1}) + '\1');
   EXPECT_EQ(open().sample(), (Shape{1, 2, 1, 3}));
+}
+
+TEST_F(IdxFiles, TheHeaderTellsSizeAndShape) {
+  const auto header = [&] { return read_images_header(temp_ / "images"); };
+  for (const bool packed : {false, true}) {
+    const std::string colour = idx_header({7, 2, 1, 3}) + "abc";  // the rest is not looked at
+    put(packed ? gzip(colour) : colour, "");
+    EXPECT_EQ(header().size, 7);
+    EXPECT_EQ(header().sample, (Shape{1, 2, 1, 3}));
+  }
+  put(idx_header({7, 2}) + "abc", "");
+  expect_error(ExitCode::kBadData, {"images (n, h, w", "array of 7x2"}, [&] { header(); });
+  put(idx_header({1, 65536, 65536}), "");
+  expect_error(ExitCode::kBadData, {"images of at most 2147483647 bytes"}, [&] { header(); });
+  put(std::string("PK"), "");
+  expect_error(ExitCode::kBadData, {"images: expected an IDX header"}, [&] { header(); });
+  expect_error(ExitCode::kNoInput, {"regular file"}, [&] { read_images_header(temp_.path()); });
+  std::filesystem::remove(temp_ / "images");
+  ASSERT_EQ(mkfifo((temp_ / "images").c_str(), 0600), 0);
+  expect_error(ExitCode::kNoInput, {"regular file"}, [&] { header(); });  // and does not wait
 }
 
 TEST_F(IdxFiles, FingerprintFollowsContents) {
