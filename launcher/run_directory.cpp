@@ -8,7 +8,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -54,6 +57,24 @@ FileDescriptor lock(const std::string& directory) {
   return file;
 }
 
+// Steps of a run whose status says that it finished.  What cannot be read or understood says nothing.
+std::optional<int64_t> finished_steps(const std::string& status_path) {
+  constexpr int64_t kMaxBytes = 1 << 20;
+  std::vector<std::byte> bytes;
+  try {
+    bytes = read_file(status_path, kMaxBytes);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const nlohmann::json status = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!status.is_object()) return std::nullopt;
+  const auto phase = status.find("phase"), done = status.find("steps_done");
+  if (phase == status.end() || *phase != "finished") return std::nullopt;
+  if (done == status.end() || !done->is_number_integer()) return std::nullopt;
+  return done->get<int64_t>();
+}
+
 }  // namespace
 
 RunDirectory::RunDirectory(FileSystem& files, const std::string& output_dir, const std::string& name, bool fresh)
@@ -70,13 +91,10 @@ RunDirectory::RunDirectory(FileSystem& files, const std::string& output_dir, con
 }
 
 void RunDirectory::require_unfinished(int64_t total_steps) const {
-  std::ifstream file(path_ + "/status.json");
-  const nlohmann::json status = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!status.is_object() || status.value("phase", "") != "finished") return;
-  const auto done = status.value("steps_done", int64_t{0});
-  if (done < total_steps) return;
+  const std::optional<int64_t> done = finished_steps(path_ + "/status.json");
+  if (!done || *done < total_steps) return;
   throw Error(ExitCode::kCannotCreate,
-              path_ + ": this run is finished (" + std::to_string(done) +
+              path_ + ": this run is finished (" + std::to_string(*done) +
                   " steps): use --fresh to start over, another experiment.name, or more epochs");
 }
 

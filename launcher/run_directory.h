@@ -21,7 +21,7 @@ class RunDirectory {
   const std::string& path() const { return path_; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
 
-  // Throws Error(kCannotCreate) when an earlier life finished all of `total_steps`.
+  // Throws Error(kCannotCreate) when an earlier life finished all of `total_steps`.  A damaged status.json is none.
   void require_unfinished(int64_t total_steps) const;
   void write_config(const std::string& yaml);
   void write_status(const std::string& phase, int64_t steps_done);  // "training", "finished", "stopped"

@@ -81,6 +81,20 @@ TEST_F(RunDirectoryTest, FinishedRunsAreLeftAlone) {
   directory.require_unfinished(11);
 }
 
+TEST_F(RunDirectoryTest, ADamagedStatusIsAnUnfinishedRun) {
+  const RunDirectory directory(files_, "out", "a", false);
+  for (const char* text :
+       {"", "{", "[]", "3", R"({"phase": 3})", R"({"phase": null, "steps_done": 10})", R"({"phase": "finished"})",
+        R"({"phase": "finished", "steps_done": "10"})", R"({"phase": "finished", "steps_done": 1e300})",
+        R"({"phase": "finished", "steps_done": {}})"}) {
+    write("out/a/status.json", text);
+    EXPECT_NO_THROW(directory.require_unfinished(10)) << text;
+  }
+  fs::remove("out/a/status.json");
+  fs::create_directory("out/a/status.json");
+  EXPECT_NO_THROW(directory.require_unfinished(10));
+}
+
 TEST_F(RunDirectoryTest, PlaceThatIsNoDirectoryIsNamed) {
   write("out", "a file");
   EXPECT_NE(code_of([&] { RunDirectory(files_, "out", "a", false); }), ExitCode::kDone);
