@@ -122,19 +122,19 @@ Node override_tree(const std::string& text) {
   return tree;
 }
 
-std::string environment(const std::string& body, const Node& node) {
+std::string environment(const std::string& body, const Node& node, const std::string& path) {
   constexpr std::string_view kPrefix = "env:";
-  if (!body.starts_with(kPrefix)) config_error(node.where, node.key, "expected ${env:NAME}, found ${" + body + "}");
+  if (!body.starts_with(kPrefix)) config_error(node.where, path, "expected ${env:NAME}, found ${" + body + "}");
   const size_t colon = body.find(':', kPrefix.size());
   const std::string name = body.substr(kPrefix.size(), colon - kPrefix.size());
   const char* value = std::getenv(name.c_str());
   if (value == nullptr && colon != std::string::npos) return body.substr(colon + 1);
-  if (value == nullptr) config_error(node.where, node.key, "environment variable " + name + " is not set");
-  if (!is_clean_text(value)) config_error(node.where, node.key, "environment variable " + name + " is not UTF-8 text");
+  if (value == nullptr) config_error(node.where, path, "environment variable " + name + " is not set");
+  if (!is_clean_text(value)) config_error(node.where, path, "environment variable " + name + " is not UTF-8 text");
   return value;
 }
 
-std::string interpolated(const Node& node) {
+std::string interpolated(const Node& node, const std::string& path) {
   const std::string& text = node.text;
   std::string out;
   for (size_t at = 0; at < text.size();) {
@@ -143,8 +143,8 @@ std::string interpolated(const Node& node) {
       at += 3;
     } else if (text.compare(at, 2, "${") == 0) {
       const size_t end = text.find('}', at);
-      if (end == std::string::npos) config_error(node.where, node.key, "expected } after ${");
-      out += environment(text.substr(at + 2, end - at - 2), node);
+      if (end == std::string::npos) config_error(node.where, path, "expected } after ${");
+      out += environment(text.substr(at + 2, end - at - 2), node, path);
       at = end + 1;
     } else {
       out += text[at++];
@@ -157,14 +157,21 @@ std::string interpolated(const Node& node) {
 
 Node compose(const std::string& path, const std::vector<std::string>& overrides) {
   Node tree = FileStack().load(path, {});
-  for (const std::string& text : overrides) merge(tree, override_tree(text), "");
+  for (const std::string& text : overrides) {
+    Node later = override_tree(text);
+    if (const Node* base = later.find("base")) config_error(base->key_where, "base", "only in a file");
+    merge(tree, std::move(later), "");
+  }
   interpolate(tree);
   return tree;
 }
 
-void interpolate(Node& tree) {
-  if (tree.text.find("${") != std::string::npos) tree.text = interpolated(tree);
-  for (Node& child : tree.children) interpolate(child);
+void interpolate(Node& tree, const std::string& path) {
+  if (tree.text.find("${") != std::string::npos) tree.text = interpolated(tree, path);
+  for (size_t i = 0; i < tree.children.size(); ++i) {
+    Node& child = tree.children[i];
+    interpolate(child, tree.kind == Node::Kind::kList ? child_path(path, i) : child_path(path, child.key));
+  }
 }
 
 void escape_interpolation(Node& tree) {

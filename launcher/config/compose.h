@@ -16,8 +16,9 @@ namespace convoy {
 // Throws Error(kNoInput) for a missing file, Error(kUsage) for an override that is not key=value, else Error(kConfig).
 Node compose(const std::string& path, const std::vector<std::string>& overrides);
 
-// Replaces `${env:NAME}` and `${env:NAME:default}` in every scalar; `$${` is a literal `${`.
-void interpolate(Node& tree);
+// Replaces `${env:NAME}` and `${env:NAME:default}` in every scalar; `$${` is a literal `${`.  `path` is that of `tree`,
+// for messages.
+void interpolate(Node& tree, const std::string& path = "");
 
 // The inverse for printing: interpolate() gives the tree back.
 void escape_interpolation(Node& tree);

@@ -20,7 +20,7 @@ void inline_model_file(Node& model) {
   const std::string file = resolve_path(to_text(*config, "model.config"), config->where);
   Node content = parse_yaml_file(file, config->where);
   require_map(content, "model");
-  interpolate(content);
+  interpolate(content, "model");
   refuse_unknown_keys(content, "model", std::array<std::string_view, 3>{"name", "classes", "layers"});
   if (content.find("name") == nullptr) {
     Node name = text_node(std::filesystem::path(file).stem().string());

@@ -118,7 +118,10 @@ void require_map(const Node& node, std::string_view path) {
 }
 
 void require_list(const Node& node, std::string_view path) {
-  if (node.kind != Node::Kind::kList) wrong_value(node, path, "a list");
+  if (node.kind == Node::Kind::kList) return;
+  const bool typed_map = node.kind == Node::Kind::kMap && !node.where.in_file();
+  wrong_value(node, path,
+              typed_map ? "a list, which is replaced as a whole (" + std::string(path) + "=[...])" : "a list");
 }
 
 void refuse_unknown_keys(const Node& map, std::string_view path, std::span<const std::string_view> known) {

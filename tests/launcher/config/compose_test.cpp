@@ -74,6 +74,10 @@ TEST_F(ComposeTest, OverridesPointAtTheCommandLine) {
   EXPECT_EQ(error_of(kMinimal, {"data.mean=[1"}),
             "command line: data.mean=[1: expected a key, found a list, a map or nothing; is a bracket left open?");
   EXPECT_EQ(error_of(kMinimal, {"data={a: 1, a: 2}"}), "command line: data={a: 1, a: 2}: a: duplicate key");
+  EXPECT_EQ(error_of(kMinimal, {"model.layers.1.linear.units=3"}),
+            "command line: model.layers.1.linear.units=3: model.layers: expected a list, which is replaced as a whole "
+            "(model.layers=[...]), found a map");
+  EXPECT_EQ(error_of(kMinimal, {"base=y.yaml"}), "command line: base=y.yaml: base: only in a file");
   EXPECT_EQ(load(kMinimal, {"train.epochs=3", "train.epochs=4"}).train.epochs, 4);
   for (const char* bad : {"train.epochs", "=3", ".=3", "train..epochs=3", "train.=3", "a.a.a.a.a.a.a.a.a.a=1"}) {
     EXPECT_EQ(error_of(kMinimal, {bad}, ExitCode::kUsage),
@@ -90,6 +94,8 @@ TEST_F(ComposeTest, InterpolatesTheEnvironment) {
   EXPECT_EQ(composed("a: ${env:CONVOY_TEST_NONE:}b\n"), "a: b\n");
   EXPECT_EQ(composed("a: $${env:X} $5\n"), "a: \"${env:X} $5\"\n");
   EXPECT_EQ(failure("a: ${env:CONVOY_TEST_NONE}\n"), "x.yaml:1:4: a: environment variable CONVOY_TEST_NONE is not set");
+  EXPECT_EQ(failure("a: {b: [1, '${env:CONVOY_TEST_NONE}']}\n"),
+            "x.yaml:1:12: a.b[1]: environment variable CONVOY_TEST_NONE is not set");
   EXPECT_EQ(failure("a: ${HOME}\n"), "x.yaml:1:4: a: expected ${env:NAME}, found ${HOME}");
   EXPECT_EQ(failure("a: b${env:HOME\n"), "x.yaml:1:4: a: expected } after ${");
   setenv("CONVOY_TEST_A", "\x01", 1);
