@@ -70,11 +70,12 @@ void describe(Visitor& v, DataConfig& c) {
   const bool idx = c.format == DataFormat::kIdx;
   const Key files{.only_for = "format: idx", .applies = idx};
   const Key made{.only_for = "format: synthetic", .applies = !idx};
-  const auto key = [&](const Key& where, std::string_view name, std::string_view doc, bool required) {
+  const auto key = [&](const Key& where, std::string_view name, std::string_view doc, bool required,
+                       const Range& range = between(1, 1 << 30)) {
     return Key{.name = name,
                .doc = doc,
                .required = required,
-               .range = between(1, 1 << 30),
+               .range = range,
                .only_for = where.only_for,
                .applies = where.applies};
   };
@@ -82,7 +83,7 @@ void describe(Visitor& v, DataConfig& c) {
         {.name = "classes", .doc = "labels are 0 ... classes-1", .required = true, .range = between(1, 1 << 24)});
   v.key(c.train, key(files, "train", "samples to train on", true));
   v.key(c.test, key(files, "test", "samples to evaluate on", false));
-  v.key(c.shape, key(made, "shape", "[height, width, channels]", true));
+  v.key(c.shape, key(made, "shape", "[height, width, channels]", true, between(1, 1 << 16)));
   v.key(c.train_size, key(made, "train_size", "samples to train on", false));
   v.key(c.test_size, key(made, "test_size", "samples to evaluate on", false));
   v.key(c.mean, {.name = "mean", .doc = "subtracted from pixels in [0,1]; one, or one per channel"});

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/data/dataset.h"
 #include "launcher/config/compose.h"
 #include "launcher/config/visitors.h"
 
@@ -12,6 +13,7 @@ namespace convoy {
 namespace {
 
 constexpr int kLargestDefaultMicro = 32;
+constexpr int kMostChannels = 4096;  // of an image
 
 // model: {config: file} becomes the content of the file; what the experiment says itself stays on top.
 void inline_model_file(Node& model) {
@@ -63,7 +65,22 @@ void check_exclusive(const Node& tree) {
   }
 }
 
+void check_shape(const DataConfig& data) {
+  const auto [height, width, channels] = *data.shape;
+  if (channels > kMostChannels) {
+    config_error(data.where, "data.shape",
+                 "expected at most " + std::to_string(kMostChannels) + " channels, found " + std::to_string(channels));
+  }
+  const int64_t bytes = int64_t{height} * width * channels;
+  if (bytes > kMaxImageBytes) {
+    config_error(
+        data.where, "data.shape",
+        "expected images of at most " + std::to_string(kMaxImageBytes) + " bytes, found " + std::to_string(bytes));
+  }
+}
+
 void check_data(const DataConfig& data) {
+  if (data.shape) check_shape(data);
   const size_t channels =
       data.shape ? static_cast<size_t>((*data.shape)[2]) : std::max(data.mean.size(), data.std.size());
   const auto check = [&](std::string_view key, size_t size) {

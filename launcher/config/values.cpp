@@ -86,6 +86,12 @@ int64_t to_integer(const Node& node, std::string_view path, const Range& range) 
   return value;
 }
 
+uint64_t to_natural(const Node& node, std::string_view path) {
+  uint64_t value = 0;
+  if (starts_as_decimal(node) && parse_all(node.text, value)) return value;
+  wrong_value(node, path, "an integer in [0, 18446744073709551615]");
+}
+
 double to_number(const Node& node, std::string_view path, const Range& range) {
   double value = 0;
   const bool parsed = starts_as_decimal(node) && parse_all(node.text, value) && std::isfinite(value);

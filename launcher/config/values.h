@@ -33,6 +33,7 @@ constexpr Range from_below(double low, double high) { return {low, high, false, 
 constexpr Range above_up_to(double low, double high) { return {low, high, true, false}; }  // (low, high]
 
 int64_t to_integer(const Node& node, std::string_view path, const Range& range);
+uint64_t to_natural(const Node& node, std::string_view path);  // all 64 bits
 // An integer that also fits T; the message gives T's limits only to who exceeds them.
 template <std::integral T>
 T to_integer_of(const Node& node, std::string_view path, const Range& range);

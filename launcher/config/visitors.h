@@ -107,6 +107,8 @@ void bind(const Node& node, const std::string& path, const Key& key, T& out) {
     out = static_cast<T>(to_choice(node, path, kNames));
   } else if constexpr (std::same_as<T, bool>) {
     out = to_boolean(node, path);
+  } else if constexpr (std::same_as<T, uint64_t>) {
+    out = to_natural(node, path);
   } else if constexpr (std::integral<T>) {
     out = to_integer_of<T>(node, path, key.range);
   } else if constexpr (std::floating_point<T>) {

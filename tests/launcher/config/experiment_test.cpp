@@ -115,6 +115,28 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
   for (const auto& [what, by, error] : cases) EXPECT_EQ(error_of(replaced(kMinimal, what, by)), error);
 }
 
+TEST_F(ExperimentTest, ASeedHas64Bits) {
+  EXPECT_EQ(load(kMinimal, {"experiment.seed=18446744073709551615"}).experiment.seed, ~uint64_t{0});
+  for (const std::string value : {"18446744073709551616", "-1", "-0", "1.0"}) {
+    EXPECT_EQ(error_of(kMinimal, {"experiment.seed=" + value}),
+              "command line: experiment.seed=" + value +
+                  ": experiment.seed: expected an integer in [0, 18446744073709551615], found '" + value + "'");
+  }
+}
+
+TEST_F(ExperimentTest, BoundsImages) {
+  const auto failure = [&](const std::string& shape) {
+    return error_of(kMinimal, {"data.format=synthetic", "data.train=null", "data.shape=" + shape});
+  };
+  EXPECT_EQ(failure("[28, 28, 1073741824]"),
+            "command line: data.shape=[28, 28, 1073741824]: data.shape[2]: expected an integer in [1, 65536], found "
+            "'1073741824'");
+  EXPECT_EQ(failure("[28, 28, 4097]"), "x.yaml:7:3: data.shape: expected at most 4096 channels, found 4097");
+  EXPECT_EQ(failure("[65536, 32768, 1]"),
+            "x.yaml:7:3: data.shape: expected images of at most 2147483647 bytes, found 2147483648");
+  EXPECT_EQ(failure("[65535, 32768, 1]"), "");
+}
+
 TEST_F(ExperimentTest, RefusesAnEmptyFileAndAMissingOne) {
   EXPECT_EQ(error_of(""), "x.yaml:1:1: expected a map, found nothing");
   EXPECT_EQ(error_of("just text\n"), "x.yaml:1:1: expected a map, found 'just text'");
