@@ -29,6 +29,10 @@ constexpr Range kTimes = between(1, 1000);
 constexpr size_t kMostLayers = 10000;       // repeats of repeats end here
 constexpr double kMostElements = 0x1.0p40;  // of one value or parameter; what is larger is a slip of the pen
 
+// Layers that are in every network.
+constexpr const char* kNormalize = "normalize";
+constexpr const char* kLoss = "softmax_cross_entropy";
+
 // ---- Layers: from parameters to options
 
 Padding padding(Params& params) {
@@ -187,6 +191,7 @@ std::string Builder::name(Params& params, const std::string& type) {
   const std::string number = std::to_string(++numbers_[type]);
   const std::string name = params.text_or("name", type + "_" + number);
   static const std::regex allowed("[A-Za-z0-9_.-]{1,100}");
+  if (name == kNormalize || name == kLoss) params.fail("name", "'" + name + "' is a layer that Convoy adds itself");
   if (!std::regex_match(name, allowed)) {
     params.fail("name", "expected up to 100 letters, digits, '_', '.' and '-', found '" + name + "'");
   }
@@ -220,7 +225,7 @@ ValueId normalized(Graph& graph, const DataConfig& data, ValueId image) {
   const auto floats = [](const std::vector<double>& values) {
     return std::vector<float>(values.begin(), values.end());
   };
-  return graph.add("normalize", std::make_unique<Normalize>(floats(data.mean), floats(data.std)), {image},
+  return graph.add(kNormalize, std::make_unique<Normalize>(floats(data.mean), floats(data.std)), {image},
                    data.where.text() + ": data");
 }
 

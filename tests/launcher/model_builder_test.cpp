@@ -183,6 +183,10 @@ TEST_F(ModelBuilderTest, ChecksParameters) {
 TEST_F(ModelBuilderTest, RefusesTwoLayersOfOneName) {
   EXPECT_EQ(failure("relu: {name: x}", "    - dropout: {rate: 0.5, name: x}\n"),
             "x.yaml:5:7: model.layers[1].dropout: two layers are called 'x'");
+  for (const std::string name : {"normalize", "softmax_cross_entropy"}) {
+    EXPECT_EQ(failure("relu: {name: " + name + "}"),
+              "x.yaml:4:20: model.layers[0].relu.name: '" + name + "' is a layer that Convoy adds itself");
+  }
 }
 
 TEST_F(ModelBuilderTest, ChecksContainers) {
