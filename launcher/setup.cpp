@@ -10,6 +10,7 @@
 #include "core/device/cuda_library.h"
 #include "dist/agreement.h"
 #include "launcher/collective_errors.h"
+#include "launcher/config/values.h"
 
 namespace convoy {
 namespace {
@@ -129,8 +130,21 @@ Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
   return make_schedule(options);
 }
 
+void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names) {
+  for (size_t i = 0; i < config.groups.size(); ++i) {
+    const ParameterGroup& group = config.groups[i];
+    const auto matches = [&](const std::string& name) { return matches_glob(group.match, name); };
+    if (std::ranges::any_of(names, matches)) continue;
+    config_error(group.where, child_path("optimizer.groups", i) + ".match",
+                 "'" + group.match + "' matches no parameter");
+  }
+}
+
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, FlatOps& ops, Allocator& allocator,
                                           const Parameters& parameters) {
+  std::vector<std::string> names;
+  for (const ParameterSlot& slot : parameters.slots()) names.push_back(slot.name);
+  require_matches(config, names);
   std::vector<GroupSettings> groups;
   for (const ParameterGroup& group : config.groups) {
     groups.push_back({group.match, static_cast<float>(group.learning_rate_scale),

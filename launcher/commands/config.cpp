@@ -8,6 +8,7 @@
 #include "launcher/config/values.h"
 #include "launcher/model_builder.h"
 #include "launcher/sample_shape.h"
+#include "launcher/setup.h"
 
 namespace convoy {
 namespace {
@@ -16,11 +17,23 @@ Experiment load(const CommandLine& line) {
   return load_experiment(require_word(line, 1, "an experiment file"), line.overrides);
 }
 
-// Also builds the network, so that impossible shapes are found.
+std::vector<std::string> parameter_names(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const Graph::Node& node : graph.nodes()) {
+    for (const ParameterSpec& parameter : node.layer->parameters(graph.input_shapes(node))) {
+      names.push_back(node.name + "." + parameter.name);
+    }
+  }
+  return names;
+}
+
+// What needs the network or the data to be found: impossible shapes, groups without parameters, too few samples.
 std::string validated(const CommandLine& line) {
   const Experiment experiment = load(line);
   const ResolvedBatch batch = resolve(experiment.batch, 1);
+  require_full_batch(experiment.batch, training_samples(experiment.data), 1);
   const Model model = build_model(experiment.model, experiment.data, sample_shape(experiment.data), batch.micro);
+  require_matches(experiment.optimizer, parameter_names(model.graph));
   return line.words[1] + ": ok, " + experiment.model.name + " has " + std::to_string(model.graph.nodes().size()) +
          " layers\n";
 }

@@ -152,4 +152,12 @@ ResolvedBatch resolve(const BatchConfig& batch, int world) {
   return {global, micro, micro_batches};
 }
 
+void require_full_batch(const BatchConfig& batch, int64_t samples, int world) {
+  const int global = resolve(batch, world).global;
+  if (samples >= global) return;
+  config_error(batch.where, batch.per_rank ? "batch.per_rank" : "batch.global",
+               "expected at most the " + std::to_string(samples) + " samples to train on, found " +
+                   std::to_string(global) + (batch.per_rank ? " for all ranks" : ""));
+}
+
 }  // namespace convoy

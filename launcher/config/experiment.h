@@ -177,4 +177,7 @@ struct ResolvedBatch {
 // Throws Error(kConfig) when micro does not divide global or when there are fewer micro-batches than ranks.
 ResolvedBatch resolve(const BatchConfig& batch, int world);
 
+// Throws Error(kConfig) when `samples` to train on are fewer than a global batch: an epoch would have no step.
+void require_full_batch(const BatchConfig& batch, int64_t samples, int world);
+
 }  // namespace convoy

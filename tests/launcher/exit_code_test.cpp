@@ -52,6 +52,16 @@ TEST(ExitCode, HelpAndVersionAreFine) {
 
 TEST(ExitCode, AMissingFileIs66) { EXPECT_EQ(convoy("config show no-such-file.yaml").code, 66); }
 
+TEST(ExitCode, WhatValidateFindsIs78) {
+  const std::string synthetic = "config validate " CONVOY_SOURCE_DIR "/configs/resnet18-synthetic.yaml ";
+  EXPECT_EQ(convoy(synthetic).code, 0);
+  for (const char* wrong : {"data.train_limit=3", "\"optimizer.groups=[{match: '*.gama'}]\""}) {
+    const Result result = convoy(synthetic + wrong);
+    EXPECT_EQ(result.code, 78) << result.output;
+    EXPECT_NE(result.output.find("error: "), std::string::npos) << result.output;
+  }
+}
+
 TEST(ExitCode, OfSeveralRanksIsThatOfTheError) {
   for (int ranks : {2, 4}) {
     const Result usage = on_ranks(ranks, "train --batchsize=3");

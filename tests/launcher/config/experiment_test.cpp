@@ -226,5 +226,23 @@ TEST(ResolveBatch, RefusesMoreRanksThanMicroBatches) {
   }
 }
 
+TEST(RequireFullBatch, SaysHowManySamplesThereAre) {
+  const Mark where{"x.yaml", 7, 3};
+  const auto failure = [](const BatchConfig& batch, int64_t samples) -> std::string {
+    try {
+      require_full_batch(batch, samples, 2);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kConfig);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(failure({.global = 64, .where = where}, 64), "");
+  EXPECT_EQ(failure({.global = 64, .where = where}, 63),
+            "x.yaml:7:3: batch.global: expected at most the 63 samples to train on, found 64");
+  EXPECT_EQ(failure({.per_rank = 32, .where = where}, 63),
+            "x.yaml:7:3: batch.per_rank: expected at most the 63 samples to train on, found 64 for all ranks");
+}
+
 }  // namespace
 }  // namespace convoy

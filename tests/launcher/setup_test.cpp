@@ -1,0 +1,37 @@
+#include "launcher/setup.h"
+
+#include "launcher/sample_shape.h"
+#include "tests/launcher/config/fixture.h"
+
+namespace convoy {
+namespace {
+
+class SetupTest : public ConfigTest {};
+
+TEST_F(SetupTest, AGroupThatMatchesNothingIsNamedWithItsPlace) {
+  const std::vector<std::string> names = {"conv2d_1.weight", "conv2d_1.bias"};
+  const OptimizerConfig good = load(kMinimal, {"optimizer.groups=[{match: '*.bias'}]"}).optimizer;
+  EXPECT_NO_THROW(require_matches(good, names));
+  const OptimizerConfig bad =
+      load(std::string(kMinimal) + "  groups:\n    - match: '*.bias'\n    - match: '*.gamma'\n").optimizer;
+  try {
+    require_matches(bad, names);
+    ADD_FAILURE() << "accepted a group without parameters";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kConfig);
+    EXPECT_STREQ(error.what(), "x.yaml:19:7: optimizer.groups[1].match: '*.gamma' matches no parameter");
+  }
+}
+
+TEST_F(SetupTest, TrainingSamplesAreKnownBeforeTheyAreRead) {
+  const std::vector<std::string> made = {"data.format=synthetic", "data.train=null", "data.shape=[8,8,1]",
+                                         "data.train_size=100"};
+  EXPECT_EQ(training_samples(load(kMinimal, made).data), 100);
+  write("i.gz", std::string("\0\0\x8\x3\0\0\0\x7\0\0\0\x1\0\0\0\x1", 16));
+  EXPECT_EQ(training_samples(load(kMinimal).data), 7);
+  EXPECT_EQ(training_samples(load(kMinimal, {"data.train_limit=5"}).data), 5);
+  EXPECT_EQ(training_samples(load(kMinimal, {"data.train_limit=9"}).data), 7);
+}
+
+}  // namespace
+}  // namespace convoy
