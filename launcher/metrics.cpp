@@ -1,7 +1,12 @@
 #include "launcher/metrics.h"
 
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <chrono>
 #include <exception>
+#include <system_error>
 #include <vector>
 
 #include <prometheus/counter.h>
@@ -11,6 +16,7 @@
 #include <prometheus/registry.h>
 
 #include "core/base/error.h"
+#include "core/base/file_descriptor.h"
 
 namespace convoy {
 namespace {
@@ -23,16 +29,34 @@ prometheus::Histogram::BucketBoundaries step_seconds_buckets() {
   return buckets;
 }
 
+// Why `address` cannot be listened on: the library behind the exporter does not say.
+std::string obstacle(const MetricsOptions& options) {
+  addrinfo wanted{}, *found = nullptr;
+  wanted.ai_family = AF_INET;
+  wanted.ai_socktype = SOCK_STREAM;
+  const int error = getaddrinfo(options.host.c_str(), std::to_string(options.port).c_str(), &wanted, &found);
+  if (error != 0) return gai_strerror(error);
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> address(found, &freeaddrinfo);
+  const FileDescriptor probe(socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0));
+  if (probe.get() >= 0 && bind(probe.get(), address->ai_addr, address->ai_addrlen) == 0) return "";
+  const int failed = errno;
+  return std::generic_category().message(failed) + (failed == EADDRINUSE ? "; metrics.port=0 takes any free port" : "");
+}
+
 // Many threads and a short time-out: half-open connections must not keep a scrape waiting.
 std::unique_ptr<prometheus::Exposer> listen(const MetricsOptions& options) {
+  if (options.port > 65535) {
+    throw Error(ExitCode::kConfig,
+                "metrics.port + local rank: expected at most 65535, found " + std::to_string(options.port));
+  }
   const std::string address = options.host + ":" + std::to_string(options.port);
   try {
     return std::make_unique<prometheus::Exposer>(std::vector<std::string>{
         "listening_ports", address, "num_threads", "96", "request_timeout_ms", "1000", "connection_queue", "128"});
   } catch (const std::exception& error) {
+    const std::string why = obstacle(options);
     throw Error(ExitCode::kUnavailable,
-                "metrics: cannot listen on " + address +
-                    " (is the port in use? metrics.port=0 takes any free one): " + error.what());
+                "metrics: cannot listen on " + address + ": " + (why.empty() ? error.what() : why));
   }
 }
 

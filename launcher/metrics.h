@@ -20,7 +20,7 @@ struct MetricsOptions {
 
 class MetricsExporter {
  public:
-  // Throws Error(kUnavailable) naming the address when it cannot be listened on.
+  // Throws Error(kUnavailable) naming the address and why it cannot be listened on, kConfig for a port above 65535.
   explicit MetricsExporter(const MetricsOptions& options);
   ~MetricsExporter();
 

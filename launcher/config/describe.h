@@ -194,8 +194,9 @@ void describe(Visitor& v, CheckpointConfig& c) {
 
 template <class Visitor>
 void describe(Visitor& v, MetricsConfig& c) {
+  v.place(c.where);
   v.key(c.enabled, {.name = "enabled", .doc = "serve Prometheus metrics from each rank"});
-  v.key(c.host, {.name = "host", .doc = "address to listen on", .pattern = "[A-Za-z0-9.:_-]{1,255}"});
+  v.key(c.host, {.name = "host", .doc = "IPv4 address or name to listen on", .pattern = "[A-Za-z0-9.:_-]{1,255}"});
   v.key(c.port, {.name = "port", .doc = "+ local rank; 0: any free port", .range = between(0, 65535)});
 }
 

@@ -100,6 +100,9 @@ void check_sections(const Experiment& e) {
   if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
     config_error(e.optimizer.where, "optimizer.nesterov", "needs momentum > 0");
   }
+  if (e.metrics.host.find(':') != std::string::npos) {
+    config_error(e.metrics.where, "metrics.host", "IPv6 addresses are not supported; give an IPv4 address or a name");
+  }
 }
 
 int largest_divisor_up_to(int number, int limit) {

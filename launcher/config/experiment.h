@@ -137,6 +137,7 @@ struct MetricsConfig {
   bool enabled = false;
   std::string host = "127.0.0.1";  // metrics are not public unless asked for
   int port = 9600;                 // + local rank; 0: any free port
+  Mark where;
 };
 
 struct Experiment {

@@ -79,7 +79,27 @@ TEST(Metrics, PortInUseIsNamed) {
     EXPECT_EQ(error.code(), ExitCode::kUnavailable);
     EXPECT_NE(std::string(error.what()).find("127.0.0.1:" + std::to_string(same.port)), std::string::npos)
         << error.what();
+    EXPECT_NE(std::string(error.what()).find("already in use; metrics.port=0"), std::string::npos) << error.what();
   }
+}
+
+TEST(Metrics, SaysWhyItCannotListen) {
+  const auto failure = [](const std::string& host, int port) {
+    MetricsOptions options = kOptions;
+    options.host = host;
+    options.port = port;
+    try {
+      const MetricsExporter exporter(options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("listens");
+  };
+  EXPECT_EQ(failure("192.0.2.1", 9600).substr(0, 61), "metrics: cannot listen on 192.0.2.1:9600: Cannot assign reque");
+  EXPECT_EQ(failure("no.such.host.invalid", 9600).substr(0, 52),
+            "metrics: cannot listen on no.such.host.invalid:9600:");
+  EXPECT_EQ(failure("no.such.host.invalid", 9600).find("in use"), std::string::npos);
+  EXPECT_EQ(failure("127.0.0.1", 65536), "metrics.port + local rank: expected at most 65535, found 65536");
 }
 
 }  // namespace

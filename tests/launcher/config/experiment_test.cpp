@@ -107,6 +107,8 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
       {"model:\n", "model:\n  classes: 3\n", "x.yaml:3:3: model.classes: expected at least data.classes, 10, found 3"},
       {"batch:\n", "progress: fancy\nbatch:\n",
        "x.yaml:10:11: progress: expected auto, bar, plain or none, found 'fancy'"},
+      {"batch:\n", "metrics: {host: '::1'}\nbatch:\n",
+       "x.yaml:10:10: metrics.host: IPv6 addresses are not supported; give an IPv4 address or a name"},
       {"batch:\n", "lr: 0.1\nbatch:\n",
        "x.yaml:10:1: lr: unknown key, expected one of base, experiment, model, data, batch, train, optimizer, "
        "schedule, "
