@@ -14,6 +14,10 @@ namespace {
 
 constexpr size_t kMaxChunk = std::numeric_limits<uInt>::max();  // zlib counts in 32 bits
 
+bool starts_like_gzip(std::span<const std::byte> bytes) {
+  return bytes.size() >= 2 && bytes[0] == std::byte{0x1f} && bytes[1] == std::byte{0x8b};
+}
+
 }  // namespace
 
 struct ByteReader::Inflater {
@@ -38,14 +42,19 @@ struct ByteReader::Inflater {
     return verdict;
   }
 
+  // After the end of a member: a gzip file may have several, one after the other (RFC 1952, section 2.2).
+  void next_member() {
+    ended = !starts_like_gzip(input);
+    if (!ended) CHECK(inflateReset(&stream) == Z_OK, "inflateReset");
+  }
+
   z_stream stream = {};
   std::span<const std::byte> input;
   bool ended = false;
 };
 
 ByteReader::ByteReader(std::span<const std::byte> file, std::string name) : name_(std::move(name)), rest_(file) {
-  const bool gzip = file.size() >= 2 && file[0] == std::byte{0x1f} && file[1] == std::byte{0x8b};
-  if (gzip) inflater_ = std::make_unique<Inflater>(file);
+  if (starts_like_gzip(file)) inflater_ = std::make_unique<Inflater>(file);
 }
 
 ByteReader::~ByteReader() = default;
@@ -66,7 +75,7 @@ size_t ByteReader::read_gzip(std::span<std::byte> out) {
     if (verdict != Z_OK && verdict != Z_STREAM_END)
       throw Error(ExitCode::kBadData, name_ + ": the gzip stream is damaged" +
                                           (inflater_->stream.msg ? ": " + std::string(inflater_->stream.msg) : ""));
-    inflater_->ended = verdict == Z_STREAM_END;
+    if (verdict == Z_STREAM_END) inflater_->next_member();
   }
   if (inflater_->ended && !inflater_->input.empty())
     throw Error(ExitCode::kBadData, name_ + ": expected nothing after the gzip stream, found " +

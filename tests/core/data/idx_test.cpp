@@ -25,6 +25,15 @@ TEST(Idx, PlainAndGzippedGiveTheSame) {
   }
 }
 
+TEST(Idx, AGzipFileMayHaveSeveralMembers) {
+  const std::string header = idx_header({2, 3}), empty = gzip("");
+  EXPECT_EQ(parse(gzip(header) + empty + gzip("abc") + gzip("def") + empty).elements,
+            (std::vector<uint8_t>{'a', 'b', 'c', 'd', 'e', 'f'}));
+  expect_bad({"expected 6 elements, found 3"}, gzip(header) + gzip("abc"));
+  expect_bad({"expected 6 elements, found more"}, gzip(header) + gzip("abcdef") + gzip("g"));
+  expect_bad({"nothing after the gzip stream"}, gzip(header) + gzip("abcdef") + "def");
+}
+
 TEST(Idx, EveryTruncationIsRefused) {
   const std::string file = idx_header({2, 3}) + "abcdef", packed = gzip(file);
   for (size_t n = 0; n < file.size(); ++n) expect_bad({"f: "}, file.substr(0, n));
