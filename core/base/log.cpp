@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include "core/base/utf8.h"
+
 namespace convoy {
 namespace {
 
@@ -19,10 +21,18 @@ std::string_view label(LogLevel level) {
   return "";
 }
 
+bool is_control(std::string_view character) {
+  const auto byte = static_cast<unsigned char>(character[0]);
+  if (character.size() == 1) return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+  return byte == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;  // U+0080 ... U+009F
+}
+
 void append_printable(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += (byte < 0x20 && c != '\t') || byte == 0x7f ? '?' : c;
+  while (!text.empty()) {
+    const size_t length = utf8_length(text);
+    const std::string_view character = text.substr(0, std::max<size_t>(length, 1));
+    out += length == 0 || is_control(character) ? "?" : character;
+    text.remove_prefix(character.size());
   }
 }
 

@@ -1,7 +1,8 @@
 // Lines for people, on standard error.  An object passed by reference; there is no global log.
 //
 // A line is "[r3] warning: text".  Each call is one write(), so lines of ranks and threads do not mix.  Control
-// characters in the text become '?', so that a file name or tensor name cannot drive the reader's terminal.
+// characters and bytes that are not UTF-8 become '?', so that a file name or tensor name cannot drive the reader's
+// terminal.
 // Threads: any thread may call any method.  Nothing throws when the reader is gone.
 #pragma once
 

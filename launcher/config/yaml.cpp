@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 
 namespace convoy {
 namespace {
@@ -21,26 +22,12 @@ constexpr size_t kMaxBytes = size_t{1} << 20;
 constexpr int kMaxNodes = 10000;
 constexpr size_t kMaxDepth = 32;
 
-// Length of the valid UTF-8 sequence at text[at], 0 when it is not one (overlong and surrogate forms included).
-size_t utf8_length(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const unsigned lead = byte(at);
-  const size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0U) != 0x80) return 0;
-  }
-  const unsigned second = byte(at + 1);
-  const bool bad = (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-                   (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F);
-  return bad ? 0 : length;
-}
-
 // Offset of the first byte that is not UTF-8 text (control characters other than tab and line ends are not), or npos.
 size_t first_bad_byte(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     const auto lead = static_cast<unsigned char>(text[at]);
     const bool control = (lead < 0x20 && lead != '\t' && lead != '\n' && lead != '\r') || lead == 0x7F;
-    const size_t length = control ? 0 : utf8_length(text, at);
+    const size_t length = control ? 0 : utf8_length(text.substr(at));
     if (length == 0) return at;
     at += length;
   }

@@ -54,6 +54,13 @@ TEST(Log, ControlCharactersDoNotReachTheTerminal) {
   EXPECT_EQ(pipe.one_write(), "tensor '?[2J?\?' \tgröße\n");
 }
 
+TEST(Log, OnlyUtf8ReachesTheTerminal) {
+  Pipe pipe;
+  Log(LogLevel::kInfo, -1, pipe.write_end())
+      .info("\x9b[2J \xc2\x9b \xff\xc3\xb6\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80\xc3");
+  EXPECT_EQ(pipe.one_write(), "?[2J ? ?\xc3\xb6\xe2\x82\xac\xf0\x9f\x98\x80????\n");
+}
+
 TEST(Log, AReaderThatIsGoneIsNoError) { Log(LogLevel::kInfo, 0, -1).info("nobody"); }
 
 }  // namespace
