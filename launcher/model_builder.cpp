@@ -248,7 +248,7 @@ Model build_model(const ModelConfig& model, const DataConfig& data, const Shape&
   const ValueId label = graph.input("label", {rows, 1, 1, 1}, Dtype::kI32);
   const ValueId logits = Builder(graph).append(model.layers, normalized(graph, data, image));
   expect_logits(model, graph.shape(logits));
-  graph.add("softmax_cross_entropy", std::make_unique<SoftmaxCrossEntropy>(), {logits, label});
+  graph.add(kLoss, std::make_unique<SoftmaxCrossEntropy>(), {logits, label});
   rewrite(graph, logits);
   return {std::move(graph), logits};
 }

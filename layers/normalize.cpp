@@ -9,8 +9,10 @@ namespace {
 
 void expect_values(const std::vector<float>& values, int channels, const char* option) {
   if (values.size() == 1 || values.size() == static_cast<size_t>(channels)) return;
-  throw Error(ExitCode::kConfig, std::string(option) + ": expected 1 or " + std::to_string(channels) +
-                                     " values (one per channel), found " + std::to_string(values.size()));
+  const std::string expected =
+      channels == 1 ? "1 value" : "1 or " + std::to_string(channels) + " values (one per channel)";
+  throw Error(ExitCode::kConfig,
+              std::string(option) + ": expected " + expected + ", found " + std::to_string(values.size()));
 }
 
 }  // namespace

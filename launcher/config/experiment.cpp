@@ -86,7 +86,8 @@ void check_data(const DataConfig& data) {
   const auto check = [&](std::string_view key, size_t size) {
     if (size == 1 || size == channels) return;
     config_error(data.where, child_path("data", key),
-                 "expected 1 or " + std::to_string(channels) + " numbers, found " + std::to_string(size));
+                 (channels == 1 ? "expected 1 number" : "expected 1 or " + std::to_string(channels) + " numbers") +
+                     ", found " + std::to_string(size));
   };
   check("mean", data.mean.size());
   check("std", data.std.size());

@@ -224,8 +224,7 @@ TEST_F(ModelBuilderTest, ChecksMeanAndStdAgainstTheImages) {
     build(kLayers, {"data.mean=[0.1, 0.2, 0.3]"});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(),
-                 "x.yaml:7:3: data: normalize 'normalize': mean: expected 1 or 1 values (one per channel), found 3");
+    EXPECT_STREQ(error.what(), "x.yaml:7:3: data: normalize 'normalize': mean: expected 1 value, found 3");
   }
 }
 
