@@ -40,12 +40,12 @@ void append_printable(std::string& out, std::string_view text) {
 
 void Log::write(LogLevel level, std::string_view text) const {
   if (level < level_) return;
-  std::string prefix = rank_ >= 0 ? "[r" + std::to_string(rank_) + "] " : "";
-  prefix += label(level);
+  const std::string prefix = rank_ >= 0 ? "[r" + std::to_string(rank_) + "] " : "";
   std::string out;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     out += prefix;
+    out += begin == 0 ? label(level) : "  ";
     append_printable(out, text.substr(begin, end - begin));
     out += '\n';
     begin = end + 1;

@@ -22,7 +22,7 @@ class Log {
   void warning(std::string_view text) const { write(LogLevel::kWarning, text); }
   void error(std::string_view text) const { write(LogLevel::kError, text); }
 
-  // A text of several lines gets the prefix on each, and still is one write().
+  // A text of several lines gets the rank on each, "warning: " on the first only, and still is one write().
   void write(LogLevel level, std::string_view text) const;
 
  private:

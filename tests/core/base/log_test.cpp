@@ -35,7 +35,7 @@ TEST(Log, OneWritePerCallWithPrefixOnEachLine) {
   log.info("epoch 1");
   log.warning("disk is full\nsecond line");
   EXPECT_EQ(pipe.one_write(), "[r3] epoch 1\n");
-  EXPECT_EQ(pipe.one_write(), "[r3] warning: disk is full\n[r3] warning: second line\n");
+  EXPECT_EQ(pipe.one_write(), "[r3] warning: disk is full\n[r3]   second line\n");
 }
 
 TEST(Log, LevelsBelowTheOneAskedForAreSilent) {
