@@ -42,10 +42,23 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-void set_repeat(CommandLine& line, const std::string& value) {
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), line.repeat);
+int positive_integer(const std::string& flag, const std::string& value) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   const bool whole = error == std::errc() && end == value.data() + value.size();
-  if (!whole || line.repeat < 1) usage("--repeat: expected an integer >= 1, found '" + value + "'");
+  if (!whole || number < 1) usage(flag + ": expected an integer >= 1, found '" + value + "'");
+  return number;
+}
+
+void set_repeat(CommandLine& line, const std::string& value) { line.repeat = positive_integer("--repeat", value); }
+
+// Checked here, so that the message names what was typed.
+void set_batch_size(CommandLine& line, const std::string& value) {
+  override_key(line, "batch.global", std::to_string(positive_integer("--batch_size", value)));
+}
+
+void set_num_epochs(CommandLine& line, const std::string& value) {
+  override_key(line, "train.epochs", std::to_string(positive_integer("--num_epochs", value)));
 }
 
 void set_gpustat(CommandLine& line, const std::string& value) {
@@ -65,10 +78,8 @@ constexpr Flag kFlags[] = {
     {"model_file", "FILE", kAllVerbs,
      [](auto& line, auto& value) { override_key(line, "model.config", quoted(value)); },
      "network; the same as model.config=FILE"},
-    {"batch_size", "N", kAllVerbs, [](auto& line, auto& value) { override_key(line, "batch.global", value); },
-     "rows per step of all ranks together; the same as batch.global=N"},
-    {"num_epochs", "N", kAllVerbs, [](auto& line, auto& value) { override_key(line, "train.epochs", value); },
-     "the same as train.epochs=N"},
+    {"batch_size", "N", kAllVerbs, set_batch_size, "rows per step of all ranks together; the same as batch.global=N"},
+    {"num_epochs", "N", kAllVerbs, set_num_epochs, "the same as train.epochs=N"},
     {"gpustat", "on|off", "train", set_gpustat, "report on the GPU while training"},
     {"fresh", nullptr, "train", [](auto& line, auto&) { line.fresh = true; },
      "start over: an earlier run of this name is moved aside"},
@@ -86,6 +97,8 @@ bool has(const Flag& flag, std::string_view verb) {
 const Verb& find_verb(const std::string& name) {
   const auto* found = std::ranges::find(kVerbs, name, &Verb::name);
   if (found != std::end(kVerbs)) return *found;
+  if (name == "help" || name == "-h") usage("unknown verb '" + name + "', did you mean convoy --help?");
+  if (name == "version" || name == "-V") usage("unknown verb '" + name + "', did you mean convoy --version?");
   std::vector<std::string_view> names;
   for (const Verb& verb : kVerbs) names.push_back(verb.name);
   usage("unknown verb '" + name + "'" + did_you_mean(name, names));

@@ -48,6 +48,7 @@ int config_command(const CommandLine& line) {
   } else if (action == "validate") {
     std::cout << validated(line);
   } else if (action == "schema") {
+    if (line.words.size() > 1) throw Error(ExitCode::kUsage, "config schema: unexpected '" + line.words[1] + "'");
     std::cout << schema();
   } else {
     throw Error(ExitCode::kUsage, "config: unknown action '" + action + "'" + did_you_mean(action, kActions));

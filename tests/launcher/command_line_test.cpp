@@ -59,6 +59,9 @@ TEST(CommandLine, TwoDashesEndTheFlags) {
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(failure({}), "expected a verb; convoy --help lists them");
   EXPECT_EQ(failure({"trian", "x.yaml"}), "unknown verb 'trian', did you mean 'train'?");
+  EXPECT_EQ(failure({"help"}), "unknown verb 'help', did you mean convoy --help?");
+  EXPECT_EQ(failure({"-h"}), "unknown verb '-h', did you mean convoy --help?");
+  EXPECT_EQ(failure({"version"}), "unknown verb 'version', did you mean convoy --version?");
   EXPECT_EQ(failure({"train", "--bath_size=3"}), "train: unknown flag --bath_size, did you mean '--batch_size'?");
   EXPECT_EQ(failure({"eval", "--fresh"}).substr(0, 45), "eval: unknown flag --fresh, expected one of -");
   EXPECT_EQ(failure({"train", "--fre"}).substr(0, 43), "train: unknown flag --fre, expected one of ");  // no guessing
@@ -69,9 +72,10 @@ TEST(CommandLine, RefusesWrongValues) {
   EXPECT_EQ(failure({"train", "--batch_size"}), "train: the required argument for option '--batch_size' is missing");
   EXPECT_EQ(failure({"train", "--fresh=2"}), "train: option '--fresh' does not take any arguments");
   EXPECT_EQ(failure({"train", "--gpustat=maybe"}), "--gpustat: expected on or off, found 'maybe'");
-  for (const char* value : {"0", "-1", "2x", "1e3", "99999999999"}) {
-    EXPECT_EQ(failure({"bench", std::string("--repeat=") + value}),
-              std::string("--repeat: expected an integer >= 1, found '") + value + "'");
+  for (const std::string flag : {"--repeat", "--batch_size", "--num_epochs"}) {
+    for (const std::string value : {"0", "-1", "2x", "1e3", "abc", "99999999999"}) {
+      EXPECT_EQ(failure({"bench", flag + "=" + value}), flag + ": expected an integer >= 1, found '" + value + "'");
+    }
   }
 }
 
