@@ -1,17 +1,19 @@
 #include "launcher/signals.h"
 
+#include <atomic>
 #include <iterator>
 
 namespace convoy {
 namespace {
 
 // A handler can reach nothing but globals.
-volatile std::sig_atomic_t stop_requested = 0;
-volatile std::sig_atomic_t save_requested = 0;
+std::atomic<int> stop_requested = 0;  // the signal
+std::atomic<bool> save_requested = false;
+static_assert(std::atomic<int>::is_always_lock_free, "a handler must not wait for what it interrupts");
 
 void note(int signal) {
   if (signal == SIGUSR2) {
-    save_requested = 1;
+    save_requested = true;
     return;
   }
   if (signal == SIGINT && stop_requested == SIGINT) {
@@ -25,7 +27,7 @@ void note(int signal) {
 
 Signals::Signals() {
   stop_requested = 0;
-  save_requested = 0;
+  save_requested = false;
   struct sigaction action = {};
   action.sa_handler = note;
   action.sa_flags = SA_RESTART;
@@ -42,10 +44,6 @@ Signals::~Signals() {
 
 int Signals::stop_signal() const { return stop_requested; }
 
-bool Signals::take_save_request() {
-  const bool requested = save_requested != 0;
-  save_requested = 0;
-  return requested;
-}
+bool Signals::take_save_request() { return save_requested.exchange(false); }
 
 }  // namespace convoy

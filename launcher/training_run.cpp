@@ -123,6 +123,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
 void TrainingRun::make_data() {
   data_ = open_datasets(experiment_.data, experiment_.experiment.seed);
   batch_ = resolve(experiment_.batch, communicator_.size());
+  require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
   sampler_.emplace(Sampler::Options{.size = data_.train->size(),
                                     .global_batch = batch_.global,
                                     .micro_batch = batch_.micro,
