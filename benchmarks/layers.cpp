@@ -20,7 +20,7 @@ namespace convoy {
 namespace {
 
 struct Options {
-  int threads = available_processors();
+  int threads = processors_of_rank(processor_mask(), {processor_mask()}, processor_limit());
   std::vector<Dtype> dtypes{Dtype::kF32, Dtype::kBF16};
   std::string only;
   bool json = false;

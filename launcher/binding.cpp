@@ -3,7 +3,10 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+
+#include "core/base/threads.h"
 
 namespace convoy {
 namespace {
@@ -21,23 +24,19 @@ bool binding_was_chosen() {
   return false;
 }
 
-int allowed_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
-}
+int64_t allowed_processors() { return std::ranges::count(processor_mask(), '1'); }
 
 }  // namespace
 
 std::string undo_default_binding(int ranks, int local_ranks) {
   if (ranks > kMostRanksBoundToCores || !started_by_open_mpi() || binding_was_chosen()) return "";
-  const int before = allowed_processors();
+  const int64_t before = allowed_processors();
   if (before * local_ranks >= sysconf(_SC_NPROCESSORS_ONLN)) return "";  // no processor would idle
   cpu_set_t all;
   CPU_ZERO(&all);
   for (int processor = 0; processor < CPU_SETSIZE; ++processor) CPU_SET(processor, &all);
   sched_setaffinity(0, sizeof all, &all);  // the kernel leaves out what the cpuset does not allow
-  const int after = allowed_processors();
+  const int64_t after = allowed_processors();
   if (after == before) return "";
   return "mpirun had bound each rank to " + std::to_string(before) + " of " + std::to_string(after) +
          " processors; undone (--bind-to core keeps it)";

@@ -38,7 +38,8 @@ std::string read_line(const std::string& path) {
 
 int open_file(const std::string& path, int flags) {
   const int fd = open(path.c_str(), flags | O_CLOEXEC, 0644);
-  if (fd < 0) throw Error(ExitCode::kCannotCreate, path + ": cannot create: " + std::strerror(errno));
+  const ExitCode code = errno == EACCES ? ExitCode::kPermission : ExitCode::kCannotCreate;
+  if (fd < 0) throw Error(code, path + ": cannot create: " + std::strerror(errno));
   return fd;
 }
 
@@ -81,7 +82,7 @@ RunDirectory::RunDirectory(FileSystem& files, const std::string& output_dir, con
     : files_(files), path_(output_dir + "/" + name) {
   make_directories(files_, checkpoints());
   lock_ = lock(path_);
-  const bool lived = fs::exists(path_ + "/log.jsonl");
+  const bool lived = fs::exists(path_ + "/log.jsonl") || !fs::is_empty(checkpoints());
   if (fresh && lived) {  // its trainer is gone, since the lock is ours
     files_.rename(path_, first_free(path_));
     make_directories(files_, checkpoints());

@@ -20,12 +20,16 @@ class RunDirectory {
 
   const std::string& path() const { return path_; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
+  static std::string checkpoints_of(const std::string& output_dir, const std::string& name) {
+    return output_dir + "/" + name + "/checkpoints";
+  }
 
   // Throws Error(kCannotCreate) when an earlier life finished all of `total_steps`.  A damaged status.json is none.
   void require_unfinished(int64_t total_steps) const;
   void write_config(const std::string& yaml);
-  void write_status(const std::string& phase, int64_t steps_done);  // "training", "finished", "stopped"
-  void append_log(const std::string& json_line);                    // log.jsonl
+  void write_status(const std::string& phase,
+                    int64_t steps_done);          // "training", "finished", "stopped", "unsaved", "nonfinite"
+  void append_log(const std::string& json_line);  // log.jsonl
 
  private:
   FileSystem& files_;

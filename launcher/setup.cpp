@@ -1,5 +1,7 @@
 #include "launcher/setup.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,6 +11,7 @@
 #include "core/data/synthetic.h"
 #include "core/device/cuda_library.h"
 #include "dist/agreement.h"
+#include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/config/values.h"
 
@@ -44,6 +47,18 @@ MpiOptions mpi_options(const DistributedConfig& distributed) {
   return {};
 }
 
+// Of this rank.  Collective: it depends on what the other ranks of this host may use.
+int usable_processors(RankGroup& group) {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  const std::string prefix = std::string(host) + " ", mine = processor_mask();
+  std::vector<std::string> masks;
+  for (const std::string& text : group.all_gather_bytes(prefix + mine)) {
+    if (text.starts_with(prefix)) masks.push_back(text.substr(prefix.size()));
+  }
+  return processors_of_rank(mine, masks, processor_limit());
+}
+
 std::string why_no_cuda() {
   try {
     const CudaLibrary library = load_cuda_library();
@@ -62,22 +77,24 @@ Start start(MpiSession& session, const CommandLine& line, size_t index) {
     result.experiment = load_experiment(require_word(line, index, "an experiment file"), line.overrides);
   });
   run_on_all_ranks(session, [&] { agree(session, {{"experiment", show(result.experiment)}}); });
+  result.binding = undo_default_binding(session.size(), session.local_size());  // before any thread is made
+  result.threads = result.experiment.threads > 0 ? result.experiment.threads : usable_processors(session);
   run_on_all_ranks(session, [&] {
     result.communicator = make_mpi_communicator(session, mpi_options(result.experiment.distributed));
   });
   return result;
 }
 
-int threads_per_rank(const Experiment& experiment, int local_ranks) {
-  if (experiment.threads > 0) return experiment.threads;
-  return std::max(1, available_processors() / local_ranks);
+void agree_on_run(RankGroup& group, const std::string& version, int threads, const Datasets& data) {
+  agree(group, {{"program", version},
+                {"threads", std::to_string(threads)},
+                {"training data", data.train->fingerprint()},
+                {"test data", data.test != nullptr ? data.test->fingerprint() : "none"}});
 }
 
-std::unique_ptr<Device> make_device(const Experiment& experiment, int local_ranks) {
-  if (experiment.device == DeviceChoice::kCuda) {
-    throw Error(ExitCode::kUnavailable, "device: cuda: " + why_no_cuda());
-  }
-  return make_cpu_device(threads_per_rank(experiment, local_ranks));
+std::unique_ptr<Device> make_device(DeviceChoice device, int threads) {
+  if (device == DeviceChoice::kCuda) throw Error(ExitCode::kUnavailable, "device: cuda: " + why_no_cuda());
+  return make_cpu_device(threads);
 }
 
 Datasets open_datasets(const DataConfig& data, uint64_t seed) {

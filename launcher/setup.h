@@ -18,17 +18,16 @@ namespace convoy {
 
 struct Start {
   Experiment experiment;
+  int threads = 1;      // of this rank
+  std::string binding;  // what was done to the processors that it may use; for people, may be empty
   std::unique_ptr<Communicator> communicator;
 };
 // Collective.  Every rank reads the experiment that is word `index` of its command line; when all have read the same,
 // they make the communicator that it asks for.  Throws CollectiveError.
 Start start(MpiSession& session, const CommandLine& line, size_t index = 0);
 
-// Compute threads of each rank: `threads`, or this host's usable processors divided among its ranks.
-int threads_per_rank(const Experiment& experiment, int local_ranks);
-
 // Throws Error(kUnavailable) where the device asked for cannot be had.
-std::unique_ptr<Device> make_device(const Experiment& experiment, int local_ranks);
+std::unique_ptr<Device> make_device(DeviceChoice device, int threads);
 
 struct Datasets {
   std::unique_ptr<Dataset> train;
@@ -36,6 +35,9 @@ struct Datasets {
 };
 // Throws Error(kNoInput, kBadData) naming the file.
 Datasets open_datasets(const DataConfig& data, uint64_t seed);
+
+// Collective.  Throws Error(kRanksDisagree) where a rank has another program, other data or other threads.
+void agree_on_run(RankGroup& group, const std::string& version, int threads, const Datasets& data);
 
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);

@@ -30,7 +30,7 @@ struct Horizon {
 
 class Trainer {
  public:
-  struct Parts {  // made by the train command, in order; all outlive the trainer
+  struct Parts {  // made by TrainingRun, in order; all outlive the trainer
     Device& device;
     Communicator& communicator;
     Replica& replica;

@@ -5,8 +5,6 @@
 #include <cstdio>
 
 #include "core/base/hash.h"
-#include "dist/agreement.h"
-#include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/run_header.h"
 
@@ -97,17 +95,10 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
       signals_(signals),
       log_(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1) {
   run_on_all_ranks(communicator_, [&] {
-    binding_ = undo_default_binding(communicator_.size(), communicator_.local_size());
-    device_ = make_device(experiment_, communicator_.local_size());
+    device_ = make_device(experiment_.device, options_.threads);
     make_data();
   });
-  run_on_all_ranks(communicator_, [&] {
-    agree(communicator_, {{"experiment", show(experiment_)},
-                          {"program", options_.version},
-                          {"threads", std::to_string(threads_per_rank(experiment_, communicator_.local_size()))},
-                          {"training data", data_.train->fingerprint()},
-                          {"test data", data_.test ? data_.test->fingerprint() : "none"}});
-  });
+  run_on_all_ranks(communicator_, [&] { agree_on_run(communicator_, options_.version, options_.threads, data_); });
   run_on_all_ranks(communicator_, [&] { make_network(); });
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
@@ -137,8 +128,7 @@ void TrainingRun::make_network() {
       *kernels_, *ops_, replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
   replica_->parameters().initialize(experiment_.experiment.seed);
   optimizer_ = make_optimizer(experiment_.optimizer, *ops_, device_->allocator(), replica_->parameters());
-  manifest_ = manifest_of(experiment_, batch_, *data_.train, communicator_.size(),
-                          threads_per_rank(experiment_, communicator_.local_size()), options_.version);
+  manifest_ = manifest_of(experiment_, batch_, *data_.train, communicator_.size(), options_.threads, options_.version);
 }
 
 void TrainingRun::open_run_directory() {
@@ -153,6 +143,10 @@ void TrainingRun::resume() {
   const std::optional<Checkpoint> checkpoint =
       find_checkpoint(experiment_.checkpoint.resume, *directory_, files_, log_);
   if (!checkpoint) return;
+  if (checkpoint->manifest.step > horizon_.steps) {
+    throw Error(ExitCode::kConfig, checkpoint->path + ": is of a longer run: this one has " +
+                                       std::to_string(horizon_.steps) + " steps" + kOtherSettings);
+  }
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
   try {
     restore_model(*checkpoint, replica_->parameters());
@@ -168,7 +162,7 @@ void TrainingRun::announce() const {
   if (!speaks()) return;
   std::string text = run_header({options_.version, experiment_, batch_, horizon_, *device_, communicator_, *replica_,
                                  data_.train->size(), data_.test ? data_.test->size() : 0});
-  if (!binding_.empty()) text += "\n  binding   " + binding_;
+  if (!options_.binding.empty()) text += "\n  binding   " + options_.binding;
   if (options_.gpustat) text += "\n  gpustat   there is no GPU in this run to report on: it trains on the CPU";
   if (metrics_) {
     text += "\n  metrics   http://" + experiment_.metrics.host + ":" + std::to_string(metrics_->port()) + "/metrics";

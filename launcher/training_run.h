@@ -13,9 +13,11 @@ namespace convoy {
 class TrainingRun {
  public:
   struct Options {
-    std::string version;   // of the program; ranks compare it, checkpoints record it
-    bool fresh = false;    // an earlier life of this run is moved aside
-    bool gpustat = false;  // report on the GPU, or say that there is none
+    std::string version;       // of the program; ranks compare it, checkpoints record it
+    bool fresh = false;        // an earlier life of this run is moved aside
+    bool gpustat = false;      // report on the GPU, or say that there is none
+    int threads = 1;           // of each rank
+    std::string binding = {};  // a line for the run header
   };
   // Collective; the references must outlive it.  Rank 0 opens the run directory, finds where to go on, and prints the
   // run header.  Throws CollectiveError, the same on every rank.
@@ -44,7 +46,6 @@ class TrainingRun {
   Signals& signals_;
   const Log log_;
   PosixFileSystem files_;
-  std::string binding_;
 
   std::unique_ptr<Device> device_;
   Datasets data_;

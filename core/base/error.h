@@ -26,9 +26,8 @@ enum class ExitCode : int {
   kRanksDisagree = 76,  // ranks differ in configuration, binary, libraries or data
   kPermission = 77,
   kConfig = 78,
-  kHang = 80,
-  kNonFinite = 81,      // loss or gradient became NaN or infinite and the policy says stop
-  kInterrupted = 130,   // SIGINT; saved
+  kNonFinite = 81,     // loss or gradient became NaN or infinite
+  kInterrupted = 130,  // SIGINT; saved
 };
 
 class Error : public std::runtime_error {

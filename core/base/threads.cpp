@@ -25,13 +25,28 @@ double cgroup_quota() {
 
 }  // namespace
 
-int available_processors() {
+std::string processor_mask() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  int processors = static_cast<int>(std::thread::hardware_concurrency());
-  if (sched_getaffinity(0, sizeof set, &set) == 0) processors = CPU_COUNT(&set);
-  processors = std::min(processors, omp_get_thread_limit());
-  return std::max(1, std::min(processors, static_cast<int>(std::ceil(std::min(cgroup_quota(), 1e6)))));
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return std::string(std::thread::hardware_concurrency(), '1');
+  std::string mask;
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) mask += CPU_ISSET(processor, &set) ? '1' : '0';
+  return mask;
+}
+
+int processors_of_rank(const std::string& mine, const std::vector<std::string>& masks, int limit) {
+  std::string together = mine;
+  for (const std::string& mask : masks) {
+    together.resize(std::max(together.size(), mask.size()), '0');
+    for (size_t i = 0; i < mask.size(); ++i) together[i] = std::max(together[i], mask[i]);
+  }
+  const auto ranks = static_cast<std::ptrdiff_t>(std::max<size_t>(masks.size(), 1));
+  const std::ptrdiff_t part = std::ranges::count(together, '1') / ranks;
+  return static_cast<int>(std::max<std::ptrdiff_t>(1, std::min({std::ranges::count(mine, '1'), part, limit / ranks})));
+}
+
+int processor_limit() {
+  return std::min(static_cast<int>(std::ceil(std::min(cgroup_quota(), 1e6))), omp_get_thread_limit());
 }
 
 }  // namespace convoy

@@ -3,13 +3,23 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include <omp.h>
 
 namespace convoy {
 
-// min(processors this process may run on, cgroup CPU quota, OMP_THREAD_LIMIT), at least 1.
-int available_processors();
+// The processors that this thread may run on, one character each: '1' or '0'.
+std::string processor_mask();
+
+// Processors for one of several ranks of a host: those of its own `mine`, but no more than its part of what all ranks
+// together have (`masks`, its own among them) and of `limit`.  At least 1.  So ranks that a launcher bound to
+// processors of their own use all of these, and ranks that share them divide them.
+int processors_of_rank(const std::string& mine, const std::vector<std::string>& masks, int limit);
+
+// What the cgroup's CPU quota and OMP_THREAD_LIMIT allow this process; a large number where nothing is limited.
+int processor_limit();
 
 // Calls body(begin, end) on disjoint ranges that cover [0, n), in parallel when each thread gets at least `grain`
 // items.  The ranges depend on n, grain and the number of threads only.

@@ -46,10 +46,14 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
     }
     if (trainable) trainable_ = value_elements_;
   }
+  if (value_elements_ > INT32_MAX || reduced_elements() > INT32_MAX) {  // a slice of them is one Shape
+    throw Error(ExitCode::kConfig, "the network has more than 2147483647 parameters");
+  }
   const int64_t bytes_each = size_of(Dtype::kF32);
+  // First what all ranks allocate together: a rank that fails before would leave the others waiting.
+  gradients_ = Buffer(gradient_allocator, reduced_elements() * bytes_each);
   values_ = Buffer(allocator, value_elements_ * bytes_each);
   state_ = Buffer(allocator, state_elements_ * bytes_each);
-  gradients_ = Buffer(gradient_allocator, reduced_elements() * bytes_each);
 }
 
 int Parameters::first_slot(const std::string& node_name) const {

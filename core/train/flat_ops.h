@@ -34,6 +34,9 @@ class FlatOps {
   virtual void copy(float* to, const float* from, int64_t elements, Stream& stream) = 0;
   virtual void add(float* to, const float* from, int64_t elements, Stream& stream) = 0;  // to += from
 
+  // Adds 1 to control[kNonFinite] when one of the elements is NaN or infinite.
+  virtual void flag_nonfinite(const float* from, int64_t elements, float* control, Stream& stream) = 0;
+
   // One optimizer update of a range.  Does nothing when control[kNonFinite] > 0: all ranks skip alike.
   // torch.optim.SGD (dampening 0): g += decay w; m = momentum m + g; w -= lr (nesterov ? g + momentum m : m).
   // `momentum` may be null when options.momentum is 0.

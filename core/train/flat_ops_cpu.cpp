@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -30,6 +32,25 @@ class CpuFlatOps : public FlatOps {
 
   void add(float* to, const float* from, int64_t elements, Stream&) override {
     for_range({0, elements}, [=](int64_t i) CONVOY_INLINE { to[i] += from[i]; });
+  }
+
+  void flag_nonfinite(const float* from, int64_t elements, float* control, Stream&) override {
+    std::atomic<bool> found = false;
+    parallel_for(elements, kGrain, [=, this, &found](int64_t begin, int64_t end) {
+      constexpr uint32_t kInfinity = 0x7f800000;
+      uint32_t largest = 0;  // of the bits without sign: infinity and NaN are above all numbers
+      simd(
+          [=, &largest]() CONVOY_INLINE {
+            uint32_t most = 0;
+            for (int64_t i = begin; i < end; ++i) {
+              most = std::max(most, __builtin_bit_cast(uint32_t, from[i]) & 0x7fffffffU);
+            }
+            largest = most;
+          },
+          level_);
+      if (largest >= kInfinity) found = true;
+    });
+    if (found) control[kNonFinite] += 1;
   }
 
   void sgd(float* value, const float* gradient, float* momentum_buffer, const UpdateRange& range,

@@ -43,6 +43,7 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
 }
 
 void Optimizer::step(Parameters& parameters, const StepScalars* scalars, Stream& stream) {
+  ops_.flag_nonfinite(parameters.gradients(), parameters.trainable_elements(), parameters.control(), stream);
   for (const UpdateRange& range : ranges_) update(range, parameters, scalars, stream);
   for (const StateSlot& slot : parameters.state_slots()) {
     ops_.update_state(parameters.state() + slot.offset, parameters.batch_state() + slot.offset, slot.elements(),

@@ -24,8 +24,8 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  // Reads gradients, learning rate and the non-finite flag from device memory when it runs; skips itself when that flag
-  // is set.  Also moves the running statistics on.
+  // Reads gradients, learning rate and the non-finite flag from device memory when it runs; sets that flag when a
+  // gradient is NaN or infinite, and skips itself when it is set.  Also moves the running statistics on.
   void step(Parameters& parameters, const StepScalars* scalars, Stream& stream);
 
   // The optimizer's own buffers, T elements each at the parameters' offsets; for checkpoints.

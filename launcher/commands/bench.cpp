@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
 #include "launcher/setup.h"
@@ -203,11 +202,13 @@ void print_trace(Bench& bench, Communicator& communicator) {
 int bench_overlap(const CommandLine& line, Context& context) {
   std::unique_ptr<Bench> overlapped, afterwards;
   run_on_all_ranks(*context.communicator, [&] {
-    Experiment other = context.experiment;
     context.experiment.distributed.overlap = true;
-    other.distributed.overlap = false;
     overlapped =
         std::make_unique<Bench>(context.experiment, *context.communicator, *context.device, *context.data.train);
+  });
+  run_on_all_ranks(*context.communicator, [&] {
+    Experiment other = context.experiment;
+    other.distributed.overlap = false;
     afterwards = std::make_unique<Bench>(other, *context.communicator, *context.device, *context.data.train);
   });
   for (int i = 0; i < kWarmUpSteps + line.repeat; ++i) {
@@ -239,6 +240,7 @@ int bench_command(const CommandLine& line, MpiSession& session) {
   std::string what;
   run_on_all_ranks(session, [&] {
     what = require_word(line, 0, "step or overlap");
+    if (what == "overlap" && line.json) throw Error(ExitCode::kUsage, "bench overlap: has no --json");
     if (what == "step" || (what == "overlap" && session.size() > 1)) return;
     throw Error(ExitCode::kUsage, what == "overlap" ? "bench overlap: expected several ranks, found one"
                                                     : "bench: expected step or overlap, found '" + what + "'");
@@ -246,10 +248,11 @@ int bench_command(const CommandLine& line, MpiSession& session) {
   Start started = start(session, line, 1);
   Context context{std::move(started.experiment), std::move(started.communicator), nullptr, {}};
   run_on_all_ranks(*context.communicator, [&] {
-    undo_default_binding(context.communicator->size(), context.communicator->local_size());
-    context.device = make_device(context.experiment, context.communicator->local_size());
+    context.device = make_device(context.experiment.device, started.threads);
     context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed);
   });
+  run_on_all_ranks(*context.communicator,
+                   [&] { agree_on_run(*context.communicator, version_text(), started.threads, context.data); });
   return what == "step" ? bench_step(line, context) : bench_overlap(line, context);
 }
 

@@ -1,7 +1,8 @@
 #include <cstdio>
 
+#include <nlohmann/json.hpp>
+
 #include "core/train/checkpoint.h"
-#include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
 #include "launcher/setup.h"
@@ -13,7 +14,7 @@ namespace {
 // Rank 0 only.
 Checkpoint chosen_checkpoint(const CommandLine& line, const Experiment& experiment) {
   if (!line.checkpoint.empty()) return load_checkpoint(line.checkpoint);
-  const std::string root = experiment.experiment.output_dir + "/" + experiment.experiment.name + "/checkpoints";
+  const std::string root = RunDirectory::checkpoints_of(experiment.experiment.output_dir, experiment.experiment.name);
   const Log log(LogLevel::kInfo);
   PosixFileSystem files;
   std::optional<Checkpoint> newest =
@@ -35,11 +36,11 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   std::unique_ptr<Replica> replica;
   std::string path;
   run_on_all_ranks(communicator, [&] {
-    undo_default_binding(communicator.size(), communicator.local_size());
-    device = make_device(experiment, communicator.local_size());
+    device = make_device(experiment.device, started.threads);
     data = open_datasets(experiment.data, experiment.experiment.seed);
     if (data.test == nullptr) throw Error(ExitCode::kConfig, "data.test: expected files to evaluate on, found none");
   });
+  run_on_all_ranks(communicator, [&] { agree_on_run(communicator, version_text(), started.threads, data); });
   run_on_all_ranks(communicator, [&] {
     const ResolvedBatch batch = resolve(experiment.batch, 1);
     replica =
@@ -58,8 +59,11 @@ int eval_command(const CommandLine& line, MpiSession& session) {
       evaluate(*replica, *data.test, communicator, {experiment.data.workers, experiment.data.prefetch});
   if (communicator.rank() != 0) return 0;
   if (line.json) {
-    std::printf("{\"checkpoint\": \"%s\", \"loss\": %.9g, \"correct\": %lld, \"images\": %lld}\n", path.c_str(),
-                result.loss, static_cast<long long>(result.correct), static_cast<long long>(result.images));
+    std::printf("%s\n",
+                nlohmann::ordered_json{
+                    {"checkpoint", path}, {"loss", result.loss}, {"correct", result.correct}, {"images", result.images}}
+                    .dump()
+                    .c_str());
   } else {
     std::printf("%s: loss %.4f, top-1 %.2f%% (%lld of %lld)\n", path.c_str(), result.loss, 100 * result.accuracy(),
                 static_cast<long long>(result.correct), static_cast<long long>(result.images));

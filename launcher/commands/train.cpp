@@ -6,7 +6,8 @@ namespace convoy {
 int train_command(const CommandLine& line, MpiSession& session) {
   const Start started = start(session, line);
   Signals signals;
-  TrainingRun run({version_text(), line.fresh, line.gpustat}, started.experiment, *started.communicator, signals);
+  TrainingRun run({version_text(), line.fresh, line.gpustat, started.threads, started.binding}, started.experiment,
+                  *started.communicator, signals);
   return static_cast<int>(run.run());
 }
 

@@ -68,7 +68,7 @@ class TrainingRunTest : public ConfigTest {
     outcome.by_rank.resize(static_cast<size_t>(ranks));
     std::mutex mutex;
     run_thread_group(ranks, [&](Communicator& communicator) {
-      TrainingRun run({"test", fresh}, experiment, communicator, signals);
+      TrainingRun run({.version = "test", .fresh = fresh}, experiment, communicator, signals);
       const ExitCode code = run.run();
       const std::lock_guard lock(mutex);
       outcome.code = code;
@@ -231,14 +231,15 @@ TEST_F(TrainingRunTest, APathIsWhereARunWithoutCheckpointsStarts) {
   EXPECT_EQ(train(1, other).by_rank, whole.by_rank);  // the same command goes on, from 6 and not from 5
 }
 
-TEST_F(TrainingRunTest, RanksWithAnotherExperimentAreNamed) {
-  const Experiment one = load(kExperiment), other = load(kExperiment, {"experiment.seed=2"});
+TEST_F(TrainingRunTest, RanksWithAnotherProgramAreNamed) {
+  const Experiment experiment = load(kExperiment);
   Signals signals;
   std::string message;
   const ExitCode code = code_of([&] {
     run_thread_group(3, [&](Communicator& communicator) {
       try {
-        TrainingRun run({"test", true}, communicator.rank() == 1 ? other : one, communicator, signals);
+        const std::string version = communicator.rank() == 1 ? "test 2" : "test";
+        TrainingRun run({.version = version, .fresh = true}, experiment, communicator, signals);
       } catch (const Error& error) {
         if (communicator.rank() == 0) message = error.what();
         throw;
@@ -246,8 +247,15 @@ TEST_F(TrainingRunTest, RanksWithAnotherExperimentAreNamed) {
     });
   });
   EXPECT_EQ(code, ExitCode::kRanksDisagree);
-  EXPECT_NE(message.find("rank 1 differs"), std::string::npos) << message;
-  EXPECT_NE(message.find("seed: 2"), std::string::npos) << message;
+  EXPECT_NE(message.find("rank 1 differs from the other ranks: program: 'test 2' instead of 'test'"), std::string::npos)
+      << message;
+}
+
+TEST_F(TrainingRunTest, RunThatIsAlreadyLongerIsRefused) {
+  train(1, {"train.steps=3"}, true);
+  EXPECT_EQ(code_of([&] { train(1, {"train.steps=2"}); }), ExitCode::kCannotCreate);  // it is finished
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(code_of([&] { train(1, {"train.steps=2"}); }), ExitCode::kConfig);
 }
 
 }  // namespace

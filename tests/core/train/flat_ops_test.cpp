@@ -84,5 +84,28 @@ TEST(FlatOps, ClearCopyAdd) {
   omp_set_num_threads(1);
 }
 
+TEST(FlatOps, FlagsNanAndInfinityWhereverTheyAre) {
+  const std::unique_ptr<Device> device = make_cpu_device(2);
+  const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
+  std::vector<float> values(100003, 1.0F);
+  values[7] = -std::numeric_limits<float>::max();
+  float control[kControlSize] = {};
+  const auto flag = [&] {
+    ops->flag_nonfinite(values.data(), static_cast<int64_t>(values.size()), control, device->compute());
+  };
+  flag();
+  EXPECT_EQ(control[kNonFinite], 0);
+  float expected = 0;
+  for (const size_t at : {size_t{0}, size_t{50001}, values.size() - 1}) {
+    for (const float bad : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+                            std::numeric_limits<float>::quiet_NaN()}) {
+      values[at] = bad;
+      flag();
+      values[at] = 1;
+      EXPECT_EQ(control[kNonFinite], ++expected) << at << " " << bad;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace convoy

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include <array>
 
 #include "tests/core/base/testing.h"
@@ -254,6 +256,23 @@ TEST_F(OptimizerTest, ANonFiniteStepChangesNothing) {
   }
   EXPECT_EQ(*parameters.values(), 2);
   EXPECT_EQ(*parameters.state(), 1);
+}
+
+TEST_F(OptimizerTest, ANonFiniteGradientIsFlaggedAndChangesNothing) {
+  add("a", {{"weight", {1, 1, 1, 3}, {}}}, true);
+  Parameters parameters = make();
+  parameters.initialize(1);
+  parameters.values()[0] = 2;
+  const auto sgd = make_sgd(*ops_, device_->allocator(), parameters, update_ranges(parameters, 0, {}), {0.9F, true});
+  parameters.gradients()[0] = 5;
+  parameters.gradients()[2] = std::numeric_limits<float>::infinity();
+  parameters.batch_state()[0] = 7;
+  const StepScalars scalars{.learning_rate = 0.1F};
+  sgd->step(parameters, &scalars, device_->compute());
+  EXPECT_EQ(parameters.control()[kNonFinite], 1);
+  EXPECT_EQ(parameters.values()[0], 2);
+  EXPECT_EQ(*parameters.state(), 1);
+  for (const Optimizer::State& state : sgd->state()) EXPECT_EQ(*state.data, 0) << state.name;
 }
 
 TEST_F(OptimizerTest, RunningStatisticsMoveByTheMeanOfTheMicroBatches) {
