@@ -189,7 +189,8 @@ void describe(Visitor& v, CheckpointConfig& c) {
   v.key(c.every_steps, {.name = "every_steps", .doc = "0: not by steps", .range = at_least(0)});
   v.key(c.every_epochs, {.name = "every_epochs", .doc = "0: not by epochs", .range = at_least(0)});
   v.key(c.keep, {.name = "keep", .doc = "newest checkpoints kept", .range = at_least(1)});
-  v.key(c.resume, {.name = "resume", .doc = "auto; never; or the checkpoint that a run without checkpoints starts from"});
+  v.key(c.resume,
+        {.name = "resume", .doc = "auto; never; or the checkpoint that a run without checkpoints starts from"});
 }
 
 template <class Visitor>

@@ -125,9 +125,9 @@ struct DistributedConfig {
 };
 
 struct CheckpointConfig {
-  int64_t every_steps = 0;      // 0: not by steps
-  int every_epochs = 1;         // 0: not by epochs
-  int keep = 2;                 // newest ones kept; two, so that a damaged one is not the only one
+  int64_t every_steps = 0;  // 0: not by steps
+  int every_epochs = 1;     // 0: not by epochs
+  int keep = 2;             // newest ones kept; two, so that a damaged one is not the only one
   // auto: the newest whole checkpoint of the run directory; a path: where a directory without checkpoints starts from;
   // never: a directory with checkpoints is refused.
   std::string resume = "auto";
