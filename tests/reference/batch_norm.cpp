@@ -10,10 +10,15 @@ struct Channel {
   double mean, variance, one_over_std;  // variance is the biased one
 };
 
+double samples_of_a_channel(const Array& x) {
+  const size_t samples = x.size() / static_cast<size_t>(x.shape.c);
+  return static_cast<double>(samples);
+}
+
 Channel statistics(const BatchNorm& layer, const Inputs& in, size_t c) {
   const Array& x = in.x[0];
   const auto channels = static_cast<size_t>(x.shape.c);
-  const double n = static_cast<double>(x.size() / channels);
+  const double n = samples_of_a_channel(x);
   Channel result{};
   if (in.mode == Mode::kEval) {
     result = {in.state[0][c], in.state[1][c], 0};
@@ -30,7 +35,7 @@ Channel statistics(const BatchNorm& layer, const Inputs& in, size_t c) {
 Outputs forward(const BatchNorm& layer, const Inputs& in) {
   const Array& x = in.x[0];
   const auto channels = static_cast<size_t>(x.shape.c);
-  const double n = static_cast<double>(x.size() / channels);
+  const double n = samples_of_a_channel(x);
   Outputs out;
   out.y = Array(x.shape);
   out.batch_state.assign(2, Array({1, 1, 1, x.shape.c}));
@@ -51,7 +56,7 @@ Outputs forward(const BatchNorm& layer, const Inputs& in) {
 Gradients backward(const BatchNorm& layer, const Inputs& in) {
   const Array& x = in.x[0];
   const auto channels = static_cast<size_t>(x.shape.c);
-  const double n = static_cast<double>(x.size() / channels);
+  const double n = samples_of_a_channel(x);
   const Array dy = layer.options().relu ? behind_relu(forward(layer, in).y, in.dy) : in.dy;
   Gradients g = zero_gradients(in);
   if (layer.options().add) g.dx[1] = dy;

@@ -75,8 +75,9 @@ TEST(Manifest, FieldsAreCheckedUnderAFittingHash) {
       {"\"bytes\": 100", "\"bytes\": \"100\"", "'bytes'"},
       {"\"files\": {", "\"files\": {\"x\": 1,", "expected a JSON object"},
       {"\"step\": 1234", "\"step\": 1234,,", "not JSON"}};
-  for (const auto& [from, to, expected] : cases)
-    expect_error(ExitCode::kBadData, {"m: ", expected}, [&] { parse_manifest(resealed(from, to), "m"); });
+  for (const auto& it : cases) {  // from, to, expected
+    expect_error(ExitCode::kBadData, {"m: ", it[2]}, [&] { parse_manifest(resealed(it[0], it[1]), "m"); });
+  }
 }
 
 }  // namespace
