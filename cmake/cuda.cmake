@@ -1,6 +1,23 @@
 # Sets CONVOY_WITH_CUDA.  All CUDA code is one shared library that convoy opens at run time, so nothing else in the
 # build depends on the answer.
 set(CONVOY_WITH_CUDA OFF)
+
+# Adds files of the current folder to the CUDA library; tests/cuda_on_cpu compiles them for the CPU as well.
+function(convoy_cuda_sources)
+  foreach(file ${ARGN})
+    set_property(GLOBAL APPEND PROPERTY CONVOY_CUDA_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    if(CONVOY_WITH_CUDA)
+      target_sources(convoy_cuda PRIVATE ${file})
+    endif()
+  endforeach()
+endfunction()
+
+# Likewise, but what only the vendor's libraries can run: tests/cuda_on_cpu has plain loops in their place.
+function(convoy_cuda_library_sources)
+  if(CONVOY_WITH_CUDA)
+    target_sources(convoy_cuda PRIVATE ${ARGN})
+  endif()
+endfunction()
 if(CONVOY_CUDA STREQUAL "OFF")
   return()
 endif()
@@ -49,8 +66,11 @@ message(STATUS "Building with CUDA ${CUDAToolkit_VERSION}")
 # The folders add their *_cuda.* files; what is linked here is what the loader (core/device/cuda_library.h) looks for.
 add_library(convoy_cuda SHARED)
 target_include_directories(convoy_cuda PRIVATE ${PROJECT_SOURCE_DIR} ${CUDNN_INCLUDE_DIR} ${NCCL_INCLUDE_DIR})
-target_link_libraries(convoy_cuda PRIVATE CUDA::cudart ${CUDNN_LIBRARY} ${NCCL_LIBRARY})
+target_link_libraries(convoy_cuda PRIVATE CUDA::cudart CUDA::cublasLt ${CUDNN_LIBRARY} ${NCCL_LIBRARY})
+# Shape rules and errors are compiled into it: it takes nothing from the program that opens it.
+target_link_libraries(convoy_cuda PRIVATE convoy_layers convoy_dist convoy_core)
+target_link_options(convoy_cuda PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 target_compile_options(convoy_cuda PRIVATE
-  $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fstack-protector-strong>)
+  $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fstack-protector-strong --expt-relaxed-constexpr --extended-lambda>)
 set_target_properties(convoy_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Shared LINKER_LANGUAGE CXX
   CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden)

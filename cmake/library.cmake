@@ -4,6 +4,7 @@ function(convoy_library name)
   add_library(${name} STATIC)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)  # libconvoy_cuda.so holds some of them
   file(WRITE ${PROJECT_BINARY_DIR}/empty.cpp "")
   target_sources(${name} PRIVATE ${PROJECT_BINARY_DIR}/empty.cpp)
 endfunction()

@@ -1,30 +1,15 @@
-// What the CPU kernels share: the answers that are fixed after construction, and how own loops look at memory.
+// What the CPU kernels share: how own loops look at memory.
 #pragma once
 
 #include "core/base/simd.h"
 #include "core/base/threads.h"
-#include "core/graph/layer.h"
+#include "layers/kernel_base.h"
 
 namespace convoy {
 
-// A kernel's constructor fills in the members.
-class CpuKernel : public Kernel {
+class CpuKernel : public KernelBase {
  public:
-  std::vector<ValueType> inputs() const final { return inputs_; }
-  ValueType output() const final { return output_; }
-  std::vector<int64_t> saved() const final { return saved_; }
-  int64_t workspace_bytes() const final { return workspace_bytes_; }
-  std::vector<BackwardPart> backward_parts() const final { return parts_; }
   std::string engine() const override { return "loops"; }
-  void bind(const KernelArgs& args) override { args_ = args; }
-
- protected:
-  std::vector<ValueType> inputs_;
-  ValueType output_;
-  std::vector<int64_t> saved_;
-  int64_t workspace_bytes_ = 0;
-  std::vector<BackwardPart> parts_;
-  KernelArgs args_;
 };
 
 // Throws Error(kConfig) unless `type` is f32 or bf16.

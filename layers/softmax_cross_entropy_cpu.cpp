@@ -79,7 +79,7 @@ class SoftmaxCrossEntropyCpu : public CpuKernel {
   template <class T>
   void gradient(T* dx) const {
     const StepScalars& scalars = *args_.scalars;
-    const float scale = scalars.one_over_global_rows * scalars.loss_scale;
+    const float scale = scalars.one_over_global_rows * args_.loss_scale->scale;
     const float* p = args_.y.as<float>();
     const int32_t* labels = args_.x[1].as<int32_t>();
     for (int64_t row = 0; row < output_.shape.n; ++row) {

@@ -22,6 +22,13 @@ class ImmediateStream : public Stream {
   void synchronize() override {}
 };
 
+// Of a stream whose work has always ended.
+class PastEvent : public Event {
+ public:
+  void record(Stream& stream) override { stream.synchronize(); }
+  void wait() override {}
+};
+
 class HostAllocator : public Allocator {
  public:
   void* allocate(int64_t bytes) override {
@@ -65,7 +72,16 @@ class CpuDevice : public Device {
            (threads_ == 1 ? " thread" : " threads");
   }
   Allocator& allocator() override { return allocator_; }
+  Allocator& host_allocator() override { return allocator_; }
   Stream& compute() override { return compute_; }
+  Stream& copies() override { return compute_; }
+  std::unique_ptr<Stream> make_stream() override { return std::make_unique<ImmediateStream>(); }
+  std::unique_ptr<Event> make_event() override { return std::make_unique<PastEvent>(); }
+  bool runs_ahead() const override { return false; }
+  bool captures() const override { return false; }
+  std::unique_ptr<CapturedWork> capture(const std::function<void()>&) override {
+    throw InternalError("the CPU captures no work");
+  }
   void copy(void* to, const void* from, int64_t bytes, Stream&) override {
     std::memcpy(to, from, static_cast<size_t>(bytes));
   }

@@ -21,16 +21,9 @@ std::string last_error() {
   return text ? text : "unknown error";
 }
 
-template <class Function>
-Function* find(void* handle, const char* name) {
-  void* address = dlsym(handle, name);
-  if (!address)
-    throw Error(ExitCode::kUnavailable, std::string(kName) + ": not of this version of convoy: " + last_error());
-  return reinterpret_cast<Function*>(address);
-}
-
 // The file to open; the bare name leaves the search to the system.
 std::string library_path() {
+  if (const char* chosen = std::getenv("CONVOY_CUDA_LIBRARY")) return chosen;
   std::error_code ignored;
   const fs::path folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
   for (const fs::path& candidate : {folder / kName, folder.parent_path() / "lib" / kName}) {
@@ -78,18 +71,28 @@ std::string dotted(int major, int minor) { return std::to_string(major) + "." + 
 
 }  // namespace
 
+void* CudaLibrary::address(const char* name) const {
+  void* address = dlsym(handle_, name);
+  if (address == nullptr) throw Error(ExitCode::kUnavailable, path_ + ": not of this build of convoy: " + last_error());
+  return address;
+}
+
 std::string CudaLibrary::versions() const {
-  const int cuda = find<decltype(convoy_cuda_runtime_version)>(handle_, "convoy_cuda_runtime_version")();
-  const int cudnn = find<decltype(convoy_cudnn_version)>(handle_, "convoy_cudnn_version")();
-  const int nccl = find<decltype(convoy_nccl_version)>(handle_, "convoy_nccl_version")();
+  const int cuda = function<decltype(convoy_cuda_runtime_version)>("convoy_cuda_runtime_version")();
+  const int cudnn = function<decltype(convoy_cudnn_version)>("convoy_cudnn_version")();
+  const int nccl = function<decltype(convoy_nccl_version)>("convoy_nccl_version")();
   return "CUDA " + dotted(cuda / 1000, cuda % 1000 / 10) +                                              //
          ", cuDNN " + dotted(cudnn / 10000, cudnn % 10000 / 100) + "." + std::to_string(cudnn % 100) +  //
          ", NCCL " + dotted(nccl / 10000, nccl % 10000 / 100) + "." + std::to_string(nccl % 100);
 }
 
+std::unique_ptr<Device> CudaLibrary::make_device(int index) const {
+  return std::unique_ptr<Device>(function<decltype(convoy_cuda_make_device)>("convoy_cuda_make_device")(index));
+}
+
 int CudaLibrary::device_count() const {
   int count = 0;
-  const char* reason = find<decltype(convoy_cuda_device_count)>(handle_, "convoy_cuda_device_count")(&count);
+  const char* reason = function<decltype(convoy_cuda_device_count)>("convoy_cuda_device_count")(&count);
   if (!reason && count == 0) reason = "the driver lists no device";
   if (reason) throw Error(ExitCode::kUnavailable, std::string("no CUDA device: ") + reason);
   return count;
@@ -98,7 +101,12 @@ int CudaLibrary::device_count() const {
 CudaLibrary load_cuda_library() {
   const std::string path = library_path();
   std::string error;
-  if (void* handle = open_with_wheels(path, error)) return CudaLibrary(path, handle);
+  if (void* handle = open_with_wheels(path, error)) {
+    CudaLibrary library(path, handle);
+    const std::string build = library.function<decltype(convoy_cuda_build)>("convoy_cuda_build")();
+    if (build == CONVOY_CUDA_BUILD) return library;
+    throw Error(ExitCode::kUnavailable, path + ": not of this build of convoy, but of '" + build + "'");
+  }
   const std::string missing = missing_library(error);
   if (missing == kName) {
     throw Error(ExitCode::kUnavailable, std::string(kName) + " not found: build with -DCONVOY_CUDA=ON");

@@ -1,7 +1,9 @@
-// The machine a plan runs on: memory, streams.  CpuDevice is here; the CUDA device comes from libconvoy_cuda.so.
+// The machine a plan runs on: memory, streams, events, captured work.  CpuDevice is here; the CUDA device comes from
+// libconvoy_cuda.so.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,8 +12,8 @@
 
 namespace convoy {
 
-// An ordered queue of work.  The compute stream of the CPU runs everything at once, so its queue is always empty;
-// a communicator's stream may hold work that is still under way.
+// An ordered queue of work.  The streams of the CPU run everything at once, so their queues are always empty; those of
+// a GPU and of a communicator may hold work that is still under way.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -63,20 +65,52 @@ class Buffer {
   int64_t bytes_ = 0;
 };
 
+// A point in a stream, to wait for from the host or to compare in time.
+class Event {
+ public:
+  virtual ~Event() = default;
+  // Moves the point behind all work given to `stream` so far.
+  virtual void record(Stream& stream) = 0;
+  // Returns when the work before the point has ended; at once if record() was never called.  Throws what it threw.
+  virtual void wait() = 0;
+};
+
+// Work that was captured once, to be launched again and again (a CUDA graph).
+class CapturedWork {
+ public:
+  virtual ~CapturedWork() = default;
+  virtual void launch(Stream& stream) = 0;
+};
+
 // Memory of this process, huge-page backed where large.
 std::unique_ptr<Allocator> make_host_allocator();
 
 enum class DeviceKind : uint8_t { kCpu, kCuda };
 
+// One thread per device gives it work.  Only on the CPU is device memory memory of the host: everything that is to run
+// on any device reaches it through copy() and through kernels.
 class Device {
  public:
   virtual ~Device() = default;
   virtual DeviceKind kind() const = 0;
-  virtual std::string name() const = 0;  // "AMD EPYC (avx512), 2 threads"; "NVIDIA H200"
-  virtual Allocator& allocator() = 0;
-  virtual Stream& compute() = 0;
-  // Copies between any two of host and device memory, in order on `stream`.
+  virtual std::string name() const = 0;     // "AMD EPYC (avx512), 2 threads"; "NVIDIA H200, 141 GB, sm_90"
+  virtual Allocator& allocator() = 0;       // of device memory
+  virtual Allocator& host_allocator() = 0;  // of host memory that copies fast and behind the host's back (pinned)
+  virtual Stream& compute() = 0;            // kernels
+  virtual Stream& copies() = 0;             // host to device, beside the kernels
+  virtual std::unique_ptr<Stream> make_stream() = 0;
+  virtual std::unique_ptr<Event> make_event() = 0;
+  // Copies between any two of host and device memory, in order on `stream`; on a GPU it may return before it is done.
+  // Memory of other allocators than host_allocator() is read before it returns, but more slowly.
   virtual void copy(void* to, const void* from, int64_t bytes, Stream& stream) = 0;
+
+  // Whether work runs on while the host goes on: then the host looks at results only some steps later.
+  virtual bool runs_ahead() const = 0;
+  // Whether capture() works.
+  virtual bool captures() const = 0;
+  // What `body` gives to compute(), and to streams that wait for it there and are waited for, as work to be launched;
+  // none of it runs yet.  Requires: captures(), and body neither allocates nor waits for the device.
+  virtual std::unique_ptr<CapturedWork> capture(const std::function<void()>& body) = 0;
 };
 
 // Memory is huge-page backed where large; `threads` compute threads (OpenMP team of the calling thread).

@@ -77,4 +77,24 @@ inline uint16_t f32_to_bf16(float value) {
   return static_cast<uint16_t>(nan ? (bits >> 16 | 0x40) : rounded);
 }
 
+// f16 (IEEE 754 binary16) <-> f32, likewise; what is too large becomes infinity.
+inline float f16_to_f32(uint16_t value) {
+  const uint32_t sign = uint32_t{value & 0x8000U} << 16, rest = value & 0x7fffU;
+  if (rest >= 0x7c00) return __builtin_bit_cast(float, sign | 0x7f800000 | (rest & 0x3ff) << 13);
+  if (rest >= 0x0400) return __builtin_bit_cast(float, sign | ((rest << 13) + 0x38000000));
+  const float tiny = static_cast<float>(rest) * 0x1.0p-24F;
+  return sign != 0 ? -tiny : tiny;
+}
+inline uint16_t f32_to_f16(float value) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, value), sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
+  if (rest > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
+  if (rest >= 0x47800000) return static_cast<uint16_t>(sign | 0x7c00);  // 65536 and more
+  if (rest < 0x38800000) {  // a multiple of 2^-24 at most: adding 2^-1 leaves it in the last bits, rounded
+    const float shifted = __builtin_bit_cast(float, rest) + 0.5F;
+    return static_cast<uint16_t>(sign | (__builtin_bit_cast(uint32_t, shifted) - 0x3f000000));
+  }
+  const uint32_t rounded = rest - 0x38000000 + 0xfff + (rest >> 13 & 1);
+  return static_cast<uint16_t>(sign | rounded >> 13);
+}
+
 }  // namespace convoy

@@ -21,7 +21,6 @@ namespace convoy {
 // Written by the trainer before each micro-batch; kernels and the optimizer read it when they run.
 struct StepScalars {
   float learning_rate = 0;
-  float loss_scale = 1;
   float one_over_global_rows = 1;  // what the loss divides its gradient by: valid rows of the global batch
   int32_t valid_rows = 0;          // rows of this micro-batch that count; the others have zero loss and gradient
   int64_t step = 0;
@@ -31,15 +30,23 @@ struct StepScalars {
   float requests[3] = {};            // of this rank, added to control[kStopRequested …] at the start of a step
 };
 
+// What the loss multiplies its gradient by so that small gradients survive in f16, and the optimizer divides by again.
+// In device memory and moved on by the device, so that no step waits for the host to look.
+struct LossScale {
+  float scale = 1;
+  float good_steps = 0;  // since it last changed
+};
+
 // Numbers that every rank adds up in every step: a block of f32 behind the gradients, reduced with them.
 enum Control : int {
   kLossSum,
   kCorrect,
   kValidRows,
-  kNonFinite,
+  kNonFinite,      // losses that are not finite
   kStopRequested,  // save and stop
   kSaveRequested,  // save and go on
   kInterrupted,    // stop, because a person at the keyboard asked
+  kOverflow,       // gradients that are not finite
   kControlSize = 16
 };
 
@@ -95,11 +102,13 @@ struct KernelArgs {
   Tensor y;
   Tensor dy;
   std::vector<Tensor> dx;
-  std::vector<Tensor> w, dw;               // by parameter; f32, canonical
+  std::vector<Tensor> w, dw;   // by parameter; f32, canonical
+  std::vector<Tensor> shadow;  // by parameter; w in the compute dtype, where Parameters keeps it, else no data
   std::vector<Tensor> state, batch_state;  // by state; a training forward *adds* its batch's statistics to batch_state
   std::vector<void*> saved;
   void* workspace = nullptr;
   const StepScalars* scalars = nullptr;
+  const LossScale* loss_scale = nullptr;
   float* control = nullptr;  // [kControlSize]; losses *add* to it
 };
 

@@ -25,8 +25,8 @@ float draw(const Initializer& initializer, uint64_t key, int64_t element) {
 
 }  // namespace
 
-Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator)
-    : allocator_(allocator) {
+Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow)
+    : allocator_(allocator), shadow_dtype_(shadow) {
   for (const Graph::Node& node : graph.nodes()) {
     const std::vector<Shape> inputs = graph.input_shapes(node);
     first_slots_.push_back({node.name, {slots_.size(), state_slots_.size()}});
@@ -54,6 +54,8 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
   gradients_ = Buffer(gradient_allocator, reduced_elements() * bytes_each);
   values_ = Buffer(allocator, value_elements_ * bytes_each);
   state_ = Buffer(allocator, state_elements_ * bytes_each);
+  loss_scale_ = Buffer(allocator, sizeof(LossScale));
+  if (shadow != Dtype::kF32) shadow_ = Buffer(allocator, value_elements_ * size_of(shadow));
 }
 
 int Parameters::first_slot(const std::string& node_name) const {
@@ -85,13 +87,26 @@ Tensor Parameters::gradient(const ParameterSlot& slot) const {
   return {slot.trainable ? gradients() + slot.offset : nullptr, {slot.shape}};
 }
 
-void Parameters::initialize(uint64_t seed) {
+Tensor Parameters::shadow(const ParameterSlot& slot) const {
+  if (shadow_.data() == nullptr) return {nullptr, {slot.shape, shadow_dtype_}};
+  return {shadow_.as<std::byte>() + slot.offset * size_of(shadow_dtype_), {slot.shape, shadow_dtype_}};
+}
+
+void Parameters::initialize(uint64_t seed, float loss_scale, Device& device) {
+  const Buffer values(device.host_allocator(), values_.bytes()), state(device.host_allocator(), state_.bytes());
   for (const ParameterSlot& slot : slots_) {
     const uint64_t key = random_key(RandomUse::kInitialize, seed ^ hash64(std::string_view(slot.name)));
-    float* value = values() + slot.offset;
+    float* value = values.as<float>() + slot.offset;
     for (int64_t i = 0; i < slot.elements(); ++i) value[i] = draw(slot.initializer, key, i);
   }
-  for (const StateSlot& slot : state_slots_) std::fill_n(state() + slot.offset, slot.elements(), slot.initial);
+  for (const StateSlot& slot : state_slots_) {
+    std::fill_n(state.as<float>() + slot.offset, slot.elements(), slot.initial);
+  }
+  const LossScale scale{loss_scale, 0};
+  device.copy(values_.data(), values.data(), values.bytes(), device.compute());
+  device.copy(state_.data(), state.data(), state.bytes(), device.compute());
+  device.copy(loss_scale_.data(), &scale, sizeof scale, device.compute());
+  device.compute().synchronize();
 }
 
 }  // namespace convoy

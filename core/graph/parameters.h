@@ -5,6 +5,8 @@
 //   gradients   [0, T) at the same offsets, then what ranks add up beside them:
 //               [T, T + S) this step's batch-norm statistics, [T + S, T + S + 16) the control block
 //   state       [0, S) running statistics, at the offsets of their sums behind the gradients
+//   shadow      [0, N) values in the compute dtype, where the kernels of the device read them so; written by whoever
+//               writes values
 //   accumulated [0, T) gradients of earlier micro-batches of the same step, where a rank runs several
 //
 // Every slot starts at a multiple of 128 elements (512 bytes); the gaps are zero and stay zero.
@@ -38,8 +40,8 @@ struct StateSlot {
 
 class Parameters {
  public:
-  // `gradient_allocator` is the communicator's; both allocators must outlive this.
-  Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator);
+  // `gradient_allocator` is the communicator's; both allocators must outlive this.  `shadow` f32: none is kept.
+  Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow = Dtype::kF32);
 
   const std::vector<ParameterSlot>& slots() const { return slots_; }
   const std::vector<StateSlot>& state_slots() const { return state_slots_; }
@@ -50,6 +52,9 @@ class Parameters {
   int64_t trainable_elements() const { return trainable_; }  // T, gaps included
   int64_t parameter_count() const;                           // without gaps
   float* values() const { return values_.as<float>(); }
+  void* shadow() const { return shadow_.data(); }  // null: there is none
+  Dtype shadow_dtype() const { return shadow_dtype_; }
+  LossScale* loss_scale() const { return loss_scale_.as<LossScale>(); }
   float* gradients() const { return gradients_.as<float>(); }
   float* accumulated();  // allocated at the first call
   float* state() const { return state_.as<float>(); }
@@ -62,11 +67,13 @@ class Parameters {
 
   Tensor value(const ParameterSlot& slot) const { return {values() + slot.offset, {slot.shape}}; }
   Tensor gradient(const ParameterSlot& slot) const;  // no data when frozen
+  Tensor shadow(const ParameterSlot& slot) const;    // no data when there is none
   Tensor state(const StateSlot& slot) const { return {state() + slot.offset, {slot.shape}}; }
   Tensor batch_state(const StateSlot& slot) const { return {batch_state() + slot.offset, {slot.shape}}; }
 
-  // Fills values and state (host memory) as the layers ask; a pure function of (seed, slot name, element).
-  void initialize(uint64_t seed);
+  // Fills values and state as the layers ask, a pure function of (seed, slot name, element), and the loss scale.  The
+  // shadow is left to the caller.
+  void initialize(uint64_t seed, float loss_scale, Device& device);
 
  private:
   Allocator& allocator_;
@@ -74,7 +81,8 @@ class Parameters {
   std::vector<StateSlot> state_slots_;
   std::vector<std::pair<std::string, std::pair<int, int>>> first_slots_;  // node name → (parameter, state)
   int64_t trainable_ = 0, value_elements_ = 0, state_elements_ = 0;
-  Buffer values_, gradients_, state_, accumulated_;
+  Dtype shadow_dtype_;
+  Buffer values_, gradients_, state_, shadow_, loss_scale_, accumulated_;
 };
 
 }  // namespace convoy

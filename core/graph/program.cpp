@@ -214,6 +214,7 @@ void Program::bind(void* arena, Parameters& parameters, const std::map<std::stri
     for (int index : it.parameters) {
       const ParameterSlot& parameter = parameters.slots()[static_cast<size_t>(index)];
       args.w.push_back(parameters.value(parameter));
+      args.shadow.push_back(parameters.shadow(parameter));
       args.dw.push_back(it.wants_dw ? parameters.gradient(parameter) : Tensor{});
     }
     for (int index : it.state) {
@@ -224,6 +225,7 @@ void Program::bind(void* arena, Parameters& parameters, const std::map<std::stri
     for (int storage : it.saved) args.saved.push_back(address(storage));
     args.workspace = address(workspace_storage_);
     args.scalars = scalars;
+    args.loss_scale = parameters.loss_scale();
     args.control = parameters.control();
     it.kernel->bind(args);
   }

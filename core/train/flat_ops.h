@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/base/simd.h"
+#include "core/device/cuda_library.h"
 #include "core/device/device.h"
 #include "core/graph/layer.h"
 
@@ -27,30 +28,64 @@ struct AdamOptions {
   float beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-8F;
 };
 
+// f16 only: after an overflow the scale is halved and the step skipped; after `grow_every` good steps it is doubled.
+struct LossScaleOptions {
+  float initial = 65536;
+  float smallest = 0x1.0p-14F, largest = 0x1.0p24F;
+  int grow_every = 2000;
+};
+
+// What an update of the parameters reads and writes, at the offsets of an UpdateRange.
+struct UpdateBuffers {
+  float* value = nullptr;
+  const float* gradient = nullptr;  // times the loss scale
+  void* shadow = nullptr;           // value in `shadow_dtype`, written along; null: there is none
+  Dtype shadow_dtype = Dtype::kF32;
+};
+
+// What every update looks at when it runs.
+struct UpdateControl {
+  const StepScalars* scalars = nullptr;
+  const LossScale* loss_scale = nullptr;
+  const float* control = nullptr;  // [kControlSize], summed over ranks: where kNonFinite or kOverflow > 0, all skip
+};
+
 class FlatOps {
  public:
   virtual ~FlatOps() = default;
   virtual void clear(float* to, int64_t elements, Stream& stream) = 0;
   virtual void copy(float* to, const float* from, int64_t elements, Stream& stream) = 0;
   virtual void add(float* to, const float* from, int64_t elements, Stream& stream) = 0;  // to += from
+  // Between f32 and f32, bf16 or f16, to nearest even.
+  virtual void convert(void* to, Dtype to_dtype, const void* from, Dtype from_dtype, int64_t elements,
+                       Stream& stream) = 0;
+  // to[i] = from[rows[i]], rows of `row_bytes` bytes: a batch out of a data set in device memory.
+  virtual void gather_rows(void* to, const void* from, const int64_t* rows, int count, int64_t row_bytes,
+                           Stream& stream) = 0;
 
-  // Adds 1 to control[kNonFinite] when one of the elements is NaN or infinite.
+  // Adds 1 to control[kOverflow] when one of the elements is NaN or infinite.
   virtual void flag_nonfinite(const float* from, int64_t elements, float* control, Stream& stream) = 0;
 
-  // One optimizer update of a range.  Does nothing when control[kNonFinite] > 0: all ranks skip alike.
+  // One optimizer update of a range; g = gradient / loss scale.
   // torch.optim.SGD (dampening 0): g += decay w; m = momentum m + g; w -= lr (nesterov ? g + momentum m : m).
   // `momentum` may be null when options.momentum is 0.
-  virtual void sgd(float* value, const float* gradient, float* momentum, const UpdateRange& range,
-                   const SgdOptions& options, const StepScalars* scalars, const float* control, Stream& stream) = 0;
+  virtual void sgd(const UpdateBuffers& buffers, float* momentum, const UpdateRange& range, const SgdOptions& options,
+                   const UpdateControl& control, Stream& stream) = 0;
   // Kingma & Ba 2015 with bias correction, as torch.optim.Adam; step = scalars->step + 1.
-  virtual void adam(float* value, const float* gradient, float* mean, float* variance, const UpdateRange& range,
-                    const AdamOptions& options, const StepScalars* scalars, const float* control, Stream& stream) = 0;
+  virtual void adam(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
+                    const AdamOptions& options, const UpdateControl& control, Stream& stream) = 0;
   // state = (1 - momentum) state + momentum * sum / (micro-batches of the global batch); skips as the optimizer does.
   virtual void update_state(float* state, const float* sum, int64_t elements, float momentum,
-                            const StepScalars* scalars, const float* control, Stream& stream) = 0;
+                            const UpdateControl& control, Stream& stream) = 0;
+  // Moves the scale on, behind all updates that read it.
+  virtual void update_loss_scale(LossScale* loss_scale, const float* control, const LossScaleOptions& options,
+                                 Stream& stream) = 0;
 };
 
 // All levels give the same bits.  Requires: the processor has `level`.
 std::unique_ptr<FlatOps> make_cpu_flat_ops(SimdLevel level = simd_level());
+
+// For devices of `library`, which must outlive them.
+std::unique_ptr<FlatOps> make_cuda_flat_ops(const CudaLibrary& library);
 
 }  // namespace convoy

@@ -12,7 +12,23 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements worth a thread of their own
 
-bool skips(const float* control) { return control[kNonFinite] > 0; }
+bool skips(const UpdateControl& it) { return it.control[kNonFinite] > 0 || it.control[kOverflow] > 0; }
+
+float widen(const void* from, Dtype dtype, int64_t i) {
+  switch (dtype) {
+    case Dtype::kBF16: return bf16_to_f32(static_cast<const uint16_t*>(from)[i]);
+    case Dtype::kF16: return f16_to_f32(static_cast<const uint16_t*>(from)[i]);
+    default: return static_cast<const float*>(from)[i];
+  }
+}
+
+void narrow(void* to, Dtype dtype, int64_t i, float value) {
+  switch (dtype) {
+    case Dtype::kBF16: static_cast<uint16_t*>(to)[i] = f32_to_bf16(value); return;
+    case Dtype::kF16: static_cast<uint16_t*>(to)[i] = f32_to_f16(value); return;
+    default: static_cast<float*>(to)[i] = value;
+  }
+}
 
 class CpuFlatOps : public FlatOps {
  public:
@@ -34,6 +50,21 @@ class CpuFlatOps : public FlatOps {
     for_range({0, elements}, [=](int64_t i) CONVOY_INLINE { to[i] += from[i]; });
   }
 
+  void convert(void* to, Dtype to_dtype, const void* from, Dtype from_dtype, int64_t elements, Stream&) override {
+    parallel_for(elements, kGrain, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) narrow(to, to_dtype, i, widen(from, from_dtype, i));
+    });
+  }
+
+  void gather_rows(void* to, const void* from, const int64_t* rows, int count, int64_t row_bytes, Stream&) override {
+    parallel_for(count, std::max<int64_t>(1, kGrain / row_bytes), [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        std::memcpy(static_cast<std::byte*>(to) + i * row_bytes,
+                    static_cast<const std::byte*>(from) + rows[i] * row_bytes, static_cast<size_t>(row_bytes));
+      }
+    });
+  }
+
   void flag_nonfinite(const float* from, int64_t elements, float* control, Stream&) override {
     std::atomic<bool> found = false;
     parallel_for(elements, kGrain, [=, this, &found](int64_t begin, int64_t end) {
@@ -50,54 +81,78 @@ class CpuFlatOps : public FlatOps {
           level_);
       if (largest >= kInfinity) found = true;
     });
-    if (found) control[kNonFinite] += 1;
+    if (found) control[kOverflow] += 1;
   }
 
-  void sgd(float* value, const float* gradient, float* momentum_buffer, const UpdateRange& range,
-           const SgdOptions& options, const StepScalars* scalars, const float* control, Stream&) override {
+  void sgd(const UpdateBuffers& buffers, float* momentum_buffer, const UpdateRange& range, const SgdOptions& options,
+           const UpdateControl& control, Stream& stream) override {
     if (skips(control)) return;
-    const float rate = scalars->learning_rate * range.learning_rate_scale;
+    float* value = buffers.value;
+    const float* gradient = buffers.gradient;
+    const float rate = control.scalars->learning_rate * range.learning_rate_scale;
+    const float unscale = 1 / control.loss_scale->scale;
     const float decay = range.weight_decay, momentum = options.momentum;
     const bool nesterov = options.nesterov;
     if (momentum == 0) {
-      for_range(range, [=](int64_t i) CONVOY_INLINE { value[i] -= rate * (gradient[i] + decay * value[i]); });
-      return;
+      for_range(range, [=](int64_t i) CONVOY_INLINE { value[i] -= rate * (gradient[i] * unscale + decay * value[i]); });
+    } else {
+      for_range(range, [=](int64_t i) CONVOY_INLINE {
+        const float g = gradient[i] * unscale + decay * value[i];
+        const float m = momentum * momentum_buffer[i] + g;
+        momentum_buffer[i] = m;
+        value[i] -= rate * (nesterov ? g + momentum * m : m);
+      });
     }
-    for_range(range, [=](int64_t i) CONVOY_INLINE {
-      const float g = gradient[i] + decay * value[i];
-      const float m = momentum * momentum_buffer[i] + g;
-      momentum_buffer[i] = m;
-      value[i] -= rate * (nesterov ? g + momentum * m : m);
-    });
+    write_shadow(buffers, range, stream);
   }
 
-  void adam(float* value, const float* gradient, float* mean, float* variance, const UpdateRange& range,
-            const AdamOptions& options, const StepScalars* scalars, const float* control, Stream&) override {
+  void adam(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
+            const AdamOptions& options, const UpdateControl& control, Stream& stream) override {
     if (skips(control)) return;
-    const auto step = static_cast<double>(scalars->step + 1);
+    float* value = buffers.value;
+    const float* gradient = buffers.gradient;
+    const auto step = static_cast<double>(control.scalars->step + 1);
     const double correction1 = 1 - std::pow(static_cast<double>(options.beta1), step);
     const double correction2 = 1 - std::pow(static_cast<double>(options.beta2), step);
-    const auto rate = static_cast<float>(double{scalars->learning_rate} * range.learning_rate_scale / correction1);
+    const auto rate =
+        static_cast<float>(double{control.scalars->learning_rate} * range.learning_rate_scale / correction1);
     const auto root = static_cast<float>(1 / std::sqrt(correction2));
+    const float unscale = 1 / control.loss_scale->scale;
     const float b1 = options.beta1, b2 = options.beta2, epsilon = options.epsilon, decay = range.weight_decay;
     for_range(range, [=](int64_t i) CONVOY_INLINE {
-      const float g = gradient[i] + decay * value[i];
+      const float g = gradient[i] * unscale + decay * value[i];
       const float m = b1 * mean[i] + (1 - b1) * g;
       const float v = b2 * variance[i] + (1 - b2) * g * g;
       mean[i] = m;
       variance[i] = v;
       value[i] -= rate * m / (std::sqrt(v) * root + epsilon);
     });
+    write_shadow(buffers, range, stream);
   }
 
-  void update_state(float* state, const float* sum, int64_t elements, float momentum, const StepScalars* scalars,
-                    const float* control, Stream&) override {
+  void update_state(float* state, const float* sum, int64_t elements, float momentum, const UpdateControl& control,
+                    Stream&) override {
     if (skips(control)) return;
-    const float share = scalars->one_over_micro_batches;
+    const float share = control.scalars->one_over_micro_batches;
     for (int64_t i = 0; i < elements; ++i) state[i] = (1 - momentum) * state[i] + momentum * (sum[i] * share);
   }
 
+  void update_loss_scale(LossScale* loss_scale, const float* control, const LossScaleOptions& options,
+                         Stream&) override {
+    if (control[kOverflow] > 0 || control[kNonFinite] > 0) {
+      *loss_scale = {std::max(loss_scale->scale / 2, options.smallest), 0};
+    } else if (++loss_scale->good_steps >= static_cast<float>(options.grow_every)) {
+      *loss_scale = {std::min(loss_scale->scale * 2, options.largest), 0};
+    }
+  }
+
  private:
+  void write_shadow(const UpdateBuffers& buffers, const UpdateRange& range, Stream& stream) {
+    if (buffers.shadow == nullptr) return;
+    convert(static_cast<std::byte*>(buffers.shadow) + range.begin * size_of(buffers.shadow_dtype), buffers.shadow_dtype,
+            buffers.value + range.begin, Dtype::kF32, range.end - range.begin, stream);
+  }
+
   template <class Element>
   void for_range(const UpdateRange& range, Element element) const {
     parallel_for(range.end - range.begin, kGrain, [=, level = level_](int64_t begin, int64_t end) {

@@ -13,6 +13,25 @@ bool matches_glob(std::string_view pattern, std::string_view text) {
   return matches_glob(pattern.substr(1), text.substr(1));
 }
 
+namespace {
+
+// State that moves on alike.  The gap between two slots holds zeros, and stays so.
+struct StateRange {
+  int64_t begin, end;
+  float momentum;
+};
+
+std::vector<StateRange> state_ranges(const Parameters& parameters) {
+  std::vector<StateRange> ranges;
+  for (const StateSlot& slot : parameters.state_slots()) {
+    if (ranges.empty() || ranges.back().momentum != slot.momentum) ranges.push_back({slot.offset, 0, slot.momentum});
+    ranges.back().end = slot.offset + slot.elements();
+  }
+  return ranges;
+}
+
+}  // namespace
+
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
                                        const std::vector<GroupSettings>& groups) {
   for (const GroupSettings& group : groups) {
@@ -44,11 +63,15 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
 
 void Optimizer::step(Parameters& parameters, const StepScalars* scalars, Stream& stream) {
   ops_.flag_nonfinite(parameters.gradients(), parameters.trainable_elements(), parameters.control(), stream);
-  for (const UpdateRange& range : ranges_) update(range, parameters, scalars, stream);
-  for (const StateSlot& slot : parameters.state_slots()) {
-    ops_.update_state(parameters.state() + slot.offset, parameters.batch_state() + slot.offset, slot.elements(),
-                      slot.momentum, scalars, parameters.control(), stream);
+  const UpdateControl control{scalars, parameters.loss_scale(), parameters.control()};
+  const UpdateBuffers buffers{parameters.values(), parameters.gradients(), parameters.shadow(),
+                              parameters.shadow_dtype()};
+  for (const UpdateRange& range : ranges_) update(buffers, range, control, stream);
+  for (const StateRange& range : state_ranges(parameters)) {
+    ops_.update_state(parameters.state() + range.begin, parameters.batch_state() + range.begin, range.end - range.begin,
+                      range.momentum, control, stream);
   }
+  if (loss_scale_) ops_.update_loss_scale(parameters.loss_scale(), parameters.control(), *loss_scale_, stream);
 }
 
 namespace {
@@ -66,9 +89,9 @@ class Sgd : public Optimizer {
   }
 
  protected:
-  void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars, Stream& stream) override {
-    ops_.sgd(parameters.values(), parameters.gradients(), momentum_.as<float>(), range, options_, scalars,
-             parameters.control(), stream);
+  void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
+              Stream& stream) override {
+    ops_.sgd(buffers, momentum_.as<float>(), range, options_, control, stream);
   }
 
  private:
@@ -87,9 +110,9 @@ class Adam : public Optimizer {
   std::vector<State> state() override { return {{"mean", mean_.as<float>()}, {"variance", variance_.as<float>()}}; }
 
  protected:
-  void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars, Stream& stream) override {
-    ops_.adam(parameters.values(), parameters.gradients(), mean_.as<float>(), variance_.as<float>(), range, options_,
-              scalars, parameters.control(), stream);
+  void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
+              Stream& stream) override {
+    ops_.adam(buffers, mean_.as<float>(), variance_.as<float>(), range, options_, control, stream);
   }
 
  private:

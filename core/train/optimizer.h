@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class Optimizer {
   // Reads gradients, learning rate and the non-finite flag from device memory when it runs; sets that flag when a
   // gradient is NaN or infinite, and skips itself when it is set.  Also moves the running statistics on.
   void step(Parameters& parameters, const StepScalars* scalars, Stream& stream);
+  // From now on the loss scale moves on with every step (f16).
+  void scale_loss(const LossScaleOptions& options) { loss_scale_ = options; }
 
   // The optimizer's own buffers, T elements each at the parameters' offsets; for checkpoints.
   struct State {
@@ -37,11 +40,13 @@ class Optimizer {
 
  protected:
   Optimizer(FlatOps& ops, std::vector<UpdateRange> ranges) : ops_(ops), ranges_(std::move(ranges)) {}
-  virtual void update(const UpdateRange& range, Parameters& parameters, const StepScalars* scalars, Stream& stream) = 0;
+  virtual void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
+                      Stream& stream) = 0;
   FlatOps& ops_;
 
  private:
   std::vector<UpdateRange> ranges_;
+  std::optional<LossScaleOptions> loss_scale_;
 };
 
 std::unique_ptr<Optimizer> make_sgd(FlatOps& ops, Allocator& allocator, const Parameters& parameters,

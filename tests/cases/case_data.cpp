@@ -80,6 +80,7 @@ reference::Inputs draw_inputs(const LayerCase& it, Dtype dtype, uint64_t seed) {
   reference::Inputs in;
   in.mode = it.mode;
   in.scalars = it.scalars;
+  in.loss_scale = it.loss_scale;
   for (size_t i = 0; i < it.inputs.size(); ++i) in.x.push_back(draw_input(it, i, dtype, random));
   for (const Shape& shape : parameter_shapes(it)) in.w.push_back(activations(shape, 0, 1, dtype, random));
   for (const Shape& shape : state_shapes(it)) in.state.push_back(activations(shape, 1, 0.25, Dtype::kF32, random));

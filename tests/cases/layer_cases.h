@@ -19,8 +19,9 @@ struct LayerCase {
   std::vector<bool> wants_dx = {};  // by input; empty: all that can have one
   bool wants_dw = true;             // false: a frozen layer
   StepScalars scalars = {};         // valid_rows 0: all rows
-  double mean = 0, std = 1;         // of the activations
-  bool benchmark = false;           // of a size met in practice: for the benchmark, too slow for the reference
+  float loss_scale = 1;
+  double mean = 0, std = 1;  // of the activations
+  bool benchmark = false;    // of a size met in practice: for the benchmark, too slow for the reference
 };
 
 const std::vector<LayerCase>& layer_cases();

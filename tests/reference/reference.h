@@ -27,6 +27,7 @@ struct Array {
 struct Inputs {
   Mode mode = Mode::kTrain;
   StepScalars scalars;
+  float loss_scale = 1;
   std::vector<Array> x;
   std::vector<Array> w;      // by parameter
   std::vector<Array> state;  // by state

@@ -17,7 +17,7 @@ using reference::Inputs;
 double objective(const Layer& layer, const Inputs& in) {
   const reference::Outputs out = reference::forward(layer, in);
   if (layer.is_loss()) {
-    return out.control[kLossSum] * double{in.scalars.loss_scale} * double{in.scalars.one_over_global_rows};
+    return out.control[kLossSum] * double{in.loss_scale} * double{in.scalars.one_over_global_rows};
   }
   double sum = 0;
   for (size_t i = 0; i < out.y.size(); ++i) sum += out.y[i] * in.dy[i];

@@ -29,7 +29,7 @@ Gradients backward(const SoftmaxCrossEntropy& layer, const Inputs& in) {
   Gradients g = zero_gradients(in);
   const Array p = forward(layer, in).y;
   const auto classes = static_cast<size_t>(p.shape.c);
-  const double scale = double{in.scalars.loss_scale} * double{in.scalars.one_over_global_rows};
+  const double scale = double{in.loss_scale} * double{in.scalars.one_over_global_rows};
   for (size_t i = 0; i < static_cast<size_t>(in.scalars.valid_rows) * classes; ++i) {
     const bool truth = static_cast<size_t>(in.x[1][i / classes]) == i % classes;
     g.dx[0][i] = (p[i] - (truth ? 1 : 0)) * scale;

@@ -1,0 +1,16 @@
+// The instructions that only the card has; tests/cuda_on_cpu/ has a file of this name with plain C++ in their place.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstdint>
+
+namespace convoy {
+
+__device__ inline float bf16_bits_to_float(uint16_t bits) { return __bfloat162float(__ushort_as_bfloat16(bits)); }
+__device__ inline uint16_t float_to_bf16_bits(float x) { return __bfloat16_as_ushort(__float2bfloat16_rn(x)); }
+__device__ inline float f16_bits_to_float(uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
+__device__ inline uint16_t float_to_f16_bits(float x) { return __half_as_ushort(__float2half_rn(x)); }
+
+}  // namespace convoy

@@ -1,0 +1,10 @@
+// The GPU's FlatOps as libconvoy_cuda.so makes them; for *_cuda.* files and tests that link them.
+#pragma once
+
+#include "core/train/flat_ops.h"
+
+namespace convoy {
+
+std::unique_ptr<FlatOps> cuda_flat_ops();
+
+}  // namespace convoy

@@ -1,0 +1,10 @@
+// The kernels of the GPU as libconvoy_cuda.so makes them; for *_cuda.* files and tests that link them.
+#pragma once
+
+#include "layers/registry.h"
+
+namespace convoy {
+
+std::unique_ptr<KernelFactory> cuda_kernels(Device& device, const CudaKernelOptions& options);
+
+}  // namespace convoy
