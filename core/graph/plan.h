@@ -20,6 +20,7 @@ struct Step {
   // Elements of the gradient buffer that are final once it ran: [gradient_begin, gradient_end).
   int64_t gradient_begin = 0, gradient_end = 0;
   bool communicates = false;  // runs on the communicator's stream
+  bool capturable = true;     // may be part of captured work
 };
 
 class Plan {
