@@ -52,4 +52,8 @@ int64_t column_sums_workspace(int64_t rows, int64_t channels);
 void column_sums_cuda(Dtype dtype, int64_t rows, int64_t channels, const void* dy, const void* gate, void* masked,
                       float* sums, void* workspace, Stream& stream);
 
+// means[g][c] = the mean over rows of x [groups, rows, channels], of the same type and summed in f32 in a fixed order.
+void row_means_cuda(Dtype dtype, int64_t groups, int64_t rows, int64_t channels, const void* x, void* means,
+                    Stream& stream);
+
 }  // namespace convoy
