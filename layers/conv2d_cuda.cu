@@ -24,7 +24,7 @@ struct AddBias {
     Pack<T, N> pack = load<N>(y + i);
     for (int k = 0; k < N; ++k) {
       const float value = to_float(pack.at[k]) + (bias == nullptr ? 0 : to_float(bias[(i + k) % channels]));
-      pack.at[k] = from_float<T>(relu && !(value > 0) ? 0 : value);
+      pack.at[k] = from_float<T>(relu && value <= 0 ? 0 : value);
     }
     store(y + i, pack);
   }

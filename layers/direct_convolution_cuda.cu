@@ -105,7 +105,7 @@ __global__ void forward_kernel(Geometry g, const T* x, const T* w, const T* bias
     T* to = y + index_of(g.y, it.pixel.n, it.pixel.h, it.pixel.w) * g.y.c + filter;
     for (int k = 0; k < it.count; ++k) {
       const float value = sums[k] + (bias == nullptr ? 0 : to_float(bias[filter + k]));
-      to[k] = from_float<T>(relu && !(value > 0) ? 0 : value);
+      to[k] = from_float<T>(relu && value <= 0 ? 0 : value);
     }
   }
 }
@@ -147,7 +147,7 @@ __global__ void depthwise_kernel(Geometry g, Shape shape, const T* from, const T
     Pack<T, N> result;
     for (int k = 0; k < N; ++k) {
       const float value = sums[k] + (bias == nullptr ? 0 : to_float(bias[channel + k]));
-      result.at[k] = from_float<T>(relu && !(value > 0) ? 0 : value);
+      result.at[k] = from_float<T>(relu && value <= 0 ? 0 : value);
     }
     reinterpret_cast<Pack<T, N>*>(to)[i] = result;
   }
