@@ -5,6 +5,7 @@
 # smoke: the few seconds that tell whether anything works at all.  unit: the rest of one process.  dist: several ranks,
 # as threads or as processes.
 find_package(GTest REQUIRED)
+find_package(Boost 1.74 CONFIG REQUIRED COMPONENTS context)  # fibres of tests/cuda_on_cpu
 
 # Containers and CI run as root, with fewer cores than ranks.  Open MPI 4 reads OMPI_*, Open MPI 5 reads PRTE_*.
 set(CONVOY_MPI_ENVIRONMENT

@@ -12,7 +12,8 @@ using Random = std::mt19937_64;
 
 double rounded(double value, Dtype dtype) {
   const auto single = static_cast<float>(value);
-  return dtype == Dtype::kBF16 ? bf16_to_f32(f32_to_bf16(single)) : single;
+  if (dtype == Dtype::kBF16) return bf16_to_f32(f32_to_bf16(single));
+  return dtype == Dtype::kF16 ? f16_to_f32(f32_to_f16(single)) : single;
 }
 
 // Evenly spaced values of (-1, 1), without 0, in random order.

@@ -34,9 +34,8 @@ double read_element(const Tensor& tensor, int64_t position) {
     case Dtype::kBF16: return bf16_to_f32(tensor.as<uint16_t>()[position]);
     case Dtype::kU8: return tensor.as<uint8_t>()[position];
     case Dtype::kI32: return tensor.as<int32_t>()[position];
-    case Dtype::kF16: break;
+    case Dtype::kF16: return f16_to_f32(tensor.as<uint16_t>()[position]);
   }
-  CHECK(false, "no f16 yet");
   return 0;
 }
 
@@ -46,9 +45,8 @@ void write_element(const Tensor& tensor, int64_t position, double value) {
     case Dtype::kBF16: tensor.as<uint16_t>()[position] = f32_to_bf16(static_cast<float>(value)); return;
     case Dtype::kU8: tensor.as<uint8_t>()[position] = static_cast<uint8_t>(value); return;
     case Dtype::kI32: tensor.as<int32_t>()[position] = static_cast<int32_t>(value); return;
-    case Dtype::kF16: break;
+    case Dtype::kF16: tensor.as<uint16_t>()[position] = f32_to_f16(static_cast<float>(value)); return;
   }
-  CHECK(false, "no f16 yet");
 }
 
 }  // namespace

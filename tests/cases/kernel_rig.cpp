@@ -10,7 +10,7 @@ namespace {
 using reference::Array;
 
 constexpr int64_t kGuard = 256;    // bytes on either side; keeps the alignment of a plan's arena
-constexpr std::byte kUnset{0xff};  // NaN in f32 and in bf16
+constexpr std::byte kUnset{0xff};  // NaN in f32, bf16 and f16
 
 Array filled(const Shape& shape, double value) {
   Array result(shape);
@@ -23,27 +23,45 @@ Array minus(Array values, double start) {
   return values;
 }
 
+bool same_guards(const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
+  return std::equal(a.begin(), a.begin() + kGuard, b.begin()) &&
+         std::equal(a.end() - kGuard, a.end(), b.end() - kGuard);
+}
+
 }  // namespace
 
 // ---- Regions
 
-void KernelRig::Region::poison() const { std::fill_n(memory.as<std::byte>() + kGuard, bytes, kUnset); }
-
-std::vector<std::byte> KernelRig::Region::copy() const {
-  return {memory.as<std::byte>(), memory.as<std::byte>() + memory.bytes()};
+KernelRig::Bytes KernelRig::contents(const Region& region) const {
+  Bytes bytes(static_cast<size_t>(region.memory.bytes()));
+  device_.copy(bytes.data(), region.memory.data(), region.memory.bytes(), device_.compute());
+  device_.compute().synchronize();
+  return bytes;
 }
 
-bool KernelRig::Region::same(const std::vector<std::byte>& before, bool guards_only) const {
-  const auto equal = [&](int64_t begin, int64_t end) {
-    return std::equal(before.begin() + begin, before.begin() + end, memory.as<std::byte>() + begin);
-  };
-  if (!guards_only) return equal(0, memory.bytes());
-  return equal(0, kGuard) && equal(kGuard + bytes, memory.bytes());
+void KernelRig::store(const Region& region, const void* bytes) {
+  device_.copy(region.tensor.data, bytes, region.bytes, device_.compute());
+  device_.compute().synchronize();
+}
+
+void KernelRig::poison(const Region& region) { store(region, Bytes(static_cast<size_t>(region.bytes), kUnset).data()); }
+
+void KernelRig::write(const Region& region, const Array& values) {
+  Bytes bytes(static_cast<size_t>(region.bytes));
+  convoy::write({bytes.data(), region.tensor.type}, values);
+  store(region, bytes.data());
+}
+
+Array KernelRig::read(const Region& region, const ValueType& as) const {
+  Bytes bytes = contents(region);
+  return convoy::read({bytes.data() + kGuard, as});
 }
 
 KernelRig::Region KernelRig::region(std::string name, int64_t bytes) const {
   Region result{std::move(name), {}, bytes, Buffer(device_.allocator(), bytes + 2 * kGuard)};
-  std::fill_n(result.memory.as<std::byte>(), result.memory.bytes(), kUnset);
+  const Bytes unset(static_cast<size_t>(result.memory.bytes()), kUnset);
+  device_.copy(result.memory.data(), unset.data(), result.memory.bytes(), device_.compute());
+  device_.compute().synchronize();
   result.tensor.data = bytes == 0 ? nullptr : result.memory.as<std::byte>() + kGuard;
   return result;
 }
@@ -87,6 +105,10 @@ void KernelRig::make_regions() {
   for (const Shape& shape : parameter_shapes(case_)) {
     w_.push_back(region(name("w", w_.size()), {shape}));
     dw_.push_back(wants_dw(case_) ? region(name("dw", dw_.size()), {shape}) : region(name("dw", dw_.size()), 0));
+    // Parameters keeps one where activations are not f32.
+    const Dtype dtype = kernel_->output().dtype;
+    const bool kept = device_.kind() == DeviceKind::kCuda && dtype != Dtype::kF32;
+    shadow_.push_back(kept ? region(name("shadow", shadow_.size()), {shape, dtype}) : Region{"no shadow", {}, 0, {}});
   }
   for (const Shape& shape : state_shapes(case_)) {
     state_.push_back(region(name("state", state_.size()), {shape}));
@@ -96,6 +118,8 @@ void KernelRig::make_regions() {
   y_ = region("y", kernel_->output());
   dy_ = layer->is_loss() ? region("dy", 0) : region("dy", kernel_->output());
   workspace_ = region("workspace", kernel_->workspace_bytes());
+  scalars_ = region("scalars", sizeof(StepScalars));
+  loss_scale_ = region("loss_scale", sizeof(LossScale));
   control_ = region("control", {Shape{1, 1, 1, kControlSize}});
 }
 
@@ -108,36 +132,43 @@ void KernelRig::bind() {
   std::vector<void*> saved;
   for (const Region& region : saved_) saved.push_back(region.tensor.data);
   kernel_->bind({.x = tensors(x_),
-                 .y = y_view(),
+                 .y = {kernel_->output_is_input() ? x_[0].tensor.data : y_.tensor.data, y_.tensor.type},
                  .dy = dy_.tensor,
                  .dx = tensors(dx_),
                  .w = tensors(w_),
                  .dw = tensors(dw_),
+                 .shadow = tensors(shadow_),
                  .state = tensors(state_),
                  .batch_state = tensors(batch_state_),
                  .saved = std::move(saved),
                  .workspace = workspace_.tensor.data,
-                 .scalars = &scalars_,
+                 .scalars = scalars_.tensor.as<StepScalars>(),
+                 .loss_scale = loss_scale_.tensor.as<LossScale>(),
                  .control = control_.tensor.as<float>()});
 }
 
 std::vector<KernelRig::Region*> KernelRig::regions() {
-  std::vector<Region*> all{&y_, &dy_, &workspace_, &control_};
-  for (std::vector<Region>* some : {&x_, &dx_, &w_, &dw_, &state_, &batch_state_, &saved_}) {
+  std::vector<Region*> all{&y_, &dy_, &workspace_, &scalars_, &loss_scale_, &control_};
+  for (std::vector<Region>* some : {&x_, &dx_, &w_, &dw_, &shadow_, &state_, &batch_state_, &saved_}) {
     for (Region& region : *some) all.push_back(&region);
   }
   return all;
 }
 
 void KernelRig::load(const reference::Inputs& inputs) {
-  scalars_ = inputs.scalars;
-  for (Region* region : regions()) region->poison();
-  for (size_t i = 0; i < x_.size(); ++i) write(x_[i].tensor, inputs.x[i]);
-  for (size_t i = 0; i < w_.size(); ++i) write(w_[i].tensor, inputs.w[i]);
-  for (size_t i = 0; i < state_.size(); ++i) write(state_[i].tensor, inputs.state[i]);
-  for (const Region& region : batch_state_) write(region.tensor, filled(region.tensor.type.shape, kStart));
-  write(control_.tensor, filled(control_.tensor.type.shape, kStart));
-  if (dy_.bytes > 0) write(dy_.tensor, inputs.dy);
+  for (Region* region : regions()) poison(*region);
+  const LossScale loss_scale{.scale = inputs.loss_scale};
+  store(scalars_, &inputs.scalars);
+  store(loss_scale_, &loss_scale);
+  for (size_t i = 0; i < x_.size(); ++i) write(x_[i], inputs.x[i]);
+  for (size_t i = 0; i < w_.size(); ++i) write(w_[i], inputs.w[i]);
+  for (size_t i = 0; i < w_.size(); ++i) {
+    if (shadow_[i].bytes > 0) write(shadow_[i], inputs.w[i]);
+  }
+  for (size_t i = 0; i < state_.size(); ++i) write(state_[i], inputs.state[i]);
+  for (const Region& region : batch_state_) write(region, filled(region.tensor.type.shape, kStart));
+  write(control_, filled(control_.tensor.type.shape, kStart));
+  if (dy_.bytes > 0) write(dy_, inputs.dy);
 }
 
 // ---- Running
@@ -160,7 +191,7 @@ KernelRig::Run KernelRig::run(const reference::Inputs& inputs) {
   poison_what_backward_may_not_read();
   const std::vector<BackwardPart> parts = kernel_->backward_parts();
   for (size_t part = 0; part < parts.size(); ++part) {
-    workspace_.poison();
+    poison(workspace_);
     note(watch(parts[part].name, written_by(parts[part]), [&] { backward(static_cast<int>(part)); }));
   }
   result.gradients = gradients();
@@ -187,16 +218,19 @@ std::vector<std::string> KernelRig::faults_of_parts() const {
 std::vector<std::string> KernelRig::watch(const std::string& step, const std::vector<const Region*>& writable,
                                           const std::function<void()>& run) {
   const std::vector<Region*> all = regions();
-  std::vector<std::vector<std::byte>> before;
-  for (const Region* region : all) before.push_back(region->copy());
+  std::vector<Bytes> before;
+  for (const Region* region : all) before.push_back(contents(*region));
   run();
   std::vector<std::string> faults;
   for (size_t i = 0; i < all.size(); ++i) {
     const Region& region = *all[i];
     const bool may = std::ranges::find(writable, &region) != writable.end();
-    if (!region.same(before[i], may)) faults.push_back(step + " wrote " + (may ? "around " : "to ") + region.name);
+    Bytes after = contents(region);
+    const bool same = may ? same_guards(before[i], after) : before[i] == after;
+    if (!same) faults.push_back(step + " wrote " + (may ? "around " : "to ") + region.name);
     const bool is_tensor = region.bytes > 0 && region.tensor.type.bytes() == region.bytes;
-    if (may && is_tensor && !kernel_->output_is_input() && !padding_is_zero(region.tensor)) {
+    if (may && is_tensor && !kernel_->output_is_input() &&
+        !padding_is_zero({after.data() + kGuard, region.tensor.type})) {
       faults.push_back(step + " left padding of " + region.name + " that is not zero");
     }
   }
@@ -224,9 +258,9 @@ std::vector<const KernelRig::Region*> KernelRig::written_by(const BackwardPart& 
 void KernelRig::poison_what_backward_may_not_read() {
   if (kernel_->output_is_input() || kernel_->backward_parts().empty()) return;
   for (size_t i = 0; i < x_.size(); ++i) {
-    if (!kernel_->backward_reads_input(static_cast<int>(i))) x_[i].poison();
+    if (!kernel_->backward_reads_input(static_cast<int>(i))) poison(x_[i]);
   }
-  if (!kernel_->backward_reads_output()) y_.poison();
+  if (!kernel_->backward_reads_output()) poison(y_);
 }
 
 // ---- Results
@@ -235,28 +269,23 @@ bool KernelRig::is_view(size_t input) const {
   return kernel_->output_is_input() || kernel_->dx_is_dy(static_cast<int>(input));
 }
 
-Tensor KernelRig::y_view() const {
-  return {kernel_->output_is_input() ? x_[0].tensor.data : y_.tensor.data, y_.tensor.type};
-}
-
-Tensor KernelRig::dx_view(size_t input) const {
-  return is_view(input) ? Tensor{dy_.tensor.data, x_[input].tensor.type} : dx_[input].tensor;
-}
-
 reference::Outputs KernelRig::outputs() const {
   reference::Outputs out;
-  out.y = read(y_view());
-  for (const Region& region : batch_state_) out.batch_state.push_back(minus(read(region.tensor), kStart));
-  for (size_t i = 0; i < out.control.size(); ++i) out.control[i] = double{control_.tensor.as<float>()[i]} - kStart;
+  out.y = read(kernel_->output_is_input() ? x_[0] : y_, y_.tensor.type);
+  for (const Region& region : batch_state_) {
+    out.batch_state.push_back(minus(read(region, region.tensor.type), kStart));
+  }
+  std::ranges::copy(minus(read(control_, control_.tensor.type), kStart).data, out.control.begin());
   return out;
 }
 
 reference::Gradients KernelRig::gradients() const {
   reference::Gradients result;
   for (size_t i = 0; i < x_.size(); ++i) {
-    result.dx.push_back(wants_dx(case_, i) ? read(dx_view(i)) : Array());
+    const Region& region = is_view(i) ? dy_ : dx_[i];
+    result.dx.push_back(wants_dx(case_, i) ? read(region, x_[i].tensor.type) : Array());
   }
-  for (const Region& region : dw_) result.dw.push_back(region.bytes > 0 ? read(region.tensor) : Array());
+  for (const Region& region : dw_) result.dw.push_back(region.bytes > 0 ? read(region, region.tensor.type) : Array());
   return result;
 }
 

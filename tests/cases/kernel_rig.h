@@ -1,4 +1,4 @@
-// A kernel of one case with memory of its own, and a watch over how it treats that memory.
+// A kernel of one case with memory of its own, and a watch over how it treats that memory; on any device.
 #pragma once
 
 #include <string>
@@ -32,21 +32,24 @@ class KernelRig {
   Run run(const reference::Inputs& inputs);
 
  private:
-  // Memory between guards.
+  using Bytes = std::vector<std::byte>;
+
+  // Device memory between guards.
   struct Region {
     std::string name;
     Tensor tensor;  // without data where `bytes` is 0
     int64_t bytes = 0;
     Buffer memory;  // guard, bytes, guard
-
-    void poison() const;
-    std::vector<std::byte> copy() const;  // with the guards
-    bool same(const std::vector<std::byte>& before, bool guards_only) const;
   };
 
   CompileRequest request(Dtype dtype, Layout layout) const;
   Region region(std::string name, const ValueType& type) const;
   Region region(std::string name, int64_t bytes) const;
+  Bytes contents(const Region& region) const;  // with the guards
+  void store(const Region& region, const void* bytes);
+  void poison(const Region& region);
+  void write(const Region& region, const reference::Array& values);
+  reference::Array read(const Region& region, const ValueType& as) const;
   void make_regions();
   void bind();
   std::vector<Region*> regions();
@@ -60,15 +63,12 @@ class KernelRig {
   reference::Outputs outputs() const;
   reference::Gradients gradients() const;
   bool is_view(size_t input) const;  // dx[input] is dy
-  Tensor y_view() const;
-  Tensor dx_view(size_t input) const;
 
   const LayerCase& case_;
   Device& device_;
   std::unique_ptr<Kernel> kernel_;
-  StepScalars scalars_;
-  std::vector<Region> x_, dx_, w_, dw_, state_, batch_state_, saved_;
-  Region y_, dy_, workspace_, control_;
+  std::vector<Region> x_, dx_, w_, dw_, shadow_, state_, batch_state_, saved_;
+  Region y_, dy_, workspace_, scalars_, loss_scale_, control_;
 };
 
 }  // namespace convoy

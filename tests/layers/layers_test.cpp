@@ -1,134 +1,22 @@
-// Every row of the case table on the CPU: results equal the double reference, come out the same when run again, and
-// nothing is read or written that the contract of Kernel forbids.
-//
-// CONVOY_LAYER_ERRORS=1 prints the worst relative errors by layer and dtype as a Markdown table.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <bit>
-#include <cmath>
-#include <set>
-
+// Every row of the case table on the CPU.
 #include "layers/registry.h"
-#include "tests/cases/kernel_rig.h"
-#include "tests/layers/error_table.h"
+#include "tests/layers/layer_checks.h"
 
 namespace convoy {
 namespace {
 
-using reference::Array;
-
-// One per dtype, for all layers.  f32: sums of a few hundred terms.  bf16: one rounding of the result (half of its last
-// bit is 2^-8 of the smallest number with the exponent of the largest), all else in f32.
-double tolerance(Dtype dtype) { return dtype == Dtype::kF32 ? 1e-5 : 0x1.0p-8 + 1e-5; }
-
-double relative_error(const Array& found, const Array& wanted) {
-  constexpr double kTiny = 1e-6;
-  double worst = 0, largest = kTiny;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const double error = std::abs(found[i] - wanted[i]);
-    if (!(error <= worst)) worst = error;  // NaN stays
-    largest = std::max(largest, std::abs(wanted[i]));
-  }
-  return worst / largest;
-}
-
-bool equal_bits(const Array& a, const Array& b) {
-  const auto bits = [](double value) { return std::bit_cast<uint64_t>(value); };
-  return std::ranges::equal(a.data, b.data, {}, bits, bits);
-}
-
-void expect_equal_bits(const KernelRig::Run& a, const KernelRig::Run& b) {
-  EXPECT_TRUE(equal_bits(a.outputs.y, b.outputs.y)) << "y differs in a second run";
-  EXPECT_EQ(a.outputs.control, b.outputs.control);
-  EXPECT_TRUE(std::ranges::equal(a.outputs.batch_state, b.outputs.batch_state, equal_bits));
-  EXPECT_TRUE(std::ranges::equal(a.gradients.dx, b.gradients.dx, equal_bits)) << "dx differs in a second run";
-  EXPECT_TRUE(std::ranges::equal(a.gradients.dw, b.gradients.dw, equal_bits)) << "dw differs in a second run";
-}
-
-struct Param {
-  const LayerCase* it;
-  Dtype dtype;
-};
-
-class LayerTest : public testing::TestWithParam<Param> {
- protected:
-  LayerTest() : it_(*GetParam().it), dtype_(GetParam().dtype), layer_(it_.layer()) {}
-
-  void compare(Pass pass, const std::string& name, const Array& found, const Array& wanted) {
-    const double error = relative_error(found, wanted);
-    error_table().add(layer_->type(), dtype_, pass, error);
-    EXPECT_LE(error, tolerance(dtype_)) << name;
-  }
-
-  void expect_reference(const KernelRig::Run& run) {
-    compare(Pass::kForward, "y", run.outputs.y, wanted_.y);
-    for (size_t i = 0; i < wanted_.batch_state.size(); ++i) {
-      compare(Pass::kForward, "batch_state", run.outputs.batch_state[i], wanted_.batch_state[i]);
-    }
-    for (int i : {kCorrect, kValidRows, kNonFinite}) EXPECT_EQ(run.outputs.control[at(i)], wanted_.control[at(i)]) << i;
-    EXPECT_NEAR(run.outputs.control[kLossSum], wanted_.control[kLossSum], 1e-6 * std::abs(wanted_.control[kLossSum]));
-    for (size_t i = 0; i < run.gradients.dx.size(); ++i) {
-      if (!wants_dx(it_, i)) continue;
-      compare(Pass::kDx, "dx[" + std::to_string(i) + "]", run.gradients.dx[i], gradients_.dx[i]);
-    }
-    for (size_t i = 0; i < run.gradients.dw.size(); ++i) {
-      if (!wants_dw(it_)) continue;
-      compare(Pass::kDw, "dw[" + std::to_string(i) + "]", run.gradients.dw[i], gradients_.dw[i]);
-    }
-  }
-
-  void run_all_layouts(const KernelFactory& kernels, Device& device) {
-    std::set<std::string> seen;  // a kernel that takes one layout only need not run for each that is offered
-    for (int block : {0, 8, 16}) {
-      KernelRig rig(it_, kernels, device, dtype_, {block});
-      std::string types = to_string(rig.kernel().output());
-      for (const ValueType& type : rig.kernel().inputs()) types += ", " + to_string(type);
-      if (!seen.insert(types).second) continue;
-      SCOPED_TRACE(types + ", " + rig.kernel().engine() + ", " + device.name());
-      const KernelRig::Run run = rig.run(inputs_);
-      for (const std::string& fault : run.faults) ADD_FAILURE() << fault;
-      expect_reference(run);
-      expect_equal_bits(run, rig.run(inputs_));
-    }
-  }
-
-  static size_t at(int i) { return static_cast<size_t>(i); }
-
-  const LayerCase& it_;
-  const Dtype dtype_;
-  const std::unique_ptr<Layer> layer_;
-  const reference::Inputs inputs_ = inputs_off_kinks(it_, dtype_);
-  const reference::Outputs wanted_ = reference::forward(*layer_, inputs_);
-  const reference::Gradients gradients_ =
-      it_.mode == Mode::kTrain ? reference::backward(*layer_, inputs_) : reference::Gradients();
-};
-
 TEST_P(LayerTest, EqualsReferenceAndKeepsItsContract) {
   const std::unique_ptr<KernelFactory> kernels = make_cpu_kernels();
   try {
-    for (int threads : {1, 2}) run_all_layouts(*kernels, *make_cpu_device(threads));
+    for (int threads : {1, 2}) check_all_layouts(*kernels, *make_cpu_device(threads));
   } catch (const Error& error) {
     if (error.code() != ExitCode::kUnavailable) throw;
     GTEST_SKIP() << error.what();
   }
 }
 
-std::vector<Param> params() {
-  std::vector<Param> result;
-  for (const LayerCase& it : layer_cases()) {
-    if (it.benchmark) continue;
-    for (Dtype dtype : {Dtype::kF32, Dtype::kBF16}) result.push_back({&it, dtype});
-  }
-  return result;
-}
-
-std::string name_of(const Param& param) { return param.it->name + "_" + to_string(param.dtype); }
-
-INSTANTIATE_TEST_SUITE_P(Cpu, LayerTest, testing::ValuesIn(params()),
+INSTANTIATE_TEST_SUITE_P(Cpu, LayerTest, testing::ValuesIn(layer_params({Dtype::kF32, Dtype::kBF16})),
                          [](const auto& test) { return name_of(test.param); });
-
-void PrintTo(const Param& param, std::ostream* out) { *out << name_of(param); }
 
 }  // namespace
 }  // namespace convoy
