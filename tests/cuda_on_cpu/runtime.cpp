@@ -16,6 +16,9 @@ using namespace convoy::cuda_on_cpu;
 namespace {
 
 constexpr size_t kMemory = size_t{16} << 30;
+constexpr int kDevices = 8;  // one for each rank of a thread group
+
+thread_local int current_device = 0;
 
 cudaError_t status() { return has_fault() ? returned(cudaErrorLaunchFailure) : cudaSuccess; }
 
@@ -32,11 +35,14 @@ void convoy::cuda_on_cpu::enqueue(cudaStream_t, std::string, std::function<void(
 
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : returned(cudaErrorInvalidDevice); }
-cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {"CUDA on the CPU", kMemory, 9, 0, 4};
+cudaError_t cudaGetDeviceCount(int* count) { return *count = kDevices, cudaSuccess; }
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= kDevices) return returned(cudaErrorInvalidDevice);
+  return current_device = device, cudaSuccess;
+}
+cudaError_t cudaGetDevice(int* device) { return *device = current_device, cudaSuccess; }
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  *properties = {"CUDA on the CPU", kMemory, 9, 0, 4, 0, 16 + device, 0};
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
