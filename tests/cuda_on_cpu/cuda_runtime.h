@@ -44,6 +44,7 @@ struct cudaDeviceProp {
   size_t totalGlobalMem;
   int major, minor;
   int multiProcessorCount;
+  int pciDomainID, pciBusID, pciDeviceID;
 };
 enum cudaDeviceAttr {
   cudaDevAttrMultiProcessorCount = 16,

@@ -37,7 +37,7 @@ cudaError_t cudaGetDevice(int* device) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return call(__func__, [&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
-    *properties = {"CUDA on the CPU", machine().memory, 9, 0, 4};
+    *properties = {"CUDA on the CPU", machine().memory, 9, 0, 4, 0, 16 + device, 0};
     return cudaSuccess;
   });
 }
