@@ -100,8 +100,8 @@ __device__ void merge(GradientSums<N>& into, const GradientSums<N>& other) {
 
 template <class Sums>
 __device__ Sums of_lane_above(const Sums& sums, int lanes) {
-  auto words = std::bit_cast<std::array<float, sizeof(Sums) / sizeof(float)>>(sums);
-  for (float& word : words) word = __shfl_down_sync(0xffffffffU, word, lanes);
+  auto words = std::bit_cast<std::array<uint32_t, sizeof(Sums) / sizeof(uint32_t)>>(sums);
+  for (uint32_t& word : words) word = __shfl_down_sync(0xffffffffU, word, lanes);
   return std::bit_cast<Sums>(words);
 }
 
