@@ -65,7 +65,7 @@ __device__ Totals merge_parts(const float* parts, int64_t count, int64_t channel
   const int64_t channel = merged_channel(), row = threadIdx.x / kMergeLanes, rows = blockDim.x / kMergeLanes;
   Totals totals{};
   for_rows<4>(
-      row, rows, channel < channels ? (count + rows - 1 - row) / rows : 0,
+      row, rows, channel < channels ? static_cast<int>((count + rows - 1 - row) / rows) : 0,
       [=](int64_t part) {
         const float* from = parts + 2 * part * channels + channel;
         return Part{from[0], from[channels]};
