@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 #include "tests/cuda_on_cpu/nccl_clique.h"
 #include "tests/cuda_on_cpu/nccl_faults.h"

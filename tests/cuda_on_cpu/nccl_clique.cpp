@@ -29,7 +29,8 @@ ncclComm_t NcclClique::join(int rank) {
 ncclResult_t NcclClique::poll(NcclCommOnCpu& comm) {
   std::unique_lock lock(mutex_);
   if (comm.phase == Phase::kEnded) return refuse(comm, "the communicator has ended");
-  if (comm.phase == Phase::kStarting && std::ranges::find(comms_, nullptr) == comms_.end()) comm.phase = Phase::kReady;
+  if (comm.phase == Phase::kStarting && std::ranges::all_of(comms_, [](const auto& it) { return it != nullptr; }))
+    comm.phase = Phase::kReady;
   if (comm.phase == Phase::kFinalizing && !gone().empty()) fail(comm, ncclRemoteError, gone());
   if (comm.phase == Phase::kFinalizing && all(Phase::kFinalizing)) {
     for (const auto& it : comms_) it->phase = Phase::kFinalized;
