@@ -23,6 +23,8 @@ struct Loading {
 };
 
 // Collective.  Counts each image of `dataset` exactly once for any number of ranks; every rank gets the same result.
-Evaluation evaluate(Replica& replica, const Dataset& dataset, Communicator& communicator, const Loading& loading);
+// `communicator` tells the ranks each other's counts; `device` is the replica's.
+Evaluation evaluate(Replica& replica, const Dataset& dataset, Communicator& communicator, Device& device,
+                    const Loading& loading);
 
 }  // namespace convoy

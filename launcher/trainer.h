@@ -1,11 +1,12 @@
 // The training loop of one rank.  Read Trainer::step() first: it is what everything else is there for.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <optional>
 
 #include "core/base/log.h"
 #include "core/data/loader.h"
-#include "core/train/optimizer.h"
 #include "core/train/schedule.h"
 #include "dist/communicator.h"
 #include "launcher/evaluation.h"
@@ -28,13 +29,23 @@ struct Horizon {
   int64_t log_every = 50;       // lines of log.jsonl
 };
 
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+  void restart() { begin_ = Clock::now(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point begin_ = Clock::now();
+};
+
 class Trainer {
  public:
   struct Parts {  // made by TrainingRun, in order; all outlive the trainer
     Device& device;
     Communicator& communicator;
-    Replica& replica;
-    Optimizer& optimizer;
+    Replica& replica;  // whose last pass ends with the update
+    bool scales_loss;  // f16: gradients that overflow are no fault
     const Sampler& sampler;
     const Dataset& training_set;
     const Dataset* test_set;  // null: nothing is evaluated
@@ -53,8 +64,9 @@ class Trainer {
   // kIo when the checkpoint at the end could not be written.  One that fails on the way is only a warning.
   ExitCode run();
 
-  // One optimizer update from one global batch.
-  StepReport step();
+  // Gives the device one optimizer update from one global batch.  What came of it is seen by follow(), at once or, on a
+  // device that runs ahead, two steps later.
+  void step();
 
   int64_t steps_done() const { return step_; }
   const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
@@ -62,12 +74,13 @@ class Trainer {
  private:
   void begin_step();
   void load(const Batch& batch);
-  StepReport report() const;
+  std::optional<ExitCode> follow(size_t pending);
+  StepReport finished_report();
   void publish(const StepReport& report);
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
   void evaluate_now();
   bool save();
-  ExitCode stop(ExitCode code, const char* phase);
+  ExitCode stop(ExitCode code);
 
   Parts parts_;
   Schedule schedule_;
@@ -75,8 +88,11 @@ class Trainer {
   uint64_t seed_;
   Horizon horizon_;
   Share share_;   // of the micro-batches of a step
-  int64_t step_;  // steps done
+  int64_t step_;  // steps given to the device
   Loader loader_;
+  std::deque<StepReport> reports_;  // of steps whose control block is not back
+  Stopwatch since_;                 // the last report, or what came between
+  bool save_requested_ = false;
   std::optional<Evaluation> last_evaluation_;
   int64_t evaluated_step_ = -1, save_tried_at_ = -1;
   bool saved_ = false;  // at save_tried_at_

@@ -73,14 +73,14 @@ class TrainingRunTest : public ConfigTest {
       const std::lock_guard lock(mutex);
       outcome.code = code;
       outcome.evaluation = run.last_evaluation();
-      outcome.by_rank[static_cast<size_t>(communicator.rank())] = tensors(run.replica().parameters());
+      outcome.by_rank[static_cast<size_t>(communicator.rank())] = tensors(run.model_tensors());
     });
     return outcome;
   }
 
-  static Tensors tensors(const Parameters& parameters) {
+  static Tensors tensors(const std::vector<NamedTensor>& views) {
     Tensors result;
-    for (const NamedTensor& tensor : model_tensors(parameters)) {
+    for (const NamedTensor& tensor : views) {
       std::vector<float>& values = result[tensor.name];
       values.resize(tensor.bytes.size() / sizeof(float));
       std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
