@@ -1,0 +1,197 @@
+// Batch normalisation with own kernels: three launches forward (one in evaluation), three backward.
+#include "layers/batch_norm.h"
+
+#include "layers/batch_norm_kernels_cuda.cuh"
+#include "layers/kernels_cuda.h"
+
+namespace convoy {
+namespace {
+
+using namespace batch_norm;
+
+// Threads of a pass: few enough that all run at once, with 64 registers each, on an A100 and on what is larger.
+constexpr int64_t kThreads = 108 * 1024;
+constexpr int64_t kLeastRows = 4;  // of a thread, where there are enough
+constexpr int kPackOfX = 4;        // most that add_gradients takes side by side with Gate::kX: more need registers
+
+// What a pass over [rows, channels] is cut into.
+struct Cut {
+  Cut(const Shape& shape, int pack);
+
+  dim3 grid() const { return {static_cast<unsigned>(tiles), static_cast<unsigned>(parts)}; }
+  unsigned merge_grid() const { return static_cast<unsigned>((tiling.channels + kMergeLanes - 1) / kMergeLanes); }
+
+  int block = block_threads();
+  Tiling tiling;
+  int64_t tiles, parts;  // blocks over the channels, over the rows
+};
+
+Cut::Cut(const Shape& shape, int pack) : tiling{shape.elements() / shape.c, shape.c, 1} {
+  const int64_t columns = shape.c / pack, most_lanes = pack == 1 ? kMostLanes<1> : kMostLanes<2>;
+  while (tiling.lanes < columns && tiling.lanes < most_lanes) tiling.lanes *= 2;
+  tiles = (columns + tiling.lanes - 1) / tiling.lanes;
+  const int64_t at_once = block / tiling.lanes, turns = (tiling.rows + at_once - 1) / at_once;
+  parts = std::max<int64_t>(1, std::min(kThreads / (block * tiles), turns / kLeastRows));
+}
+
+// Calls body(zero, pack): a value of the element type, and as a constant how many a thread has side by side.
+template <class Body>
+void with_packs(Dtype dtype, bool packed, const Body& body) {
+  with_elements_cuda(dtype, [&](auto zero) {
+    if (packed) return body(zero, std::integral_constant<int, kPack<decltype(zero)>>());
+    body(zero, std::integral_constant<int, 1>());
+  });
+}
+
+class BatchNormCuda : public CudaKernel {
+ public:
+  BatchNormCuda(const BatchNorm& layer, const CompileRequest& request);
+  bool backward_reads_input(int input) const override { return input == 0 && needs_sums(); }
+  bool backward_reads_output() const override { return options_.relu && !parts_.empty() && !needs_sums(); }
+  bool dx_is_dy(int input) const override { return input == 1 && !options_.relu; }
+  void bind(const KernelArgs& args) override;
+  void forward(Stream& stream) override;
+  void backward(int, Stream& stream) override;
+
+ private:
+  bool writes_dw() const { return !parts_.empty() && parts_[0].dw; }
+  bool writes_dx(int input) const { return !parts_.empty() && std::ranges::count(parts_[0].dx, input) > 0; }
+  bool needs_sums() const { return writes_dw() || writes_dx(0); }
+  bool keeps_mask() const { return options_.add && options_.relu && needs_sums(); }
+  Gate gate() const { return !options_.relu ? Gate::kNone : options_.add ? Gate::kMask : Gate::kX; }
+
+  NormalizerSource source() const;
+  template <class T, int N>
+  void add_up_statistics(Stream& stream) const;
+
+  BatchNormOptions options_;
+  bool training_;
+  int pack_;            // elements that a thread takes side by side
+  Cut cut_, sums_cut_;  // of all passes but add_gradients; of that
+  // In saved, or else in the workspace.
+  Normalizer* normalizers_ = nullptr;  // [channels]
+  float* rests_ = nullptr;             // [channels]; see Normalizer
+  uint8_t* mask_ = nullptr;            // a byte for each pack
+  // In the workspace.
+  Correction* corrections_ = nullptr;  // [channels]
+  float* sums_ = nullptr;              // [parts][2][channels]
+};
+
+int pack_of(const ValueType& type) {
+  int pack = 1;
+  with_elements_cuda(type.dtype, [&](auto zero) {
+    if (packs<decltype(zero)>(type.shape.c)) pack = kPack<decltype(zero)>;
+  });
+  return pack;
+}
+
+constexpr int64_t kTableBytes = sizeof(Normalizer) + sizeof(float);  // of a channel; room for a Correction
+
+BatchNormCuda::BatchNormCuda(const BatchNorm& layer, const CompileRequest& request)
+    : options_(layer.options()),
+      training_(request.mode == Mode::kTrain),
+      pack_(pack_of(activation_cuda(request.inputs[0]))),
+      cut_(request.inputs[0].shape, pack_),
+      sums_cut_(request.inputs[0].shape, gate() == Gate::kX ? std::min(pack_, kPackOfX) : pack_) {
+  output_ = activation_cuda(request.inputs[0]);
+  inputs_.assign(request.inputs.size(), output_);
+  BackwardPart part{"backward", {}, request.wants_dw};
+  for (int i = 0; i < static_cast<int>(inputs_.size()); ++i) {
+    if (request.wants_dx[static_cast<size_t>(i)] && !dx_is_dy(i)) part.dx.push_back(i);
+  }
+  if (!training_) return;
+  if (part.dw || !part.dx.empty()) parts_ = {part};
+  const int64_t channels = output_.shape.c;
+  if (needs_sums()) saved_ = {channels * kTableBytes};
+  if (keeps_mask()) saved_.push_back(output_.shape.elements() / pack_);
+  workspace_bytes_ =
+      channels * (kTableBytes + std::max(cut_.parts, sums_cut_.parts) * 2 * static_cast<int64_t>(sizeof(float)));
+}
+
+// Packs need the alignment that a plan gives to all values.
+void BatchNormCuda::bind(const KernelArgs& args) {
+  args_ = args;
+  for (const void* data : {args.x[0].data, args.y.data, args.dy.data}) {
+    CHECK(reinterpret_cast<uintptr_t>(data) % 16 == 0, "batch_norm: a value that is not aligned");
+  }
+  corrections_ = static_cast<Correction*>(args.workspace);
+  sums_ = reinterpret_cast<float*>(static_cast<std::byte*>(args.workspace) + output_.shape.c * kTableBytes);
+  normalizers_ = static_cast<Normalizer*>(saved_.empty() ? args.workspace : args.saved[0]);
+  rests_ = reinterpret_cast<float*>(normalizers_ + output_.shape.c);
+  if (keeps_mask()) mask_ = static_cast<uint8_t*>(args.saved[1]);
+}
+
+// ---- Forward
+
+NormalizerSource BatchNormCuda::source() const {
+  return {training_ ? normalizers_ : nullptr,
+          args_.state[0].as<float>(),
+          args_.state[1].as<float>(),
+          args_.w[0].as<float>(),
+          args_.w[1].as<float>(),
+          options_.epsilon};
+}
+
+template <class T, int N>
+void BatchNormCuda::add_up_statistics(Stream& stream) const {
+  const T* x = args_.x[0].as<T>();
+  launch(add_statistics<T, N>, cut_.grid(), cut_.block, stream, x, cut_.tiling, sums_);
+  launch(use_statistics<T>, cut_.merge_grid(), cut_.block, stream, x, cut_.tiling, sums_, cut_.parts, source(),
+         normalizers_, rests_, args_.batch_state[0].as<float>(), args_.batch_state[1].as<float>());
+}
+
+void BatchNormCuda::forward(Stream& stream) {
+  with_packs(output_.dtype, pack_ > 1, [&](auto zero, auto pack) {
+    using T = decltype(zero);
+    constexpr int N = decltype(pack)::value;
+    if (training_) add_up_statistics<T, N>(stream);
+    const auto run = [&](auto* kernel) {
+      launch(kernel, cut_.grid(), cut_.block, stream, args_.x[0].as<T>(), options_.add ? args_.x[1].as<T>() : nullptr,
+             cut_.tiling, source(), args_.y.as<T>(), mask_);
+    };
+    if (options_.add) return run(options_.relu ? normalize<T, N, true, true> : normalize<T, N, true, false>);
+    run(options_.relu ? normalize<T, N, false, true> : normalize<T, N, false, false>);
+  });
+}
+
+// ---- Backward
+
+void BatchNormCuda::backward(int, Stream& stream) {
+  if (!needs_sums()) return relu_gradient_cuda(output_, args_.y.data, args_.dy.data, args_.dx[1].data, stream);
+  with_packs(output_.dtype, pack_ > 1, [&](auto zero, auto pack) {
+    using T = decltype(zero);
+    constexpr int N = decltype(pack)::value;
+    T* kept = writes_dx(1) ? args_.dx[1].as<T>() : nullptr;
+    const auto add_up = [&](auto* kernel) {
+      launch(kernel, sums_cut_.grid(), sums_cut_.block, stream, args_.x[0].as<T>(), args_.dy.as<T>(), mask_,
+             sums_cut_.tiling, normalizers_, kept, sums_);
+    };
+    switch (gate()) {
+      case Gate::kNone: add_up(add_gradients<T, N, Gate::kNone>); break;
+      case Gate::kX: add_up(add_gradients<T, std::min(N, kPackOfX), Gate::kX>); break;
+      case Gate::kMask: add_up(add_gradients<T, N, Gate::kMask>); break;
+    }
+    launch(use_gradients, sums_cut_.merge_grid(), sums_cut_.block, stream, sums_cut_.tiling, sums_, sums_cut_.parts,
+           normalizers_, rests_, corrections_, writes_dw() ? args_.dw[0].as<float>() : nullptr,
+           writes_dw() ? args_.dw[1].as<float>() : nullptr);
+    if (!writes_dx(0)) return;
+    const auto run = [&](auto* kernel, const T* dy) {
+      launch(kernel, cut_.grid(), cut_.block, stream, args_.x[0].as<T>(), dy, mask_, cut_.tiling, normalizers_,
+             corrections_, args_.dx[0].as<T>());
+    };
+    if (kept != nullptr) return run(input_gradient<T, N, Gate::kNone>, kept);  // dx[1] is dy behind the relu
+    switch (gate()) {
+      case Gate::kNone: return run(input_gradient<T, N, Gate::kNone>, args_.dy.as<T>());
+      case Gate::kX: return run(input_gradient<T, N, Gate::kX>, args_.dy.as<T>());
+      case Gate::kMask: return run(input_gradient<T, N, Gate::kMask>, args_.dy.as<T>());
+    }
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_cuda_kernel(const BatchNorm& layer, const CudaCompile& compile) {
+  return std::make_unique<BatchNormCuda>(layer, compile.request);
+}
+
+}  // namespace convoy
