@@ -23,7 +23,7 @@ class RankGroup {
 // Ranks that add numbers together.  One per process (or per thread, in a thread group).
 //
 // Implementations: solo (one rank), thread_group (N ranks as threads, for tests), mpi (shared window within a host,
-// progress thread between hosts), and nccl in libconvoy_cuda.so.  Ranks only ever *sum*: a loss is already divided by
+// progress thread between hosts), staged (device memory through another one), and nccl in libconvoy_cuda.so.  Ranks only ever *sum*: a loss is already divided by
 // the global count, so there is no average and no mean of means.
 //
 // Threads: one thread per rank calls into a communicator.  All ranks call the same collectives in the same order with
@@ -52,6 +52,8 @@ class Communicator : public RankGroup {
   virtual void progress() = 0;
   // Pieces of work given to stream() that have not ended on this rank; for traces.
   virtual int64_t in_flight() = 0;
+  // Whether collectives may be part of Device::capture().
+  virtual bool capturable() const { return false; }
 
   // ---- Host: blocking, small.
   virtual void barrier() = 0;

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/data/loader.h"
-
 namespace convoy {
 namespace {
 
@@ -26,26 +24,32 @@ Evaluation sum_over_ranks(const Evaluation& mine, Communicator& communicator) {
 
 }  // namespace
 
-Evaluation evaluate(Replica& replica, const Dataset& dataset, Communicator& communicator, const Loading& loading) {
-  const Sampler sampler = Sampler::for_evaluation(dataset.size(), replica.rows());
-  const std::unique_ptr<Allocator> host = make_host_allocator();
-  Loader loader(dataset, sampler, *host,
-                {.rank = communicator.rank(),
-                 .world = communicator.size(),
-                 .threads = loading.threads,
-                 .prefetch = loading.prefetch,
-                 .end_epoch = 1});
+Evaluation evaluate(Replica& replica, const DataSource& data, Communicator& communicator, Device& device,
+                    const Loading& loading) {
+  const size_t ahead = device.runs_ahead() ? 2 : 0;
+  const Sampler sampler = Sampler::for_evaluation(data.dataset->size(), replica.rows());
+  Feed feed(data, sampler, replica, device,
+            {.rank = communicator.rank(),
+             .world = communicator.size(),
+             .threads = loading.threads,
+             .prefetch = loading.prefetch,
+             .end_epoch = 1});
   Evaluation mine;
-  while (!loader.finished()) {
-    const Batch& batch = loader.next();
-    replica.load(batch.pixels, batch.labels);
-    replica.scalars().valid_rows = batch.valid;
-    replica.clear_control();  // each micro-batch by itself: a sum of many would lose digits in f32
-    replica.evaluation().run();
-    mine.loss += static_cast<double>(replica.control()[kLossSum]);
-    mine.correct += std::lround(replica.control()[kCorrect]);
-    mine.images += std::lround(replica.control()[kValidRows]);
+  const auto take = [&](size_t pending) {
+    while (replica.pending_controls() > pending) {
+      const float* control = replica.take_control();
+      mine.loss += static_cast<double>(control[kLossSum]);
+      mine.correct += std::lround(control[kCorrect]);
+      mine.images += std::lround(control[kValidRows]);
+    }
+  };
+  while (!feed.finished()) {
+    feed.load_next();
+    replica.evaluate();  // each micro-batch by itself: a sum of many would lose digits in f32
+    replica.fetch_control();
+    take(ahead);
   }
+  take(0);
   Evaluation all = sum_over_ranks(mine, communicator);
   all.loss /= static_cast<double>(all.images);
   return all;

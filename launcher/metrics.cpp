@@ -120,7 +120,7 @@ void MetricsExporter::publish(const StepReport& report) {
   to.steps.Increment();
   if (report.nonfinite) to.nonfinite.Increment();
   to.data_wait.Increment(report.data_wait_seconds);
-  to.communication_wait.Increment(report.communication_wait_seconds);
+  to.communication_wait.Increment(report.communication_wait_seconds.value_or(0));
   to.loss.Set(report.loss);
   to.accuracy.Set(report.accuracy);
   to.learning_rate.Set(report.learning_rate);

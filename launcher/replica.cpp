@@ -12,61 +12,122 @@ const ValueType& input_type(const Graph& graph, std::string_view name) {
   throw InternalError("the graph has no input '" + std::string(name) + "'");
 }
 
+// The GPU's kernels read 16-bit weights as they are; the CPU's make their own copies, in layouts of their own.
+Dtype shadow_dtype(const Backend& backend) {
+  return backend.device->kind() == DeviceKind::kCuda ? backend.precision : Dtype::kF32;
+}
+
+Step named_step(std::string name, std::function<void()> run) {
+  Step step;
+  step.name = std::move(name);
+  step.run = std::move(run);
+  return step;
+}
+
 // What this rank asks of all ranks travels in the control block: written right behind the step that clears it.
 void insert_requests(Plan& plan, const StepScalars* scalars, float* control, FlatOps& ops, Stream& compute) {
   static_assert(kSaveRequested == kStopRequested + 1 && kInterrupted == kStopRequested + 2);
-  Step step;
-  step.name = "requests";
-  step.run = [=, &ops, &compute] { ops.copy(control + kStopRequested, scalars->requests, 3, compute); };
-  plan.insert(1, std::move(step));
+  plan.insert(1, named_step("requests", [=, &ops, &compute] {
+                ops.copy(control + kStopRequested, scalars->requests, 3, compute);
+              }));
 }
 
 }  // namespace
 
-Replica::Replica(Model model, Device& device, Communicator& communicator, const KernelFactory& kernels, FlatOps& ops,
-                 const ReplicaOptions& options)
+Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
     : model_(std::move(model)),
-      device_(device),
-      ops_(ops),
-      parameters_(model_.graph, device.allocator(), communicator.allocator()),
-      scalars_(device.allocator(), sizeof(StepScalars)),
-      pixels_(device.allocator(), input_type(model_.graph, "image").bytes()),
-      labels_(device.allocator(), input_type(model_.graph, "label").bytes()),
-      training_program_(model_.graph, parameters_, kernels, {Mode::kTrain, options.compute, {}}),
-      evaluation_program_(model_.graph, parameters_, kernels, {Mode::kEval, options.compute, {}}),
-      arena_(device.allocator(),
+      backend_(backend),
+      device_(*backend.device),
+      capture_(options.capture),
+      parameters_(model_.graph, device_.allocator(), backend.communicator->allocator(), shadow_dtype(backend)),
+      upload_(device_, sizeof(StepScalars)),
+      controls_(device_, kControlSize * sizeof(float)),
+      pixels_(device_.allocator(), input_type(model_.graph, "image").bytes()),
+      labels_(device_.allocator(), input_type(model_.graph, "label").bytes()),
+      inputs_(device_, pixels_.bytes() + labels_.bytes()),
+      training_program_(model_.graph, parameters_, *backend.kernels, {Mode::kTrain, backend.precision, {}}),
+      evaluation_program_(model_.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}),
+      arena_(device_.allocator(),
              std::max({training_program_.memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})) {
   const std::map<std::string, Tensor> inputs = {
       {"image", {pixels_.data(), input_type(model_.graph, "image")}},
       {"label", {labels_.data(), input_type(model_.graph, "label")}},
   };
-  const StepScalars* scalars = new (scalars_.data()) StepScalars;  // host memory until there is a GPU
-  training_program_.bind(arena_.data(), parameters_, inputs, scalars, device.compute());
-  evaluation_program_.bind(arena_.data(), parameters_, inputs, scalars, device.compute());
+  training_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
+  evaluation_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
+  make_passes(options);
+  make_runners();
+}
+
+void Replica::make_passes(const ReplicaOptions& options) {
+  FlatOps& ops = *backend_.ops;
+  Stream& compute = device_.compute();
+  float* control = parameters_.control();
   for (int i = 0; i < std::min(options.passes, 3); ++i) {  // first, middle, last: those that this rank has
     const PassPosition position{i == 0, i == std::min(options.passes, 3) - 1};
-    Plan& plan = passes_[position.first ? 1 : 0][position.last ? 1 : 0];
-    plan = make_pass(training_program_.plan(), position, parameters_, ops, device.compute(), communicator,
+    Plan& plan = at(position).plan;
+    plan = make_pass(training_program_.plan(), position, parameters_, ops, compute, *backend_.communicator,
                      options.buckets);
-    if (position.first) insert_requests(plan, scalars, parameters_.control(), ops, device.compute());
+    if (position.first) insert_requests(plan, device_scalars(), control, ops, compute);
   }
-  evaluation_ = evaluation_program_.plan();
+  evaluation_.plan = evaluation_program_.plan();
+  evaluation_.plan.insert(
+      0, named_step("clear control", [=, &ops, &compute] { ops.clear(control, kControlSize, compute); }));
+}
+
+void Replica::make_runners() {
+  for (Pass* pass : {&passes_[0][0], &passes_[0][1], &passes_[1][0], &passes_[1][1], &evaluation_}) {
+    pass->runner = std::make_unique<PlanRunner>(pass->plan, device_, capture_);
+  }
+}
+
+void Replica::initialize(uint64_t seed, const LossScaleOptions& loss_scale) {
+  parameters_.initialize(seed, backend_.precision == Dtype::kF16 ? loss_scale.initial : 1, device_);
+  values_changed();
+}
+
+void Replica::values_changed() {
+  if (parameters_.shadow() == nullptr) return;
+  backend_.ops->convert(parameters_.shadow(), parameters_.shadow_dtype(), parameters_.values(), Dtype::kF32,
+                        parameters_.value_elements(), device_.compute());
+}
+
+void Replica::add_update(Optimizer& optimizer) {
+  for (Pass* pass : {&passes_[0][1], &passes_[1][1]}) {
+    if (pass->plan.steps().empty()) continue;  // a rank has one of them: it runs one micro-batch, or several
+    pass->plan.append(named_step(
+        "optimizer", [this, &optimizer] { optimizer.step(parameters_, device_scalars(), device_.compute()); }));
+  }
 }
 
 void Replica::load(std::span<const uint8_t> pixels, std::span<const int32_t> labels) {
   CHECK(static_cast<int64_t>(pixels.size_bytes()) == pixels_.bytes() &&
         static_cast<int64_t>(labels.size_bytes()) == labels_.bytes());
-  device_.copy(pixels_.data(), pixels.data(), pixels_.bytes(), device_.compute());
-  device_.copy(labels_.data(), labels.data(), labels_.bytes(), device_.compute());
+  inputs_.load({{pixels_.data(), pixels.data(), pixels_.bytes()}, {labels_.data(), labels.data(), labels_.bytes()}});
 }
 
-double Replica::run(PassPosition position) {
-  const Plan& plan = pass(position);
-  seconds_.assign(plan.steps().size(), 0);
-  plan.run_timed(seconds_);
-  return plan.steps().back().name == kJoinStep ? seconds_.back() : 0;
+std::optional<double> Replica::run(PassPosition position) {
+  Pass& pass = at(position);
+  upload_.send(&scalars_);
+  if (device_.runs_ahead()) {
+    pass.runner->run();
+    return std::nullopt;
+  }
+  const std::vector<Step>& steps = pass.plan.steps();
+  seconds_.assign(steps.size(), 0);
+  pass.runner->run_timed(seconds_);
+  const auto join = std::ranges::find(steps, kJoinStep, &Step::name);
+  return join == steps.end() ? 0 : seconds_[static_cast<size_t>(join - steps.begin())];
 }
 
-void Replica::clear_control() { ops_.clear(parameters_.control(), kControlSize, device_.compute()); }
+void Replica::run_timed(PassPosition position, std::vector<double>& seconds) {
+  upload_.send(&scalars_);
+  at(position).runner->run_timed(seconds);
+}
+
+void Replica::evaluate() {
+  upload_.send(&scalars_);
+  evaluation_.runner->run();
+}
 
 }  // namespace convoy

@@ -6,55 +6,94 @@
 #include <string>
 #include <vector>
 
+#include "core/device/transfer.h"
+#include "core/graph/plan_runner.h"
 #include "core/graph/program.h"
-#include "core/train/flat_ops.h"
+#include "core/train/optimizer.h"
 #include "dist/data_parallel.h"
+#include "launcher/backend.h"
+#include "launcher/device_cache.h"
+#include "launcher/input_slots.h"
 #include "launcher/model_builder.h"
 
 namespace convoy {
 
 struct ReplicaOptions {
-  Dtype compute = Dtype::kF32;
   int passes = 1;  // micro-batches that this rank runs per step; more than one needs memory to accumulate in
   BucketPolicy buckets;
+  bool capture = true;  // plans, where the device can
 };
 
+// Everything is given to the compute stream of the device; on one that runs ahead the host does not wait for it.
 class Replica {
  public:
-  // The arguments must outlive it.  Parameters start uninitialised (zero).
-  Replica(Model model, Device& device, Communicator& communicator, const KernelFactory& kernels, FlatOps& ops,
-          const ReplicaOptions& options);
+  // The backend must outlive it.  Parameters start uninitialised (zero).
+  Replica(Model model, Backend& backend, const ReplicaOptions& options);
 
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
   const Graph& graph() const { return model_.graph; }
-  StepScalars& scalars() { return *scalars_.as<StepScalars>(); }
-  const float* control() const { return parameters_.control(); }
-
   int rows() const { return model_.graph.inputs().front().type.shape.n; }  // of a micro-batch
-  // Copies one micro-batch into the input slots: pixels [N,H,W,C], labels [N].
-  void load(std::span<const uint8_t> pixels, std::span<const int32_t> labels);
 
-  const Plan& pass(PassPosition position) const { return passes_[position.first ? 1 : 0][position.last ? 1 : 0]; }
-  // Forward and backward of the loaded micro-batch; returns the seconds that its end waited for communication.
-  double run(PassPosition position);
-  const std::vector<double>& last_seconds() const { return seconds_; }  // of the steps of the last run()
-  const Plan& evaluation() const { return evaluation_; }                // forward only; adds to the control block
-  void clear_control();
+  // Weights and statistics as the layers ask, the same for equal seeds.
+  void initialize(uint64_t seed, const LossScaleOptions& loss_scale);
+  // To be called when the values were written by anybody but the optimizer.
+  void values_changed();
+  // Once: from now on the last pass of a step ends with the update.  `optimizer` must outlive it.
+  void add_update(Optimizer& optimizer);
+
+  // What the next pass reads: the host's copy, which run() and evaluate() send along.
+  StepScalars& scalars() { return scalars_; }
+  // The micro-batch that the next pass works on: pixels [N,H,W,C], labels [N].  They must stay until wait_until_read().
+  void load(std::span<const uint8_t> pixels, std::span<const int32_t> labels);
+  // Likewise, out of the memory of the device.
+  void load(DeviceCache& cache, std::span<const int64_t> ids) { cache.gather(ids, pixels_.data(), labels_.data()); }
+  void wait_until_read() { inputs_.wait_until_read(); }
+
+  // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that its end waited for
+  // communication, or nothing where the device runs ahead of the host.
+  std::optional<double> run(PassPosition position);
+  // Step by step; adds each step's seconds to seconds[i].  For measurements.
+  void run_timed(PassPosition position, std::vector<double>& seconds);
+  const Plan& pass(PassPosition position) const { return at(position).plan; }
+  const std::vector<double>& last_seconds() const { return seconds_; }  // of the steps of the last run(), on the CPU
+  // Forward only, from a cleared control block.
+  void evaluate();
+
+  // The control block as the work given so far leaves it.
+  void fetch_control() { controls_.fetch(parameters_.control()); }
+  size_t pending_controls() const { return controls_.pending(); }
+  // [kControlSize], the oldest that was fetched and not taken; waits for it.  Valid until the next fetch_control().
+  const float* take_control() { return static_cast<const float*>(controls_.take()); }
 
   const MemoryPlan& training_memory() const { return training_program_.memory(); }
   const MemoryPlan& evaluation_memory() const { return evaluation_program_.memory(); }
 
  private:
+  struct Pass {
+    Plan plan;
+    std::unique_ptr<PlanRunner> runner;
+  };
+  Pass& at(PassPosition position) { return passes_[position.first ? 1 : 0][position.last ? 1 : 0]; }
+  const Pass& at(PassPosition position) const { return passes_[position.first ? 1 : 0][position.last ? 1 : 0]; }
+  void make_passes(const ReplicaOptions& options);
+  void make_runners();
+  const StepScalars* device_scalars() const { return static_cast<const StepScalars*>(upload_.data()); }
+
   Model model_;
+  Backend& backend_;
   Device& device_;
-  FlatOps& ops_;
+  const bool capture_;
   Parameters parameters_;
-  Buffer scalars_, pixels_, labels_;
+  StepScalars scalars_;
+  Upload upload_;  // of scalars_
+  Download controls_;
+  Buffer pixels_, labels_;
+  InputSlots inputs_;
   Program training_program_, evaluation_program_;
   Buffer arena_;
-  Plan passes_[2][2];  // [first][last]
-  Plan evaluation_;
+  Pass passes_[2][2];  // [first][last]
+  Pass evaluation_;
   std::vector<double> seconds_;  // by step
 };
 

@@ -52,9 +52,10 @@ std::string run_header(const RunFacts& facts) {
   };
   line("run", experiment.experiment.name + ", seed " + std::to_string(experiment.experiment.seed));
   line("model", experiment.model.name + ", " + grouped(facts.replica.parameters().parameter_count()) + " parameters, " +
-                    to_string(experiment.train.precision));
+                    to_string(facts.backend.precision));
   line("data", grouped(facts.training_images) + " training images, " + grouped(facts.test_images) + " test images");
-  line("ranks", std::to_string(world) + " on " + facts.device.name() + "; " + facts.communicator.name());
+  line("ranks",
+       std::to_string(world) + " on " + facts.backend.device->name() + "; " + facts.backend.communicator->name());
   line("batch", "global " + std::to_string(batch.global) + " = " + std::to_string(batch.micro_batches) +
                     " micro-batches of " + std::to_string(batch.micro) + " over " + std::to_string(world) +
                     (world == 1 ? " rank" : " ranks"));

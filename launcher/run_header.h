@@ -15,7 +15,7 @@ struct RunFacts {
   const Experiment& experiment;
   const ResolvedBatch& batch;
   const Horizon& horizon;
-  const Device& device;
+  const Backend& backend;
   const Communicator& communicator;
   const Replica& replica;
   int64_t training_images, test_images;

@@ -9,7 +9,6 @@
 #include "core/data/first_samples.h"
 #include "core/data/idx.h"
 #include "core/data/synthetic.h"
-#include "core/device/cuda_library.h"
 #include "dist/agreement.h"
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
@@ -59,16 +58,6 @@ int usable_processors(RankGroup& group) {
   return processors_of_rank(mine, masks, processor_limit());
 }
 
-std::string why_no_cuda() {
-  try {
-    const CudaLibrary library = load_cuda_library();
-    library.device_count();  // says so where there is none
-    return "found " + library.versions() + ", but this version of convoy has no kernels for it yet; use device: cpu";
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
 }  // namespace
 
 Start start(MpiSession& session, const CommandLine& line, size_t index) {
@@ -85,16 +74,15 @@ Start start(MpiSession& session, const CommandLine& line, size_t index) {
   return result;
 }
 
-void agree_on_run(RankGroup& group, const std::string& version, int threads, const Datasets& data) {
+void agree_on_run(RankGroup& group, const std::string& version, int threads, const Backend& backend,
+                  const Datasets& data) {
+  const bool on_cpu = backend.device->kind() == DeviceKind::kCpu;
   agree(group, {{"program", version},
-                {"threads", std::to_string(threads)},
+                {"device", on_cpu ? "cpu" : backend.device->name()},
+                {"libraries", backend.libraries},
+                {"threads", on_cpu ? std::to_string(threads) : "any"},
                 {"training data", data.train->fingerprint()},
                 {"test data", data.test != nullptr ? data.test->fingerprint() : "none"}});
-}
-
-std::unique_ptr<Device> make_device(DeviceChoice device, int threads) {
-  if (device == DeviceChoice::kCuda) throw Error(ExitCode::kUnavailable, "device: cuda: " + why_no_cuda());
-  return make_cpu_device(threads);
 }
 
 Datasets open_datasets(const DataConfig& data, uint64_t seed) {
@@ -115,9 +103,10 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed) {
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world) {
   const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
   const DistributedConfig& distributed = experiment.distributed;
-  return {.compute = experiment.train.precision,
-          .passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
-          .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap}};
+  return {.passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
+          .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
+                      distributed.gradients},
+          .capture = experiment.train.cuda_graph != CudaGraph::kOff};
 }
 
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch) {
@@ -157,8 +146,10 @@ void require_matches(const OptimizerConfig& config, const std::vector<std::strin
   }
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, FlatOps& ops, Allocator& allocator,
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend& backend,
                                           const Parameters& parameters) {
+  FlatOps& ops = *backend.ops;
+  Allocator& allocator = backend.device->allocator();
   std::vector<std::string> names;
   for (const ParameterSlot& slot : parameters.slots()) names.push_back(slot.name);
   require_matches(config, names);
@@ -168,13 +159,17 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, FlatOps
                       static_cast<float>(group.weight_decay.value_or(config.weight_decay))});
   }
   std::vector<UpdateRange> ranges = update_ranges(parameters, static_cast<float>(config.weight_decay), groups);
+  std::unique_ptr<Optimizer> optimizer;
   if (config.type == OptimizerType::kAdam) {
-    return make_adam(
+    optimizer = make_adam(
         ops, allocator, parameters, std::move(ranges),
         {static_cast<float>(config.beta1), static_cast<float>(config.beta2), static_cast<float>(config.epsilon)});
+  } else {
+    optimizer =
+        make_sgd(ops, allocator, parameters, std::move(ranges), {static_cast<float>(config.momentum), config.nesterov});
   }
-  return make_sgd(ops, allocator, parameters, std::move(ranges),
-                  {static_cast<float>(config.momentum), config.nesterov});
+  if (backend.precision == Dtype::kF16) optimizer->scale_loss({});
+  return optimizer;
 }
 
 }  // namespace convoy

@@ -9,6 +9,7 @@
 #include "core/train/optimizer.h"
 #include "core/train/schedule.h"
 #include "dist/mpi.h"
+#include "launcher/backend.h"
 #include "launcher/command_line.h"
 #include "launcher/config/experiment.h"
 #include "launcher/replica.h"
@@ -26,9 +27,6 @@ struct Start {
 // they make the communicator that it asks for.  Throws CollectiveError.
 Start start(MpiSession& session, const CommandLine& line, size_t index = 0);
 
-// Throws Error(kUnavailable) where the device asked for cannot be had.
-std::unique_ptr<Device> make_device(DeviceChoice device, int threads);
-
 struct Datasets {
   std::unique_ptr<Dataset> train;
   std::unique_ptr<Dataset> test;  // null: there is none
@@ -36,15 +34,16 @@ struct Datasets {
 // Throws Error(kNoInput, kBadData) naming the file.
 Datasets open_datasets(const DataConfig& data, uint64_t seed);
 
-// Collective.  Throws Error(kRanksDisagree) where a rank has another program, other data or other threads.
-void agree_on_run(RankGroup& group, const std::string& version, int threads, const Datasets& data);
+// Collective.  Throws Error(kRanksDisagree) where a rank has another program, device, libraries, data or threads.
+void agree_on_run(RankGroup& group, const std::string& version, int threads, const Backend& backend,
+                  const Datasets& data);
 
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);
 Schedule make_schedule(const Experiment& experiment, const Horizon& horizon);
 // Throws Error(kConfig) for a group of the optimizer that matches none of `names`, those of the parameters.
 void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names);
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, FlatOps& ops, Allocator& allocator,
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend& backend,
                                           const Parameters& parameters);
 
 }  // namespace convoy

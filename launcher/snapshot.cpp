@@ -40,42 +40,75 @@ void broadcast(float* data, int64_t elements, Communicator& communicator) {
 
 }  // namespace
 
-std::vector<NamedTensor> model_tensors(const Parameters& parameters) {
-  std::vector<NamedTensor> tensors;
-  for (const ParameterSlot& slot : parameters.slots()) {
-    tensors.push_back(named(slot.name, slot.shape, parameters.values() + slot.offset));
+Snapshot::Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device)
+    : parameters_(parameters), optimizer_(optimizer), device_(device) {
+  const auto bytes = [](int64_t elements) { return elements * size_of(Dtype::kF32); };
+  add(parameters.values(), bytes(parameters.value_elements()));
+  add(parameters.state(), bytes(parameters.state_elements()));
+  if (optimizer == nullptr) return;
+  for (const Optimizer::State& state : optimizer->state()) add(state.data, bytes(parameters.trainable_elements()));
+  add(parameters.loss_scale(), sizeof(LossScale));
+}
+
+void Snapshot::add(void* on_device, int64_t bytes) {
+  parts_.push_back({on_device, Buffer(device_.host_allocator(), bytes)});
+}
+
+void Snapshot::take() {
+  for (const Part& part : parts_) {
+    device_.copy(part.copy.data(), part.on_device, part.copy.bytes(), device_.compute());
   }
-  for (const StateSlot& slot : parameters.state_slots()) {
-    tensors.push_back(named(slot.name, slot.shape, parameters.state() + slot.offset));
+  device_.compute().synchronize();
+}
+
+void Snapshot::put() {
+  for (const Part& part : parts_) {
+    device_.copy(part.on_device, part.copy.data(), part.copy.bytes(), device_.compute());
+  }
+  device_.compute().synchronize();
+}
+
+void Snapshot::restore_model(const Checkpoint& checkpoint) { restore(checkpoint.model, model_tensors()); }
+void Snapshot::restore_optimizer(const Checkpoint& checkpoint) { restore(checkpoint.optimizer, optimizer_tensors()); }
+
+std::vector<NamedTensor> Snapshot::model_tensors() const {
+  const float* values = parts_[0].copy.as<float>();
+  const float* state = parts_[1].copy.as<float>();
+  std::vector<NamedTensor> tensors;
+  for (const ParameterSlot& slot : parameters_.slots()) {
+    tensors.push_back(named(slot.name, slot.shape, values + slot.offset));
+  }
+  for (const StateSlot& slot : parameters_.state_slots()) {
+    tensors.push_back(named(slot.name, slot.shape, state + slot.offset));
   }
   return tensors;
 }
 
-std::vector<NamedTensor> optimizer_tensors(const Parameters& parameters, Optimizer& optimizer) {
+std::vector<NamedTensor> Snapshot::optimizer_tensors() const {
+  CHECK(optimizer_ != nullptr);
   std::vector<NamedTensor> tensors;
-  for (const Optimizer::State& state : optimizer.state()) {
-    for (const ParameterSlot& slot : parameters.slots()) {
-      if (slot.trainable) tensors.push_back(named(slot.name + "." + state.name, slot.shape, state.data + slot.offset));
+  size_t part = 2;
+  for (const Optimizer::State& state : optimizer_->state()) {
+    const float* copy = parts_[part++].copy.as<float>();
+    for (const ParameterSlot& slot : parameters_.slots()) {
+      if (slot.trainable) tensors.push_back(named(slot.name + "." + state.name, slot.shape, copy + slot.offset));
     }
+  }
+  if (optimizer_->scales_loss()) {
+    static_assert(sizeof(LossScale) == 2 * sizeof(float));
+    tensors.push_back(named("loss_scale", {1, 1, 1, 2}, parts_[part].copy.as<float>()));
   }
   return tensors;
 }
 
 void Checkpointer::save(int64_t step, int64_t epoch, int64_t samples_in_epoch) {
-  CheckpointContents contents{run_, model_tensors(parameters_), optimizer_tensors(parameters_, optimizer_), {}};
+  snapshot_.take();
+  CheckpointContents contents{run_, snapshot_.model_tensors(), snapshot_.optimizer_tensors(), {}};
   contents.manifest.step = step;
   contents.manifest.epoch = epoch;
   contents.manifest.samples_in_epoch = samples_in_epoch;
   save_checkpoint(files_, root_, contents);
   prune_checkpoints(files_, root_, keep_);
-}
-
-void restore_model(const Checkpoint& checkpoint, const Parameters& parameters) {
-  restore(checkpoint.model, model_tensors(parameters));
-}
-
-void restore_optimizer(const Checkpoint& checkpoint, const Parameters& parameters, Optimizer& optimizer) {
-  restore(checkpoint.optimizer, optimizer_tensors(parameters, optimizer));
 }
 
 void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator) {
@@ -85,6 +118,7 @@ void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communi
   for (const Optimizer::State& state : optimizer->state()) {
     broadcast(state.data, parameters.trainable_elements(), communicator);
   }
+  broadcast(&parameters.loss_scale()->scale, sizeof(LossScale) / sizeof(float), communicator);
 }
 
 void require_same_cursor(const Manifest& saved, const Manifest& now, const std::string& path) {

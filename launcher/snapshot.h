@@ -11,23 +11,44 @@
 
 namespace convoy {
 
-// Views of all weights and running statistics, under their names.
-std::vector<NamedTensor> model_tensors(const Parameters& parameters);
-// Views of the optimizer's buffers: "conv2d_1.weight.momentum".
-std::vector<NamedTensor> optimizer_tensors(const Parameters& parameters, Optimizer& optimizer);
+// A copy in host memory of what a run trains, under the names of checkpoints; and the way back to the device.
+class Snapshot {
+ public:
+  // Copies nothing yet.  `optimizer` may be null: then there is only the model.  All outlive it.
+  Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device);
+
+  void take();  // from the device; waits for its work
+  void put();   // to the device
+  // Overwrites tensors of the copy with those of a checkpoint.  Throws Error(kBadData) naming the tensor that is
+  // missing or of another shape, or one that does not belong here.
+  void restore_model(const Checkpoint& checkpoint);
+  void restore_optimizer(const Checkpoint& checkpoint);
+
+  // Views of the copy: all weights and running statistics …
+  std::vector<NamedTensor> model_tensors() const;
+  // … and the optimizer's buffers, "conv2d_1.weight.momentum", with the loss scale where it moves.
+  std::vector<NamedTensor> optimizer_tensors() const;
+
+ private:
+  // The same bytes on both sides.
+  struct Part {
+    void* on_device;
+    Buffer copy;
+  };
+  void add(void* on_device, int64_t bytes);
+
+  const Parameters& parameters_;
+  Optimizer* optimizer_;
+  Device& device_;
+  std::vector<Part> parts_;  // values, state, optimizer's states, loss scale
+};
 
 // Saves checkpoints of one run and keeps the newest few.  Rank 0 only.
 class Checkpointer {
  public:
   // `run` is what all of the run's manifests say: everything but step, epoch and samples.  All outlive it.
-  Checkpointer(FileSystem& files, std::string root, int keep, Manifest run, const Parameters& parameters,
-               Optimizer& optimizer)
-      : files_(files),
-        root_(std::move(root)),
-        keep_(keep),
-        run_(std::move(run)),
-        parameters_(parameters),
-        optimizer_(optimizer) {}
+  Checkpointer(FileSystem& files, std::string root, int keep, Manifest run, Snapshot& snapshot)
+      : files_(files), root_(std::move(root)), keep_(keep), run_(std::move(run)), snapshot_(snapshot) {}
 
   // Returns when the checkpoint is on the disk.  Throws Error (kIo, kCannotCreate, kPermission); earlier checkpoints
   // are untouched then.
@@ -38,16 +59,11 @@ class Checkpointer {
   const std::string root_;
   const int keep_;
   const Manifest run_;
-  const Parameters& parameters_;
-  Optimizer& optimizer_;
+  Snapshot& snapshot_;
 };
 
-// Copies a checkpoint into memory.  Throws Error(kBadData) naming the tensor that is missing or of another shape, or
-// one that the network does not have.
-void restore_model(const Checkpoint& checkpoint, const Parameters& parameters);
-void restore_optimizer(const Checkpoint& checkpoint, const Parameters& parameters, Optimizer& optimizer);
-
-// Collective: every rank gets rank 0's weights, statistics and optimizer state.
+// Collective: every rank gets rank 0's weights, statistics, loss scale and optimizer state.  `communicator` is the
+// device's.
 void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator);
 
 // What to do about a checkpoint that does not fit; the end of a message.

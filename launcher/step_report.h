@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace convoy {
 
@@ -14,12 +15,14 @@ struct StepReport {
   int64_t images = 0;  // valid rows of the global batch
   float learning_rate = 0;
   double step_seconds = 0;
-  double data_wait_seconds = 0;           // waiting for the loader
-  double communication_wait_seconds = 0;  // in the join of the last pass: what overlap did not hide
-  bool nonfinite = false;                 // loss or gradient was NaN or infinite; the update was skipped on all ranks
-  bool stop_requested = false;            // some rank was asked to save and stop …
-  bool interrupted = false;               // … by SIGINT
-  bool save_requested = false;            // some rank was asked to save and go on
+  double data_wait_seconds = 0;  // waiting for the loader
+  // In the join of the last pass: what overlap did not hide.  Nothing where the host does not see the device wait.
+  std::optional<double> communication_wait_seconds;
+  bool nonfinite = false;       // loss or gradient was NaN or infinite; the update was skipped on all ranks
+  bool overflow = false;        // f16: gradients were too large; skipped likewise, the loss scale is halved
+  bool stop_requested = false;  // some rank was asked to save and stop …
+  bool interrupted = false;     // … by SIGINT
+  bool save_requested = false;  // some rank was asked to save and go on
 };
 
 }  // namespace convoy

@@ -1,6 +1,6 @@
 #include "launcher/trainer.h"
 
-#include <chrono>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -8,15 +8,6 @@
 
 namespace convoy {
 namespace {
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point begin_ = Clock::now();
-};
 
 Loader::Options loader_options(const Trainer::Parts& parts, const Loading& loading, const Horizon& horizon,
                                int64_t first_step) {
@@ -40,33 +31,25 @@ Trainer::Trainer(const Parts& parts, Schedule schedule, const Loading& loading, 
       horizon_(horizon),
       share_(share_of(parts.sampler.micro_batches_per_step(), parts.communicator.rank(), parts.communicator.size())),
       step_(first_step),
-      loader_(parts.training_set, parts.sampler, parts.device.allocator(),
-              loader_options(parts, loading, horizon, first_step)) {
+      feed_(parts.training_data, parts.sampler, parts.replica, parts.device,
+            loader_options(parts, loading, horizon, first_step)) {
   CHECK(share_.count >= 1, "fewer micro-batches than ranks");
 }
 
-StepReport Trainer::step() {
+void Trainer::step() {
   Replica& replica = parts_.replica;
-  const Stopwatch whole;
-  double data_wait = 0, communication_wait = 0;
+  StepReport& report = reports_.emplace_back();
 
   begin_step();
   for (int64_t pass = 0; pass < share_.count; ++pass) {
-    const Stopwatch wait;
-    const Batch& batch = loader_.next();
-    data_wait += wait.seconds();
-    load(batch);
-    // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs.
-    communication_wait += replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
+    report.data_wait_seconds += feed_.load_next();
+    // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs, and updates.
+    report.communication_wait_seconds = replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
   }
-  parts_.optimizer.step(replica.parameters(), &replica.scalars(), parts_.device.compute());
-  ++step_;
+  replica.fetch_control();
 
-  StepReport result = report();
-  result.step_seconds = whole.seconds();
-  result.data_wait_seconds = data_wait;
-  result.communication_wait_seconds = communication_wait;
-  return result;
+  report.step = ++step_;
+  report.learning_rate = replica.scalars().learning_rate;
 }
 
 void Trainer::begin_step() {
@@ -82,44 +65,58 @@ void Trainer::begin_step() {
   scalars.requests[2] = signal == SIGINT ? 1.0F : 0.0F;
 }
 
-void Trainer::load(const Batch& batch) {
-  parts_.replica.scalars().valid_rows = batch.valid;
-  parts_.replica.scalars().first_row = batch.first_row;
-  parts_.replica.load(batch.pixels, batch.labels);
+// Looks at finished steps until at most `pending` are left; what ends the run, if anything.  The control block is the
+// same on all ranks, and so is what follows from it.
+std::optional<ExitCode> Trainer::follow(size_t pending) {
+  std::optional<ExitCode> end;
+  while (reports_.size() > (end ? 0 : pending)) {
+    const StepReport report = finished_report();
+    publish(report);
+    if (report.nonfinite) return ExitCode::kNonFinite;
+    save_requested_ |= report.save_requested;
+    if (report.interrupted) end = ExitCode::kInterrupted;
+    if (report.stop_requested && !end) end = ExitCode::kPreempted;
+  }
+  return end;
 }
 
-StepReport Trainer::report() const {
-  const float* control = parts_.replica.control();
+StepReport Trainer::finished_report() {
+  const float* control = parts_.replica.take_control();
+  StepReport report = reports_.front();
+  reports_.pop_front();
   const double rows = std::max(1.0, static_cast<double>(control[kValidRows]));
-  StepReport report;
-  report.step = step_;
   report.steps = horizon_.steps;
-  report.epoch = static_cast<int>((step_ - 1) / horizon_.steps_per_epoch);
+  report.epoch = static_cast<int>((report.step - 1) / horizon_.steps_per_epoch);
   report.loss = static_cast<double>(control[kLossSum]) / rows;
   report.accuracy = static_cast<double>(control[kCorrect]) / rows;
   report.images = static_cast<int64_t>(rows);
-  report.learning_rate = parts_.replica.scalars().learning_rate;
-  report.nonfinite = control[kNonFinite] > 0;
+  report.overflow = control[kOverflow] > 0 && parts_.scales_loss;
+  report.nonfinite = control[kNonFinite] > 0 || (control[kOverflow] > 0 && !parts_.scales_loss);
   report.stop_requested = control[kStopRequested] > 0;
   report.save_requested = control[kSaveRequested] > 0;
   report.interrupted = control[kInterrupted] > 0;
+  report.step_seconds = since_.seconds();
+  since_.restart();
   return report;
 }
 
 ExitCode Trainer::run() {
+  const size_t ahead = parts_.device.runs_ahead() ? 2 : 0;
   if (parts_.run_directory != nullptr) parts_.run_directory->write_status("training", step_);
+  since_.restart();
   while (step_ < horizon_.steps) {
-    const StepReport report = step();
-    publish(report);
-    if (report.nonfinite) return stop(ExitCode::kNonFinite, "nonfinite");
-    if (report.stop_requested) {
-      return stop(report.interrupted ? ExitCode::kInterrupted : ExitCode::kPreempted, "stopped");
-    }
-    if (report.save_requested || due(horizon_.save_every)) save();
+    step();
+    const bool pauses = due(horizon_.save_every) || due(horizon_.evaluate_every) || step_ == horizon_.steps;
+    if (const std::optional<ExitCode> end = follow(pauses ? 0 : ahead)) return stop(*end);
+    if (!pauses && !save_requested_) continue;
+    if (const std::optional<ExitCode> end = follow(0)) return stop(*end);
+    if (save_requested_ || due(horizon_.save_every)) save();
+    save_requested_ = false;
     if (due(horizon_.evaluate_every)) evaluate_now();
+    since_.restart();
   }
   evaluate_now();
-  return stop(ExitCode::kDone, "finished");
+  return stop(ExitCode::kDone);
 }
 
 void Trainer::publish(const StepReport& report) {
@@ -139,9 +136,9 @@ void Trainer::publish(const StepReport& report) {
 }
 
 void Trainer::evaluate_now() {
-  if (parts_.test_set == nullptr || evaluated_step_ == step_) return;
+  if (parts_.test_data.dataset == nullptr || evaluated_step_ == step_) return;
   const Stopwatch watch;
-  last_evaluation_ = evaluate(parts_.replica, *parts_.test_set, parts_.communicator, loading_);
+  last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading_);
   evaluated_step_ = step_;
   const Evaluation& it = *last_evaluation_;
   char text[160];
@@ -173,12 +170,15 @@ bool Trainer::save() {
   return saved_;
 }
 
-ExitCode Trainer::stop(ExitCode code, const char* phase) {
+ExitCode Trainer::stop(ExitCode code) {
   const bool keep = code != ExitCode::kNonFinite;  // what led to a NaN must not become the newest checkpoint
   const bool saved = !keep || save();
   const bool saved_by_rank_0 = parts_.communicator.broadcast_bytes(saved ? "1" : "0", 0) == "1";
   parts_.progress.finish();
-  if (parts_.run_directory != nullptr) parts_.run_directory->write_status(saved_by_rank_0 ? phase : "unsaved", step_);
+  if (parts_.run_directory != nullptr) {
+    const char* phase = code == ExitCode::kDone ? "finished" : keep ? "stopped" : "nonfinite";
+    parts_.run_directory->write_status(saved_by_rank_0 ? phase : "unsaved", step_);
+  }
   return saved_by_rank_0 ? code : ExitCode::kIo;
 }
 

@@ -1,14 +1,14 @@
 // The training loop of one rank.  Read Trainer::step() first: it is what everything else is there for.
 #pragma once
 
+#include <deque>
 #include <optional>
 
 #include "core/base/log.h"
-#include "core/data/loader.h"
-#include "core/train/optimizer.h"
 #include "core/train/schedule.h"
 #include "dist/communicator.h"
 #include "launcher/evaluation.h"
+#include "launcher/feed.h"
 #include "launcher/metrics.h"
 #include "launcher/progress.h"
 #include "launcher/replica.h"
@@ -16,6 +16,7 @@
 #include "launcher/signals.h"
 #include "launcher/snapshot.h"
 #include "launcher/step_report.h"
+#include "launcher/stopwatch.h"
 
 namespace convoy {
 
@@ -33,11 +34,11 @@ class Trainer {
   struct Parts {  // made by TrainingRun, in order; all outlive the trainer
     Device& device;
     Communicator& communicator;
-    Replica& replica;
-    Optimizer& optimizer;
+    Replica& replica;  // whose last pass ends with the update
+    bool scales_loss;  // f16: gradients that overflow are no fault
     const Sampler& sampler;
-    const Dataset& training_set;
-    const Dataset* test_set;  // null: nothing is evaluated
+    DataSource training_data;
+    DataSource test_data;  // without a data set: nothing is evaluated
     Signals& signals;
     Progress& progress;
     const Log& log;
@@ -53,21 +54,22 @@ class Trainer {
   // kIo when the checkpoint at the end could not be written.  One that fails on the way is only a warning.
   ExitCode run();
 
-  // One optimizer update from one global batch.
-  StepReport step();
+  // Gives the device one optimizer update from one global batch.  What came of it is seen by follow(), at once or, on a
+  // device that runs ahead, two steps later.
+  void step();
 
   int64_t steps_done() const { return step_; }
   const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
 
  private:
   void begin_step();
-  void load(const Batch& batch);
-  StepReport report() const;
+  std::optional<ExitCode> follow(size_t pending);
+  StepReport finished_report();
   void publish(const StepReport& report);
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
   void evaluate_now();
   bool save();
-  ExitCode stop(ExitCode code, const char* phase);
+  ExitCode stop(ExitCode code);
 
   Parts parts_;
   Schedule schedule_;
@@ -75,8 +77,11 @@ class Trainer {
   uint64_t seed_;
   Horizon horizon_;
   Share share_;   // of the micro-batches of a step
-  int64_t step_;  // steps done
-  Loader loader_;
+  int64_t step_;  // steps given to the device
+  Feed feed_;
+  std::deque<StepReport> reports_;  // of steps whose control block is not back
+  Stopwatch since_;                 // the last report, or what came between
+  bool save_requested_ = false;
   std::optional<Evaluation> last_evaluation_;
   int64_t evaluated_step_ = -1, save_tried_at_ = -1;
   bool saved_ = false;  // at save_tried_at_

@@ -40,7 +40,7 @@ std::string settings_that_compute(Experiment experiment) {
 
 // What every manifest of this run says.
 Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, const Dataset& data, int world,
-                     int threads, const std::string& version) {
+                     const TrainingRun::Options& options, const Backend& backend) {
   Manifest manifest;
   manifest.seed = experiment.experiment.seed;
   manifest.world = world;
@@ -48,7 +48,12 @@ Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, c
   manifest.micro_batch = batch.micro;
   manifest.config_hash = hash128_hex(settings_that_compute(experiment));
   manifest.data_hash = data.fingerprint();
-  manifest.facts = {{"threads", std::to_string(threads)}, {"simd", to_string(simd_level())}, {"program", version}};
+  manifest.facts = {{"program", options.version}, {"precision", to_string(backend.precision)}};
+  if (backend.device->kind() == DeviceKind::kCpu) {
+    manifest.facts.insert({{"threads", std::to_string(options.threads)}, {"simd", to_string(simd_level())}});
+  } else {
+    manifest.facts.insert({{"device", backend.device->name()}, {"libraries", backend.libraries}});
+  }
   return manifest;
 }
 
@@ -94,11 +99,10 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
       communicator_(communicator),
       signals_(signals),
       log_(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1) {
-  run_on_all_ranks(communicator_, [&] {
-    device_ = make_device(experiment_.device, options_.threads);
-    make_data();
-  });
-  run_on_all_ranks(communicator_, [&] { agree_on_run(communicator_, options_.version, options_.threads, data_); });
+  backend_ = make_backend(experiment_, communicator_, options_.threads);
+  run_on_all_ranks(communicator_, [&] { make_data(); });
+  run_on_all_ranks(communicator_,
+                   [&] { agree_on_run(communicator_, options_.version, options_.threads, backend_, data_); });
   run_on_all_ranks(communicator_, [&] { make_network(); });
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
@@ -107,7 +111,8 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
     metrics_ = make_metrics(experiment_, communicator_);
   });
   first_step_ = std::stoll(communicator_.broadcast_bytes(std::to_string(first_step_), 0));
-  broadcast_state(replica_->parameters(), optimizer_.get(), communicator_);
+  broadcast_state(replica_->parameters(), optimizer_.get(), *backend_.communicator);
+  replica_->values_changed();
   announce();
 }
 
@@ -123,12 +128,18 @@ void TrainingRun::make_data() {
 }
 
 void TrainingRun::make_network() {
+  if (experiment_.data.cache == DataCache::kDevice) {
+    training_cache_ = std::make_unique<DeviceCache>(*data_.train, batch_.micro, backend_);
+    if (data_.test) test_cache_ = std::make_unique<DeviceCache>(*data_.test, batch_.micro, backend_);
+  }
   replica_ = std::make_unique<Replica>(
-      build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), *device_, communicator_,
-      *kernels_, *ops_, replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
-  replica_->parameters().initialize(experiment_.experiment.seed);
-  optimizer_ = make_optimizer(experiment_.optimizer, *ops_, device_->allocator(), replica_->parameters());
-  manifest_ = manifest_of(experiment_, batch_, *data_.train, communicator_.size(), options_.threads, options_.version);
+      build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), backend_,
+      replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
+  replica_->initialize(experiment_.experiment.seed, LossScaleOptions());
+  optimizer_ = make_optimizer(experiment_.optimizer, backend_, replica_->parameters());
+  replica_->add_update(*optimizer_);
+  snapshot_ = std::make_unique<Snapshot>(replica_->parameters(), optimizer_.get(), *backend_.device);
+  manifest_ = manifest_of(experiment_, batch_, *data_.train, communicator_.size(), options_, backend_);
 }
 
 void TrainingRun::open_run_directory() {
@@ -136,7 +147,7 @@ void TrainingRun::open_run_directory() {
                                               options_.fresh);
   directory_->require_unfinished(horizon_.steps);
   checkpointer_ = std::make_unique<Checkpointer>(files_, directory_->checkpoints(), experiment_.checkpoint.keep,
-                                                 manifest_, replica_->parameters(), *optimizer_);
+                                                 manifest_, *snapshot_);
 }
 
 void TrainingRun::resume() {
@@ -149,8 +160,10 @@ void TrainingRun::resume() {
   }
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
   try {
-    restore_model(*checkpoint, replica_->parameters());
-    restore_optimizer(*checkpoint, replica_->parameters(), *optimizer_);
+    snapshot_->take();
+    snapshot_->restore_model(*checkpoint);
+    snapshot_->restore_optimizer(*checkpoint);
+    snapshot_->put();
   } catch (const Error& error) {  // whole, but of another network or optimizer
     throw Error(ExitCode::kConfig, std::string(error.what()) + kOtherSettings);
   }
@@ -160,10 +173,12 @@ void TrainingRun::resume() {
 
 void TrainingRun::announce() const {
   if (!speaks()) return;
-  std::string text = run_header({options_.version, experiment_, batch_, horizon_, *device_, communicator_, *replica_,
+  std::string text = run_header({options_.version, experiment_, batch_, horizon_, backend_, communicator_, *replica_,
                                  data_.train->size(), data_.test ? data_.test->size() : 0});
   if (!options_.binding.empty()) text += "\n  binding   " + options_.binding;
-  if (options_.gpustat) text += "\n  gpustat   there is no GPU in this run to report on: it trains on the CPU";
+  if (options_.gpustat && backend_.device->kind() == DeviceKind::kCpu) {
+    text += "\n  gpustat   there is no GPU in this run to report on: it trains on the CPU";
+  }
   if (metrics_) {
     text += "\n  metrics   http://" + experiment_.metrics.host + ":" + std::to_string(metrics_->port()) + "/metrics";
   }
@@ -175,8 +190,19 @@ void TrainingRun::announce() const {
 ExitCode TrainingRun::run() {
   Progress progress(progress_style(experiment_.progress, communicator_.rank()), experiment_.train.log_every_steps,
                     experiment_.train.log_every_seconds, communicator_.size());
-  Trainer trainer({*device_, communicator_, *replica_, *optimizer_, *sampler_, *data_.train, data_.test.get(), signals_,
-                   progress, log_, metrics_.get(), checkpointer_.get(), directory_.get()},
+  Trainer trainer({*backend_.device,
+                   communicator_,
+                   *replica_,
+                   optimizer_->scales_loss(),
+                   *sampler_,
+                   {data_.train.get(), training_cache_.get()},
+                   {data_.test.get(), test_cache_.get()},
+                   signals_,
+                   progress,
+                   log_,
+                   metrics_.get(),
+                   checkpointer_.get(),
+                   directory_.get()},
                   make_schedule(experiment_, horizon_), {experiment_.data.workers, experiment_.data.prefetch},
                   experiment_.experiment.seed, horizon_, first_step_);
   const ExitCode code = trainer.run();

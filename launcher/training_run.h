@@ -6,7 +6,6 @@
 #include <string>
 
 #include "launcher/setup.h"
-#include "layers/registry.h"
 
 namespace convoy {
 
@@ -28,6 +27,11 @@ class TrainingRun {
   ExitCode run();
 
   const Replica& replica() const { return *replica_; }
+  // Weights and running statistics as they are now; views, valid until the run goes on.
+  std::vector<NamedTensor> model_tensors() {
+    snapshot_->take();
+    return snapshot_->model_tensors();
+  }
   const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
 
  private:
@@ -47,15 +51,15 @@ class TrainingRun {
   const Log log_;
   PosixFileSystem files_;
 
-  std::unique_ptr<Device> device_;
+  Backend backend_;
   Datasets data_;
+  std::unique_ptr<DeviceCache> training_cache_, test_cache_;
   ResolvedBatch batch_;
   std::optional<Sampler> sampler_;
   Horizon horizon_;
-  std::unique_ptr<KernelFactory> kernels_ = make_cpu_kernels();
-  std::unique_ptr<FlatOps> ops_ = make_cpu_flat_ops();
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Snapshot> snapshot_;
   Manifest manifest_;
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Checkpointer> checkpointer_;

@@ -1,10 +1,7 @@
 // What the kernels of the GPU share; for *_cuda.* files.  Activations are canonical (N,H,W,C), f32, bf16 or f16.
 #pragma once
 
-#include <algorithm>
-
-#include "core/device/elements_cuda.h"
-#include "core/device/launch_cuda.h"
+#include "core/device/for_each_cuda.h"
 #include "layers/kernel_base.h"
 
 namespace convoy {
@@ -16,12 +13,5 @@ class CudaKernel : public KernelBase {
 
 // `type` as the GPU takes it: canonical.  Throws Error(kConfig) unless it is f32, bf16 or f16.
 ValueType activation_cuda(const ValueType& type);
-
-// Blocks of block_threads() threads that walk `items` with a grid-stride loop.
-inline unsigned blocks_for(int64_t items) {
-  constexpr int64_t kMostBlocks = 132 * 16;  // enough to fill the largest card; more only adds launches of blocks
-  const int block = block_threads();
-  return static_cast<unsigned>(std::clamp<int64_t>((items + block - 1) / block, 1, kMostBlocks));
-}
 
 }  // namespace convoy

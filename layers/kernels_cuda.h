@@ -16,7 +16,10 @@
 
 namespace convoy {
 
-class CudaLibraries;  // layers/libraries_cuda.h: cuDNN and cuBLASLt
+// layers/libraries_cuda.h: cuDNN and cuBLASLt
+class Convolution;
+class CudaLibraries;
+struct ConvolutionSpec;
 
 struct CudaCompile {
   const CompileRequest& request;
@@ -51,5 +54,12 @@ void relu_gradient_cuda(const ValueType& type, const void* y, const void* dy, vo
 int64_t column_sums_workspace(int64_t rows, int64_t channels);
 void column_sums_cuda(Dtype dtype, int64_t rows, int64_t channels, const void* dy, const void* gate, void* masked,
                       float* sums, void* workspace, Stream& stream);
+
+// means[g][c] = the mean over rows of x [groups, rows, channels], of the same type and summed in f32 in a fixed order.
+void row_means_cuda(Dtype dtype, int64_t groups, int64_t rows, int64_t channels, const void* x, void* means,
+                    Stream& stream);
+
+// Own kernels for any pass, where the libraries have none; the result of kBackwardWeights is f32.
+std::unique_ptr<Convolution> make_direct_convolution(const ConvolutionSpec& spec);
 
 }  // namespace convoy

@@ -14,21 +14,6 @@ namespace {
 
 constexpr int64_t kLanes = 16;  // channels in registers
 
-// The elements of one window that lie in the image, as offsets [begin, end) into the kernel.
-struct Span {
-  int begin, end;
-};
-Span inside(const WindowAxis& axis, int output) {
-  const int start = output * axis.stride - axis.low;
-  return {std::max(0, -start), std::min(axis.kernel, axis.input - start)};
-}
-// The outputs whose windows contain an input.
-Span windows_of(const WindowAxis& axis, int input) {
-  const int from = input + axis.low - axis.kernel + 1;
-  return {from <= 0 ? 0 : (from + axis.stride - 1) / axis.stride,
-          std::min((input + axis.low) / axis.stride + 1, axis.output)};
-}
-
 // Calls body(plane, first, lanes) for all planes and chunks of at most kLanes channels, on all threads.
 template <class Body>
 void for_chunks(const Planes& p, const Body& body) {
@@ -101,9 +86,9 @@ void MaxPoolCpu::forward_loop(const T* x, T* y, uint16_t* where) const {
     float best[kLanes];
     int32_t best_at[kLanes];
     for (int oh = 0; oh < h.output; ++oh) {
-      const Span rows = inside(h, oh);
+      const WindowSpan rows = inside(h, oh);
       for (int ow = 0; ow < w.output; ++ow, to += p.inner) {
-        const Span columns = inside(w, ow);
+        const WindowSpan columns = inside(w, ow);
 #pragma omp simd
         for (int64_t c = 0; c < lanes; ++c) {
           best[c] = -std::numeric_limits<float>::infinity();
@@ -142,9 +127,9 @@ void MaxPoolCpu::backward_loop(const T* dy, T* dx, const uint16_t* where) const 
     const int64_t from = plane * h.output * w.output * p.inner + first;
     float sum[kLanes];
     for (int ih = 0; ih < h.input; ++ih) {
-      const Span rows = windows_of(h, ih);
+      const WindowSpan rows = windows_of(h, ih);
       for (int iw = 0; iw < w.input; ++iw, to += p.inner) {
-        const Span columns = windows_of(w, iw);
+        const WindowSpan columns = windows_of(w, iw);
 #pragma omp simd
         for (int64_t c = 0; c < lanes; ++c) sum[c] = 0;
         for (int oh = rows.begin; oh < rows.end; ++oh) {
@@ -189,7 +174,7 @@ class AveragePoolCpu : public PoolCpu {
   void backward_loop(const T* dy, T* dx) const;
 };
 
-float one_over_count(Span rows, Span columns) {
+float one_over_count(WindowSpan rows, WindowSpan columns) {
   return 1.0F / static_cast<float>((rows.end - rows.begin) * (columns.end - columns.begin));
 }
 
@@ -202,9 +187,9 @@ void AveragePoolCpu::forward_loop(const T* x, T* y) const {
     T* to = y + plane * p.pixels * p.inner + first;
     float sum[kLanes];
     for (int oh = 0; oh < h.output; ++oh) {
-      const Span rows = inside(h, oh);
+      const WindowSpan rows = inside(h, oh);
       for (int ow = 0; ow < w.output; ++ow, to += p.inner) {
-        const Span columns = inside(w, ow);
+        const WindowSpan columns = inside(w, ow);
 #pragma omp simd
         for (int64_t c = 0; c < lanes; ++c) sum[c] = 0;
         for (int kh = rows.begin; kh < rows.end; ++kh) {
@@ -232,9 +217,9 @@ void AveragePoolCpu::backward_loop(const T* dy, T* dx) const {
     const T* from = dy + plane * h.output * w.output * p.inner + first;
     float sum[kLanes];
     for (int ih = 0; ih < h.input; ++ih) {
-      const Span rows = windows_of(h, ih);
+      const WindowSpan rows = windows_of(h, ih);
       for (int iw = 0; iw < w.input; ++iw, to += p.inner) {
-        const Span columns = windows_of(w, iw);
+        const WindowSpan columns = windows_of(w, iw);
 #pragma omp simd
         for (int64_t c = 0; c < lanes; ++c) sum[c] = 0;
         for (int oh = rows.begin; oh < rows.end; ++oh) {

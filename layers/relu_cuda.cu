@@ -6,28 +6,30 @@
 namespace convoy {
 namespace {
 
-// y = x where gate > 0, else 0, `gate` being x itself or what the relu gave: forward and backward alike.
-template <class T, int N>
-__global__ void relu_kernel(const T* x, const T* gate, T* y, int64_t packs) {
-  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < packs; i += stride) {
-    const Pack<T, N> from = reinterpret_cast<const Pack<T, N>*>(x)[i],
-                     by = reinterpret_cast<const Pack<T, N>*>(gate)[i];
-    Pack<T, N> to;
-    for (int k = 0; k < N; ++k) to.at[k] = to_float(by.at[k]) > 0 ? from.at[k] : T{};
-    reinterpret_cast<Pack<T, N>*>(y)[i] = to;
+template <class T>
+struct Forward {
+  const T* x;
+  T* y;
+  template <int N>
+  __device__ void run(int64_t i) const {
+    Pack<T, N> pack = load<N>(x + i);
+    for (T& element : pack.at) element = to_float(element) <= 0 ? T{} : element;  // NaN stays NaN
+    store(y + i, pack);
   }
-}
+};
 
 template <class T>
-void gate(const T* x, const T* by, T* y, int64_t elements, Stream& stream) {
-  if (packs<T>(elements, x, by, y)) {
-    const int64_t count = elements / kPack<T>;
-    launch(relu_kernel<T, kPack<T>>, blocks_for(count), block_threads(), stream, x, by, y, count);
-  } else {
-    launch(relu_kernel<T, 1>, blocks_for(elements), block_threads(), stream, x, by, y, elements);
+struct Gradient {
+  const T *y, *dy;
+  T* dx;
+  template <int N>
+  __device__ void run(int64_t i) const {
+    const Pack<T, N> gate = load<N>(y + i);
+    Pack<T, N> pack = load<N>(dy + i);
+    for (int k = 0; k < N; ++k) pack.at[k] = to_float(gate.at[k]) > 0 ? pack.at[k] : T{};
+    store(dx + i, pack);
   }
-}
+};
 
 class ReluCuda : public CudaKernel {
  public:
@@ -38,7 +40,11 @@ class ReluCuda : public CudaKernel {
   }
   bool backward_reads_output() const override { return true; }
   void forward(Stream& stream) override {
-    relu_gradient_cuda(output_, args_.x[0].data, args_.x[0].data, args_.y.data, stream);
+    with_elements_cuda(output_.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      const Forward<T> op{args_.x[0].as<T>(), args_.y.as<T>()};
+      for_each<kPack<T>>(op, output_.shape.elements(), aligned<kPack<T>>(op.x, op.y), stream);
+    });
   }
   void backward(int, Stream& stream) override {
     relu_gradient_cuda(output_, args_.y.data, args_.dy.data, args_.dx[0].data, stream);
@@ -50,7 +56,8 @@ class ReluCuda : public CudaKernel {
 void relu_gradient_cuda(const ValueType& type, const void* y, const void* dy, void* dx, Stream& stream) {
   with_elements_cuda(type.dtype, [&](auto zero) {
     using T = decltype(zero);
-    gate(static_cast<const T*>(dy), static_cast<const T*>(y), static_cast<T*>(dx), type.shape.elements(), stream);
+    const Gradient<T> op{static_cast<const T*>(y), static_cast<const T*>(dy), static_cast<T*>(dx)};
+    for_each<kPack<T>>(op, type.shape.elements(), aligned<kPack<T>>(op.y, op.dy, op.dx), stream);
   });
 }
 

@@ -1,6 +1,8 @@
 // Where a sliding window (convolution, pooling) reads: kernel, stride, dilation, padding.
 #pragma once
 
+#include <algorithm>
+
 #include "core/device/types.h"
 
 namespace convoy {
@@ -32,6 +34,21 @@ struct WindowAxis {
 struct WindowAxes {
   WindowAxis h, w;
 };
+
+// The elements of window `output` that lie in the input, as offsets [begin, end) into a kernel of dilation 1.
+struct WindowSpan {
+  int begin, end;
+};
+constexpr WindowSpan inside(const WindowAxis& axis, int output) {
+  const int start = output * axis.stride - axis.low;
+  return {std::max(0, -start), std::min(axis.kernel, axis.input - start)};
+}
+// The outputs whose windows contain an input.
+constexpr WindowSpan windows_of(const WindowAxis& axis, int input) {
+  const int from = input + axis.low - axis.kernel + 1;
+  return {from <= 0 ? 0 : (from + axis.stride - 1) / axis.stride,
+          std::min((input + axis.low) / axis.stride + 1, axis.output)};
+}
 
 // Throws Error(kConfig) when an option is out of range or the padded input is smaller than the window.
 WindowAxes window_axes(const Window& window, const Shape& input);

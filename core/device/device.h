@@ -12,6 +12,18 @@
 
 namespace convoy {
 
+class Stream;
+
+// A point in a stream, to wait for from the host or to compare in time.
+class Event {
+ public:
+  virtual ~Event() = default;
+  // Moves the point behind all work given to `stream` so far.
+  virtual void record(Stream& stream) = 0;
+  // Returns when the work before the point has ended; at once if record() was never called.  Throws what it threw.
+  virtual void wait() = 0;
+};
+
 // An ordered queue of work.  The streams of the CPU run everything at once, so their queues are always empty; those of
 // a GPU and of a communicator may hold work that is still under way.
 class Stream {
@@ -19,6 +31,8 @@ class Stream {
   virtual ~Stream() = default;
   // Work given to this stream from now on starts only after all work given to `other` so far has ended.
   virtual void wait_for(Stream& other) = 0;
+  // Likewise after the point that `event` marks now; where a stream has no better way, the host waits for it.
+  virtual void wait_until(Event& event) { event.wait(); }
   // Returns when all work given to this stream has ended.  Throws what that work threw.
   virtual void synchronize() = 0;
 };
@@ -63,16 +77,6 @@ class Buffer {
   Allocator* allocator_ = nullptr;
   void* data_ = nullptr;
   int64_t bytes_ = 0;
-};
-
-// A point in a stream, to wait for from the host or to compare in time.
-class Event {
- public:
-  virtual ~Event() = default;
-  // Moves the point behind all work given to `stream` so far.
-  virtual void record(Stream& stream) = 0;
-  // Returns when the work before the point has ended; at once if record() was never called.  Throws what it threw.
-  virtual void wait() = 0;
 };
 
 // Work that was captured once, to be launched again and again (a CUDA graph).

@@ -23,19 +23,13 @@ void CudaStream::wait_for(Stream& other) {
   check(cudaStreamWaitEvent(get(), cuda->reached_.get(), 0));
 }
 
+void CudaStream::wait_until(Event& event) {
+  check(cudaStreamWaitEvent(get(), static_cast<CudaEvent&>(event).get(), 0));
+}
+
 void CudaStream::synchronize() { check(cudaStreamSynchronize(get())); }
 
 namespace {
-
-class CudaEvent : public Event {
- public:
-  CudaEvent() { check(cudaEventCreateWithFlags(event_.out(), cudaEventDisableTiming)); }
-  void record(Stream& stream) override { check(cudaEventRecord(event_.get(), cuda_stream(stream))); }
-  void wait() override { check(cudaEventSynchronize(event_.get())); }
-
- private:
-  CudaEventHandle event_;
-};
 
 class CudaAllocator : public Allocator {
  public:

@@ -1,7 +1,6 @@
 #include "core/graph/plan.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 
@@ -22,18 +21,7 @@ bool all_finite(const Tensor& tensor) {
 void Plan::run() const {
   for (const Step& step : steps_) {
     step.run();
-    if (between_steps_) between_steps_();
-  }
-}
-
-void Plan::run_timed(std::vector<double>& seconds) const {
-  using Clock = std::chrono::steady_clock;
-  seconds.resize(steps_.size());
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const Clock::time_point begin = Clock::now();
-    steps_[i].run();
-    if (between_steps_) between_steps_();
-    seconds[i] += std::chrono::duration<double>(Clock::now() - begin).count();
+    between_steps();
   }
 }
 
@@ -41,7 +29,7 @@ std::string Plan::run_checked() const {
   std::string first;
   for (const Step& step : steps_) {
     step.run();
-    if (between_steps_) between_steps_();
+    between_steps();
     for (const Tensor& output : step.outputs) {
       if (first.empty() && output && !all_finite(output)) first = step.name;
     }

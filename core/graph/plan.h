@@ -20,6 +20,7 @@ struct Step {
   // Elements of the gradient buffer that are final once it ran: [gradient_begin, gradient_end).
   int64_t gradient_begin = 0, gradient_end = 0;
   bool communicates = false;  // runs on the communicator's stream
+  bool capturable = true;     // false: the host takes part in it (a reduction through the host)
 };
 
 class Plan {
@@ -31,9 +32,11 @@ class Plan {
   // Called after every step; dist moves its queue on here.
   void set_between_steps(std::function<void()> hook) { between_steps_ = std::move(hook); }
 
+  void between_steps() const {
+    if (between_steps_) between_steps_();
+  }
+
   void run() const;
-  // As run(), and adds each step's seconds to seconds[i].
-  void run_timed(std::vector<double>& seconds) const;
   // As run(), but after each step looks for NaN and infinity in its outputs; returns the name of the first step that
   // has one, or "".  Host memory only.
   std::string run_checked() const;

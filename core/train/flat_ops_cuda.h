@@ -5,6 +5,7 @@
 
 namespace convoy {
 
+// For the device that is current.  Throws Error(kOutOfMemory).
 std::unique_ptr<FlatOps> cuda_flat_ops();
 
 }  // namespace convoy

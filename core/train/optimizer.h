@@ -30,6 +30,7 @@ class Optimizer {
   void step(Parameters& parameters, const StepScalars* scalars, Stream& stream);
   // From now on the loss scale moves on with every step (f16).
   void scale_loss(const LossScaleOptions& options) { loss_scale_ = options; }
+  bool scales_loss() const { return loss_scale_.has_value(); }
 
   // The optimizer's own buffers, T elements each at the parameters' offsets; for checkpoints.
   struct State {

@@ -8,7 +8,6 @@
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
 #include "launcher/setup.h"
-#include "layers/registry.h"
 
 namespace convoy {
 namespace {
@@ -26,18 +25,19 @@ double median(std::vector<double> values) {
 // A network with its optimizer and one micro-batch of real data, which it trains on again and again.
 class Bench {
  public:
-  Bench(const Experiment& experiment, Communicator& communicator, Device& device, const Dataset& data)
-      : batch_(resolve(experiment.batch, communicator.size())),
-        device_(device),
-        replica_(build_model(experiment.model, experiment.data, data.sample(), batch_.micro), device, communicator,
-                 *kernels_, *ops_, replica_options(experiment, batch_, communicator.rank(), communicator.size())),
-        optimizer_(make_optimizer(experiment.optimizer, *ops_, device.allocator(), replica_.parameters())),
-        passes_(share_of(batch_.micro_batches, communicator.rank(), communicator.size()).count),
-        pixels_(static_cast<size_t>(batch_.micro * data.sample().elements())),
-        labels_(static_cast<size_t>(batch_.micro)) {
-    replica_.parameters().initialize(experiment.experiment.seed);
+  Bench(const Experiment& experiment, Communicator& host, Backend& backend, const Dataset& data)
+      : batch_(resolve(experiment.batch, host.size())),
+        device_(*backend.device),
+        replica_(build_model(experiment.model, experiment.data, data.sample(), batch_.micro), backend,
+                 replica_options(experiment, batch_, host.rank(), host.size())),
+        optimizer_(make_optimizer(experiment.optimizer, backend, replica_.parameters())),
+        passes_(share_of(batch_.micro_batches, host.rank(), host.size()).count),
+        pixels_(device_.host_allocator(), batch_.micro * data.sample().elements()),
+        labels_(device_.host_allocator(), batch_.micro * size_of(Dtype::kI32)) {
+    replica_.initialize(experiment.experiment.seed, {});
+    replica_.add_update(*optimizer_);
     for (int row = 0; row < batch_.micro; ++row) {
-      labels_[static_cast<size_t>(row)] = data.read(row % data.size(), pixels_.data() + row * data.sample().elements());
+      labels_.as<int32_t>()[row] = data.read(row % data.size(), pixels_.as<uint8_t>() + row * data.sample().elements());
     }
     StepScalars& scalars = replica_.scalars();
     scalars.learning_rate = 1e-4F;
@@ -46,46 +46,51 @@ class Bench {
     scalars.one_over_micro_batches = 1.0F / static_cast<float>(batch_.micro_batches);
   }
 
-  // Seconds of one step: load, passes, optimizer.
-  double step() {
-    const double begin = now();
-    for (int64_t pass = 0; pass < passes_; ++pass) {
-      replica_.load(pixels_, labels_);
-      const PassPosition position{pass == 0, pass + 1 == passes_};
-      communication_wait_ += replica_.run(position);
-      add_times(replica_.pass(position));
+  // `count` steps: load, passes, update.  A device that runs ahead is waited for once, behind the last.
+  void steps(int count) {
+    for (int i = 0; i < count; ++i) {
+      const double begin = now();
+      for_each_pass([&](const PassPosition& position) { communication_wait_ += replica_.run(position).value_or(0); });
+      if (i + 1 == count) device_.compute().synchronize();
+      seconds_.push_back(now() - begin);
     }
-    const double before_update = now();
-    optimizer_->step(replica_.parameters(), &replica_.scalars(), device_.compute());
-    const double end = now();
-    by_kind_["optimizer"] += end - before_update;
-    ++replica_.scalars().step;
-    seconds_.push_back(end - begin);
-    return end - begin;
+  }
+  // Step by step, to see where the time goes; on a device that runs ahead each step is waited for.
+  void profile(int count) {
+    for (int i = 0; i < count; ++i) {
+      for_each_pass([&](const PassPosition& position) {
+        std::vector<double> seconds;
+        replica_.run_timed(position, seconds);
+        add_times(replica_.pass(position), seconds);
+      });
+    }
+    profiled_ += count;
   }
   // Forgets what was measured so far.
   void restart() {
     seconds_.clear();
     by_kind_.clear();
     communication_wait_ = multiply_seconds_ = 0;
+    profiled_ = 0;
   }
 
-  const std::vector<double>& seconds() const { return seconds_; }
-  double total() const {
-    double sum = 0;
-    for (double it : seconds_) sum += it;
-    return sum;
-  }
-  // Seconds by kind of step ("conv2d forward"), summed over what was measured; what is left is "other".
+  // Of one step: the median where the host sees each step end, else the mean.
+  double seconds_per_step() const { return device_.runs_ahead() ? mean() : median(seconds_); }
+  size_t measured() const { return seconds_.size(); }
+  double communication_wait() const { return communication_wait_; }
+
+  // Seconds of a profiled step by kind ("conv2d forward").
   std::map<std::string, double> by_kind() const {
     std::map<std::string, double> kinds = by_kind_;
-    double other = total();
-    for (const auto& [kind, seconds] : kinds) other -= seconds;
-    kinds["other"] = std::max(other, 0.0);
+    for (auto& [kind, seconds] : kinds) seconds /= profiled_;
     return kinds;
   }
-  double multiply_share() const { return multiply_seconds_ / total(); }  // convolutions and matrix products
-  double communication_wait() const { return communication_wait_; }
+  double profiled_seconds() const {
+    double sum = 0;
+    for (const auto& [kind, seconds] : by_kind()) sum += seconds;
+    return sum;
+  }
+  double multiply_share() const { return multiply_seconds_ / profiled_ / profiled_seconds(); }  // products
   const Replica& replica() const { return replica_; }
   Replica& replica() { return replica_; }
   const ResolvedBatch& batch() const { return batch_; }
@@ -100,73 +105,92 @@ class Bench {
         number != std::string::npos && number + 1 < space && step.find_first_not_of("0123456789", number + 1) == space;
     return numbered ? step.substr(0, number) + step.substr(space) : step;
   }
-  void add_times(const Plan& plan) {
+  void add_times(const Plan& plan, const std::vector<double>& seconds) {
     for (size_t i = 0; i < plan.steps().size(); ++i) {
       const Step& step = plan.steps()[i];
-      const double seconds = replica_.last_seconds()[i];
-      by_kind_[step.communicates ? "reduce" : kind_of(step.name)] += seconds;
-      if (step.flops > 0) multiply_seconds_ += seconds;
+      by_kind_[step.communicates ? "reduce" : kind_of(step.name)] += seconds[i];
+      if (step.flops > 0) multiply_seconds_ += seconds[i];
     }
   }
+  template <class Run>
+  void for_each_pass(Run run) {
+    for (int64_t pass = 0; pass < passes_; ++pass) {
+      replica_.wait_until_read();
+      replica_.load({pixels_.as<uint8_t>(), static_cast<size_t>(pixels_.bytes())},
+                    {labels_.as<int32_t>(), static_cast<size_t>(batch_.micro)});
+      run(PassPosition{pass == 0, pass + 1 == passes_});
+    }
+    ++replica_.scalars().step;
+  }
+  double mean() const {
+    double sum = 0;
+    for (double it : seconds_) sum += it;
+    return sum / static_cast<double>(seconds_.size());
+  }
 
-  std::unique_ptr<KernelFactory> kernels_ = make_cpu_kernels();
-  std::unique_ptr<FlatOps> ops_ = make_cpu_flat_ops();
   ResolvedBatch batch_;
   Device& device_;
   Replica replica_;
   std::unique_ptr<Optimizer> optimizer_;
   int64_t passes_;
-  std::vector<uint8_t> pixels_;
-  std::vector<int32_t> labels_;
-  std::vector<double> seconds_;
+  Buffer pixels_, labels_;
+  std::vector<double> seconds_;  // by step
   std::map<std::string, double> by_kind_;
   double communication_wait_ = 0, multiply_seconds_ = 0;
+  int profiled_ = 0;
 };
 
 struct Context {
   Experiment experiment;
-  std::unique_ptr<Communicator> communicator;
-  std::unique_ptr<Device> device;
+  std::unique_ptr<Communicator> host;
+  Backend backend;
   Datasets data;
+
+  std::unique_ptr<Bench> make_bench(bool overlap) {
+    std::unique_ptr<Bench> bench;
+    experiment.distributed.overlap = overlap;
+    run_on_all_ranks(*host, [&] { bench = std::make_unique<Bench>(experiment, *host, backend, *data.train); });
+    return bench;
+  }
 };
 
-void print_step_table(const Context& context, const Bench& bench, double seconds) {
-  std::printf("%s: %.2f ms a step, %.1f img/s on %d rank(s); %.1f%% in convolutions and matrix products\n\n",
-              context.experiment.model.name.c_str(), 1e3 * seconds, bench.batch().global / seconds,
-              context.communicator->size(), 100 * bench.multiply_share());
+void print_step_table(const Context& context, const Bench& bench) {
+  const double seconds = bench.seconds_per_step();
+  std::printf("%s, %s on %s: %.2f ms a step, %.1f img/s on %d rank(s); %.1f%% in convolutions and matrix products\n\n",
+              context.experiment.model.name.c_str(), to_string(context.backend.precision),
+              context.backend.device->name().c_str(), 1e3 * seconds, bench.batch().global / seconds,
+              context.host->size(), 100 * bench.multiply_share());
   std::vector<std::pair<std::string, double>> rows;
   for (const auto& row : bench.by_kind()) rows.push_back(row);
   std::ranges::sort(rows, std::greater{}, [](const auto& row) { return row.second; });
-  std::printf("| step | ms | share |\n|---|--:|--:|\n");
-  const auto steps = static_cast<double>(bench.seconds().size());
+  std::printf("| step by step | ms | share |\n|---|--:|--:|\n");
   for (const auto& [kind, sum] : rows) {
-    std::printf("| %s | %.3f | %.1f%% |\n", kind.c_str(), 1e3 * sum / steps, 100 * sum / bench.total());
+    std::printf("| %s | %.3f | %.1f%% |\n", kind.c_str(), 1e3 * sum, 100 * sum / bench.profiled_seconds());
   }
 }
 
 // How long a training step takes, and where the time goes.
 int bench_step(const CommandLine& line, Context& context) {
-  std::unique_ptr<Bench> bench;
-  run_on_all_ranks(*context.communicator, [&] {
-    bench = std::make_unique<Bench>(context.experiment, *context.communicator, *context.device, *context.data.train);
-  });
-  for (int i = 0; i < kWarmUpSteps; ++i) bench->step();
+  const std::unique_ptr<Bench> bench = context.make_bench(context.experiment.distributed.overlap);
+  bench->steps(kWarmUpSteps);
   bench->restart();
-  for (int i = 0; i < line.repeat; ++i) bench->step();
-  if (context.communicator->rank() != 0) return 0;
-  const double seconds = median(bench->seconds());
+  bench->steps(line.repeat);
+  bench->profile(std::min(line.repeat, kWarmUpSteps));
+  if (context.host->rank() != 0) return 0;
   if (!line.json) {
-    print_step_table(context, *bench, seconds);
+    print_step_table(context, *bench);
     return 0;
   }
-  nlohmann::json kinds;
-  for (const auto& [kind, sum] : bench->by_kind()) kinds[kind] = sum / static_cast<double>(bench->seconds().size());
+  const double seconds = bench->seconds_per_step();
   std::printf("%s\n", nlohmann::json{{"seconds_per_step", seconds},
                                      {"images_per_second", bench->batch().global / seconds},
                                      {"parameters", bench->replica().parameters().parameter_count()},
-                                     {"ranks", context.communicator->size()},
+                                     {"ranks", context.host->size()},
+                                     {"device", context.backend.device->name()},
+                                     {"precision", to_string(context.backend.precision)},
+                                     {"libraries", context.backend.libraries},
                                      {"multiply_share", bench->multiply_share()},
-                                     {"seconds_by_kind", kinds}}
+                                     {"seconds_by_kind", bench->by_kind()}}
                           .dump()
                           .c_str());
   return 0;
@@ -200,29 +224,19 @@ void print_trace(Bench& bench, Communicator& communicator) {
 
 // What summing buckets while backward runs gains over one sum afterwards: both in turn, in one run.
 int bench_overlap(const CommandLine& line, Context& context) {
-  std::unique_ptr<Bench> overlapped, afterwards;
-  run_on_all_ranks(*context.communicator, [&] {
-    context.experiment.distributed.overlap = true;
-    overlapped =
-        std::make_unique<Bench>(context.experiment, *context.communicator, *context.device, *context.data.train);
-  });
-  run_on_all_ranks(*context.communicator, [&] {
-    Experiment other = context.experiment;
-    other.distributed.overlap = false;
-    afterwards = std::make_unique<Bench>(other, *context.communicator, *context.device, *context.data.train);
-  });
+  const std::unique_ptr<Bench> overlapped = context.make_bench(true), afterwards = context.make_bench(false);
   for (int i = 0; i < kWarmUpSteps + line.repeat; ++i) {
     if (i == kWarmUpSteps) overlapped->restart(), afterwards->restart();
-    context.communicator->barrier();
-    overlapped->step();
-    context.communicator->barrier();
-    afterwards->step();
+    context.host->barrier();
+    overlapped->steps(1);
+    context.host->barrier();
+    afterwards->steps(1);
   }
-  if (context.communicator->rank() == 0) {
-    const double with = median(overlapped->seconds()), without = median(afterwards->seconds());
-    const auto steps = static_cast<double>(overlapped->seconds().size());
-    std::printf("%s, %d ranks, %s\n\n", context.experiment.model.name.c_str(), context.communicator->size(),
-                context.communicator->name().c_str());
+  if (context.host->rank() == 0) {
+    const double with = overlapped->seconds_per_step(), without = afterwards->seconds_per_step();
+    const auto steps = static_cast<double>(overlapped->measured());
+    std::printf("%s, %d ranks, %s\n\n", context.experiment.model.name.c_str(), context.host->size(),
+                context.backend.communicator->name().c_str());
     std::printf("| | ms a step | waiting for communication, ms |\n|---|--:|--:|\n");
     std::printf("| buckets while backward runs | %.3f | %.3f |\n", 1e3 * with,
                 1e3 * overlapped->communication_wait() / steps);
@@ -230,7 +244,7 @@ int bench_overlap(const CommandLine& line, Context& context) {
                 1e3 * afterwards->communication_wait() / steps);
     std::printf("| ratio | %.3f | |\n", with / without);
   }
-  print_trace(*overlapped, *context.communicator);
+  print_trace(*overlapped, *context.backend.communicator);
   return 0;
 }
 
@@ -246,13 +260,13 @@ int bench_command(const CommandLine& line, MpiSession& session) {
                                                     : "bench: expected step or overlap, found '" + what + "'");
   });
   Start started = start(session, line, 1);
-  Context context{std::move(started.experiment), std::move(started.communicator), nullptr, {}};
-  run_on_all_ranks(*context.communicator, [&] {
-    context.device = make_device(context.experiment.device, started.threads);
-    context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed);
+  Context context{std::move(started.experiment), std::move(started.communicator), {}, {}};
+  context.backend = make_backend(context.experiment, *context.host, started.threads);
+  run_on_all_ranks(*context.host,
+                   [&] { context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed); });
+  run_on_all_ranks(*context.host, [&] {
+    agree_on_run(*context.host, version_text(), started.threads, context.backend, context.data);
   });
-  run_on_all_ranks(*context.communicator,
-                   [&] { agree_on_run(*context.communicator, version_text(), started.threads, context.data); });
   return what == "step" ? bench_step(line, context) : bench_overlap(line, context);
 }
 

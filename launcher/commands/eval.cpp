@@ -6,7 +6,6 @@
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
 #include "launcher/setup.h"
-#include "layers/registry.h"
 
 namespace convoy {
 namespace {
@@ -29,34 +28,35 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   const Start started = start(session, line);
   const Experiment& experiment = started.experiment;
   Communicator& communicator = *started.communicator;
-  const std::unique_ptr<KernelFactory> kernels = make_cpu_kernels();
-  const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
-  std::unique_ptr<Device> device;
+  Backend backend = make_backend(experiment, communicator, started.threads);
   Datasets data;
   std::unique_ptr<Replica> replica;
   std::string path;
   run_on_all_ranks(communicator, [&] {
-    device = make_device(experiment.device, started.threads);
     data = open_datasets(experiment.data, experiment.experiment.seed);
     if (data.test == nullptr) throw Error(ExitCode::kConfig, "data.test: expected files to evaluate on, found none");
   });
-  run_on_all_ranks(communicator, [&] { agree_on_run(communicator, version_text(), started.threads, data); });
+  run_on_all_ranks(communicator, [&] { agree_on_run(communicator, version_text(), started.threads, backend, data); });
   run_on_all_ranks(communicator, [&] {
     const ResolvedBatch batch = resolve(experiment.batch, 1);
     replica =
         std::make_unique<Replica>(build_model(experiment.model, experiment.data, data.test->sample(), batch.micro),
-                                  *device, communicator, *kernels, *ops, replica_options(experiment, batch, 0, 1));
+                                  backend, replica_options(experiment, batch, 0, 1));
   });
   run_on_all_ranks(communicator, [&] {
     if (communicator.rank() != 0) return;
     const Checkpoint checkpoint = chosen_checkpoint(line, experiment);
-    restore_model(checkpoint, replica->parameters());
+    Snapshot snapshot(replica->parameters(), nullptr, *backend.device);
+    snapshot.take();
+    snapshot.restore_model(checkpoint);
+    snapshot.put();
     path = checkpoint.path;
   });
-  broadcast_state(replica->parameters(), nullptr, communicator);
+  broadcast_state(replica->parameters(), nullptr, *backend.communicator);
+  replica->values_changed();
 
-  const Evaluation result =
-      evaluate(*replica, *data.test, communicator, {experiment.data.workers, experiment.data.prefetch});
+  const Evaluation result = evaluate(*replica, {data.test.get(), nullptr}, communicator, *backend.device,
+                                     {experiment.data.workers, experiment.data.prefetch});
   if (communicator.rank() != 0) return 0;
   if (line.json) {
     std::printf("%s\n",

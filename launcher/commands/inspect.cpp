@@ -47,8 +47,10 @@ struct Inspection {
       : batch(resolve(e.batch, 1)),
         model(build_model(e.model, e.data, sample_shape(e.data), batch.micro)),
         parameters(model.graph, memory, memory),
-        training(model.graph, parameters, *make_cpu_kernels(), {Mode::kTrain, e.train.precision, {}}),
-        evaluation(model.graph, parameters, *make_cpu_kernels(), {Mode::kEval, e.train.precision, {}}),
+        training(model.graph, parameters, *make_cpu_kernels(),
+                 {Mode::kTrain, precision_on(DeviceKind::kCpu, e.train.precision), {}}),
+        evaluation(model.graph, parameters, *make_cpu_kernels(),
+                   {Mode::kEval, precision_on(DeviceKind::kCpu, e.train.precision), {}}),
         plan(training.plan()),
         buckets(cut_buckets(plan, parameters, replica_options(e, batch, 0, 1).buckets)) {}
 

@@ -26,6 +26,7 @@ struct Key {
 
 // Names of an enumeration's values, in order.
 constexpr std::array<std::string_view, 2> names_of(DataFormat) { return {"idx", "synthetic"}; }
+constexpr std::array<std::string_view, 2> names_of(DataCache) { return {"none", "device"}; }
 constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
 constexpr std::array<std::string_view, 1> names_of(NonFinitePolicy) { return {"stop"}; }
 constexpr std::array<std::string_view, 2> names_of(OptimizerType) { return {"sgd", "adam"}; }
@@ -33,7 +34,9 @@ constexpr std::array<std::string_view, 3> names_of(ScheduleType) { return {"cons
 constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto", "cpu", "cuda"}; }
 constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
 constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
-constexpr std::array<std::string_view, 2> names_of(Dtype) { return {"f32", "bf16"}; }  // those a network can train in
+constexpr std::array<std::string_view, 4> names_of(Precision) { return {"auto", "f32", "bf16", "f16"}; }
+constexpr std::array<std::string_view, 3> names_of(CudaGraph) { return {"auto", "on", "off"}; }
+constexpr std::array<std::string_view, 2> names_of(Dtype) { return {"f32", "bf16"}; }  // those gradients travel as
 
 template <class Visitor>
 void describe(Visitor& v, ExperimentConfig& c) {
@@ -89,6 +92,7 @@ void describe(Visitor& v, DataConfig& c) {
   v.key(c.mean, {.name = "mean", .doc = "subtracted from pixels in [0,1]; one, or one per channel"});
   v.key(c.std, {.name = "std", .doc = "divides after mean; one, or one per channel", .range = above(0)});
   v.key(c.last, {.name = "last", .doc = "what happens to a short last global batch of an epoch"});
+  v.key(c.cache, {.name = "cache", .doc = "device: the whole set lies decoded in the memory of the device"});
   v.key(c.workers, {.name = "workers", .doc = "loader threads per rank", .range = between(1, 256)});
   v.key(c.prefetch, {.name = "prefetch", .doc = "batches ready ahead", .range = between(1, 256)});
   v.key(c.train_limit, {.name = "train_limit", .doc = "use only the first n samples", .range = at_least(1)});
@@ -110,6 +114,10 @@ void describe(Visitor& v, TrainConfig& c) {
   v.key(c.epochs, {.name = "epochs", .doc = "passes over the training data", .range = at_least(1)});
   v.key(c.steps, {.name = "steps", .doc = "optimizer steps, in the place of epochs", .range = at_least(1)});
   v.key(c.precision, {.name = "precision", .doc = "of activations and weights in the kernels"});
+  v.key(c.tf32, {.name = "tf32", .doc = "f32 on a GPU: products with 10 bits of mantissa"});
+  v.key(c.deterministic, {.name = "deterministic", .doc = "on a GPU: the same bits in every run"});
+  v.key(c.autotune, {.name = "autotune", .doc = "on a GPU: engines chosen by timing them"});
+  v.key(c.cuda_graph, {.name = "cuda_graph", .doc = "on a GPU: a step is launched as one graph"});
   v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
   v.key(c.on_nonfinite, {.name = "on_nonfinite", .doc = "when loss or gradients are NaN or infinite"});
   v.key(c.log_every_steps, {.name = "log_every_steps", .doc = "steps between log lines", .range = at_least(1)});
@@ -182,6 +190,8 @@ void describe(Visitor& v, DistributedConfig& c) {
         {.name = "first_bucket_mib", .doc = "size of the bucket that is ready first", .range = above_up_to(0, 4096)});
   v.key(c.overlap, {.name = "overlap", .doc = "reduce while backward still runs"});
   v.key(c.transport, {.name = "transport", .doc = "how ranks on the CPU reduce"});
+  v.key(c.gradients, {.name = "gradients", .doc = "dtype in which gradients travel"});
+  v.key(c.share_device, {.name = "share_device", .doc = "ranks may share a GPU and sum through the host"});
 }
 
 template <class Visitor>

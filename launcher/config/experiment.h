@@ -17,10 +17,13 @@
 namespace convoy {
 
 enum class DataFormat { kIdx, kSynthetic };
+enum class DataCache { kNone, kDevice };
 enum class LastBatch { kDrop };
 enum class NonFinitePolicy { kStop };
 enum class OptimizerType { kSgd, kAdam };
 enum class ScheduleType { kConstant, kStep, kCosine };
+enum class Precision { kAuto, kF32, kBF16, kF16 };
+enum class CudaGraph { kAuto, kOn, kOff };
 enum class DeviceChoice { kAuto, kCpu, kCuda };
 enum class Transport { kAuto, kShared, kProgressThread };
 enum class ProgressStyle { kAuto, kBar, kPlain, kNone };
@@ -61,9 +64,11 @@ struct DataConfig {
   std::vector<double> mean = {0};     // of pixels scaled to [0,1]; one number for all channels or one per channel
   std::vector<double> std = {1};      // likewise
   LastBatch last = LastBatch::kDrop;  // a short last global batch would change the meaning of a step
-  int workers = 1;                    // loader threads per rank; more when the loader wait shows in the report
-  int prefetch = 2;                   // batches ready ahead: one in use, one waiting
-  std::optional<int> train_limit;     // only the first n samples: quick trials
+  // device: the whole set is decoded once into the memory of the device, where batches are gathered.  For small sets.
+  DataCache cache = DataCache::kNone;
+  int workers = 1;                 // loader threads per rank; more when the loader wait shows in the report
+  int prefetch = 2;                // batches ready ahead: one in use, one waiting
+  std::optional<int> train_limit;  // only the first n samples: quick trials
   std::optional<int> test_limit;
   Mark where;
 };
@@ -79,8 +84,13 @@ struct BatchConfig {
 struct TrainConfig {
   std::optional<int> epochs;  // exactly one of epochs and steps
   std::optional<int64_t> steps;
-  Dtype precision = Dtype::kF32;  // of activations and weights in the kernels; master weights are f32
-  int eval_every_epochs = 1;      // 0: only at the end
+  // Of activations and weights in the kernels; master weights are f32.  auto: bf16 on a GPU, f32 on the CPU.
+  Precision precision = Precision::kAuto;
+  bool tf32 = false;                        // f32 on a GPU: products of 10 bits of mantissa, several times faster
+  bool deterministic = true;                // a GPU's engines give the same bits in every run
+  bool autotune = false;                    // a GPU's engines are chosen by timing them: faster steps, a slower start
+  CudaGraph cuda_graph = CudaGraph::kAuto;  // off: to find out whether a fault lies in the capture
+  int eval_every_epochs = 1;                // 0: only at the end
   NonFinitePolicy on_nonfinite = NonFinitePolicy::kStop;
   int log_every_steps = 50;  // a log line when either is due
   double log_every_seconds = 1;
@@ -122,6 +132,8 @@ struct DistributedConfig {
   double first_bucket_mib = 1;             // the first bucket should leave as soon as it can
   bool overlap = true;                     // false: one reduction after backward, to measure what overlap gains
   Transport transport = Transport::kAuto;  // shared window within a host, progress thread between hosts
+  Dtype gradients = Dtype::kF32;           // as which they travel; bf16 is half the bytes, and rounds
+  bool share_device = false;  // ranks may share a GPU: sums then go through the host, which is slow; for tests
 };
 
 struct CheckpointConfig {

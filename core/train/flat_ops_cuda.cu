@@ -1,0 +1,257 @@
+// Compiled without fused multiply-adds (see CMakeLists.txt), as the CPU's loops are: what needs no more than + - · /
+// and square roots comes out as the same bits on both, and the kernels wait for memory anyway.
+#include "core/train/flat_ops_cuda.h"
+
+#include "core/device/copy_cuda.h"
+#include "core/device/for_each_cuda.h"
+#include "core/device/handle.h"
+
+namespace convoy {
+namespace {
+
+constexpr int kN = kPack<float>;  // of a pack; also of shadows with 16 bits
+
+struct Add {
+  float* to;
+  const float* from;
+  template <int N>
+  __device__ void run(int64_t i) const {
+    Pack<float, N> sum = load<N>(to + i);
+    const Pack<float, N> term = load<N>(from + i);
+    for (int k = 0; k < N; ++k) sum.at[k] += term.at[k];
+    store(to + i, sum);
+  }
+};
+
+// ---- Non-finite gradients
+
+struct CountNonFinite {
+  const float* from;
+  unsigned* found;
+  template <int N>
+  __device__ void run(int64_t i) const {
+    const Pack<float, N> pack = load<N>(from + i);
+    bool finite = true;
+    for (float x : pack.at) finite = finite && std::isfinite(x);
+    if (!finite) atomicAdd(found, 1U);  // rare, and whole numbers have no order
+  }
+};
+
+__global__ void flag_kernel(unsigned* found, float* control) {
+  if (*found == 0) return;
+  control[kOverflow] += 1;
+  *found = 0;
+}
+
+// ---- Updates
+
+__device__ bool skips(const UpdateControl& it) { return it.control[kNonFinite] > 0 || it.control[kOverflow] > 0; }
+
+// What SGD and Adam have in common; S: the type of the shadow.
+template <class S>
+struct Update {
+  float* value;
+  const float* gradient;
+  S* shadow;  // null: there is none
+  UpdateControl control;
+  float decay;
+
+  float unscale = 1;
+
+  template <int N>
+  __device__ Pack<float, N> decayed(int64_t i, const Pack<float, N>& w) const {
+    Pack<float, N> g = load<N>(gradient + i);
+    for (int k = 0; k < N; ++k) g.at[k] = g.at[k] * unscale + decay * w.at[k];
+    return g;
+  }
+  template <int N>
+  __device__ void write(int64_t i, const Pack<float, N>& w) const {
+    store(value + i, w);
+    if (shadow == nullptr) return;
+    Pack<S, N> narrow;
+    for (int k = 0; k < N; ++k) narrow.at[k] = from_float<S>(w.at[k]);
+    store(shadow + i, narrow);
+  }
+};
+
+template <class S>
+Update<S> update_of(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control) {
+  S* const shadow = static_cast<S*>(buffers.shadow);
+  return {buffers.value + range.begin, buffers.gradient + range.begin,
+          shadow == nullptr ? nullptr : shadow + range.begin, control, range.weight_decay};
+}
+
+template <class S>
+struct Sgd {
+  Update<S> update;
+  float* momentum;
+  float learning_rate_scale, factor;
+  bool nesterov;
+
+  float rate = 0;
+
+  __device__ bool start() {
+    if (skips(update.control)) return false;
+    rate = update.control.scalars->learning_rate * learning_rate_scale;
+    update.unscale = 1 / update.control.loss_scale->scale;
+    return true;
+  }
+  template <int N>
+  __device__ void run(int64_t i) const {
+    Pack<float, N> w = load<N>(update.value + i), g = update.decayed(i, w);
+    if (factor != 0) {
+      Pack<float, N> m = load<N>(momentum + i);
+      for (int k = 0; k < N; ++k) m.at[k] = factor * m.at[k] + g.at[k];
+      store(momentum + i, m);
+      for (int k = 0; k < N; ++k) g.at[k] = nesterov ? g.at[k] + factor * m.at[k] : m.at[k];
+    }
+    for (int k = 0; k < N; ++k) w.at[k] -= rate * g.at[k];
+    update.write(i, w);
+  }
+};
+
+template <class S>
+struct Adam {
+  Update<S> update;
+  float *mean, *variance;
+  float learning_rate_scale;
+  AdamOptions options;
+
+  float rate = 0, root = 0;
+
+  __device__ bool start() {
+    if (skips(update.control)) return false;
+    __shared__ float shared[2];  // powers in f64 are dear: one thread's are enough
+    if (threadIdx.x == 0) {
+      const auto step = static_cast<double>(update.control.scalars->step + 1);
+      const double correction1 = 1 - pow(static_cast<double>(options.beta1), step);
+      const double correction2 = 1 - pow(static_cast<double>(options.beta2), step);
+      shared[0] = static_cast<float>(static_cast<double>(update.control.scalars->learning_rate) * learning_rate_scale /
+                                     correction1);
+      shared[1] = static_cast<float>(1 / sqrt(correction2));
+    }
+    __syncthreads();
+    rate = shared[0];
+    root = shared[1];
+    update.unscale = 1 / update.control.loss_scale->scale;
+    return true;
+  }
+  template <int N>
+  __device__ void run(int64_t i) const {
+    const float b1 = options.beta1, b2 = options.beta2;
+    Pack<float, N> w = load<N>(update.value + i), m = load<N>(mean + i), v = load<N>(variance + i);
+    const Pack<float, N> g = update.decayed(i, w);
+    for (int k = 0; k < N; ++k) {
+      m.at[k] = b1 * m.at[k] + (1 - b1) * g.at[k];
+      v.at[k] = b2 * v.at[k] + (1 - b2) * g.at[k] * g.at[k];
+      w.at[k] -= rate * m.at[k] / (sqrtf(v.at[k]) * root + options.epsilon);
+    }
+    store(mean + i, m);
+    store(variance + i, v);
+    update.write(i, w);
+  }
+};
+
+struct UpdateState {
+  float* state;
+  const float* sum;
+  float momentum;
+  UpdateControl control;
+
+  float share = 0;
+
+  __device__ bool start() {
+    share = control.scalars->one_over_micro_batches;
+    return !skips(control);
+  }
+  template <int N>
+  __device__ void run(int64_t i) const {
+    Pack<float, N> pack = load<N>(state + i);
+    const Pack<float, N> sums = load<N>(sum + i);
+    for (int k = 0; k < N; ++k) pack.at[k] = (1 - momentum) * pack.at[k] + momentum * (sums.at[k] * share);
+    store(state + i, pack);
+  }
+};
+
+__global__ void loss_scale_kernel(LossScale* loss_scale, const float* control, LossScaleOptions options) {
+  const LossScale now = *loss_scale;
+  if (control[kOverflow] > 0 || control[kNonFinite] > 0) {
+    *loss_scale = {fmaxf(now.scale / 2, options.smallest), 0};
+  } else if (now.good_steps + 1 >= static_cast<float>(options.grow_every)) {
+    *loss_scale = {fminf(now.scale * 2, options.largest), 0};
+  } else {
+    loss_scale->good_steps = now.good_steps + 1;
+  }
+}
+
+size_t bytes(int64_t elements) { return static_cast<size_t>(elements) * sizeof(float); }
+
+class CudaFlatOps : public FlatOps {
+ public:
+  CudaFlatOps() {
+    check(cudaMalloc(found_.out(), sizeof(unsigned)));
+    check(cudaMemset(found_.get(), 0, sizeof(unsigned)));
+    check(cudaDeviceSynchronize());  // streams do not wait for it by themselves
+  }
+
+  void clear(float* to, int64_t elements, Stream& stream) override {
+    check(cudaMemsetAsync(to, 0, bytes(elements), cuda_stream(stream)));
+  }
+  void copy(float* to, const float* from, int64_t elements, Stream& stream) override {
+    check(cudaMemcpyAsync(to, from, bytes(elements), cudaMemcpyDeviceToDevice, cuda_stream(stream)));
+  }
+  void add(float* to, const float* from, int64_t elements, Stream& stream) override {
+    for_each<kN>(Add{to, from}, elements, aligned<kN>(to, from), stream);
+  }
+  void convert(void* to, Dtype to_dtype, const void* from, Dtype from_dtype, int64_t elements,
+               Stream& stream) override {
+    convert_cuda(to, to_dtype, from, from_dtype, elements, stream);
+  }
+  void gather_rows(void* to, const void* from, const int64_t* rows, int count, int64_t row_bytes,
+                   Stream& stream) override {
+    copy_rows_cuda({to, row_bytes, from, row_bytes, rows, count, row_bytes}, stream);
+  }
+
+  void flag_nonfinite(const float* from, int64_t elements, float* control, Stream& stream) override {
+    auto* const found = static_cast<unsigned*>(found_.get());
+    for_each<kN>(CountNonFinite{from, found}, elements, aligned<kN>(from), stream);
+    launch(flag_kernel, 1, 1, stream, found, control);
+  }
+
+  void sgd(const UpdateBuffers& buffers, float* momentum, const UpdateRange& range, const SgdOptions& options,
+           const UpdateControl& control, Stream& stream) override {
+    with_elements_cuda(buffers.shadow_dtype, [&](auto zero) {
+      const auto update = update_of<decltype(zero)>(buffers, range, control);
+      float* const m = momentum == nullptr ? nullptr : momentum + range.begin;
+      for_each<kN>(Sgd<decltype(zero)>{update, m, range.learning_rate_scale, options.momentum, options.nesterov},
+                   range.end - range.begin, aligned<kN>(update.value, update.gradient, update.shadow, m), stream);
+    });
+  }
+  void adam(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
+            const AdamOptions& options, const UpdateControl& control, Stream& stream) override {
+    with_elements_cuda(buffers.shadow_dtype, [&](auto zero) {
+      const auto update = update_of<decltype(zero)>(buffers, range, control);
+      float *const m = mean + range.begin, *const v = variance + range.begin;
+      for_each<kN>(Adam<decltype(zero)>{update, m, v, range.learning_rate_scale, options}, range.end - range.begin,
+                   aligned<kN>(update.value, update.gradient, update.shadow, m, v), stream);
+    });
+  }
+
+  void update_state(float* state, const float* sum, int64_t elements, float momentum, const UpdateControl& control,
+                    Stream& stream) override {
+    for_each<kN>(UpdateState{state, sum, momentum, control}, elements, aligned<kN>(state, sum), stream);
+  }
+  void update_loss_scale(LossScale* loss_scale, const float* control, const LossScaleOptions& options,
+                         Stream& stream) override {
+    launch(loss_scale_kernel, 1, 1, stream, loss_scale, control, options);
+  }
+
+ private:
+  Handle<void*, cudaFree> found_;  // unsigned: threads that met a non-finite gradient; 0 between calls
+};
+
+}  // namespace
+
+std::unique_ptr<FlatOps> cuda_flat_ops() { return std::make_unique<CudaFlatOps>(); }
+
+}  // namespace convoy

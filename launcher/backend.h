@@ -1,0 +1,35 @@
+// What a rank computes with: its device, the kernels for it, and how tensors there are summed over ranks.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/device/cuda_library.h"
+#include "core/train/flat_ops.h"
+#include "dist/communicator.h"
+#include "launcher/config/experiment.h"
+#include "layers/registry.h"
+
+namespace convoy {
+
+struct Backend {
+  std::optional<CudaLibrary> library;  // none on the CPU
+  std::unique_ptr<Device> device;
+  std::unique_ptr<KernelFactory> kernels;
+  std::unique_ptr<FlatOps> ops;
+  std::unique_ptr<Communicator> own_communicator;  // null: the host's serves
+  Communicator* communicator = nullptr;            // for tensors of the device
+  Dtype precision = Dtype::kF32;                   // of activations, resolved
+  std::string note;                                // why it is not what one might expect; may be empty
+  std::string libraries;                           // "oneDNN 2.6.3, isa 0xe7", "CUDA 13.0, cuDNN 9.19.0, NCCL 2.28.9"
+};
+
+// Collective over `host`, which must outlive it.  `threads`: of each rank, for the CPU.
+// Throws CollectiveError(kUnavailable) where the device asked for cannot be had: it names what is missing.
+Backend make_backend(const Experiment& experiment, Communicator& host, int threads);
+
+// What `auto` means there.
+Dtype precision_on(DeviceKind kind, Precision precision);
+
+}  // namespace convoy
