@@ -37,35 +37,73 @@ Step add_accumulated(Parameters& parameters, FlatOps& ops, Stream& compute, int6
       3 * bytes_of(end - begin));
 }
 
-Step reduce(const GradientBucket& bucket, size_t index, Parameters& parameters, Stream& compute,
-            Communicator& communicator) {
-  const auto elements = static_cast<int>(bucket.end - bucket.begin);
-  const Tensor slice{parameters.gradients() + bucket.begin, {{1, 1, 1, elements}}};
+// Conversions run on the compute stream, where kernels of any device may run: that of a communicator may be the host's.
+Step to_bf16(const GradientBucket& bucket, size_t index, Parameters& parameters, FlatOps& ops, Stream& compute) {
+  const float* from = parameters.gradients() + bucket.begin;
+  uint16_t* to = parameters.bf16_gradients() + bucket.begin;
+  const int64_t elements = bucket.end - bucket.begin;
+  return simple_step(
+      "bucket " + std::to_string(index) + " to bf16",
+      [=, &ops, &compute] { ops.convert(to, Dtype::kBF16, from, Dtype::kF32, elements, compute); },
+      elements * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
+}
+
+Step from_bf16(Parameters& parameters, FlatOps& ops, Stream& compute) {
+  float* to = parameters.gradients();
+  const uint16_t* from = parameters.bf16_gradients();
+  const int64_t elements = parameters.trainable_elements();
+  return simple_step(
+      "gradients from bf16",
+      [=, &ops, &compute] { ops.convert(to, Dtype::kF32, from, Dtype::kBF16, elements, compute); },
+      elements * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
+}
+
+Step reduce(const GradientBucket& bucket, size_t index, Tensor slice, Stream& compute, Communicator& communicator) {
   Step step = simple_step(
       "reduce bucket " + std::to_string(index),
       [=, &compute, &communicator] {
         communicator.stream().wait_for(compute);
         communicator.all_reduce_sum(slice);
       },
-      bytes_of(elements));
+      slice.type.bytes());
   step.communicates = true;
-  step.detail = "gradients [" + std::to_string(bucket.begin) + ", " + std::to_string(bucket.end) + ")";
+  step.capturable = communicator.capturable();
+  step.detail = "gradients [" + std::to_string(bucket.begin) + ", " + std::to_string(bucket.end) + ") " +
+                to_string(slice.type.dtype);
+  return step;
+}
+
+Step join(Stream& compute, Communicator& communicator) {
+  Step step = simple_step(
+      kJoinStep, [&compute, &communicator] { compute.wait_for(communicator.stream()); }, 0);
+  step.capturable = communicator.capturable();
   return step;
 }
 
 void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps& ops, Stream& compute,
                    Communicator& communicator, const BucketPolicy& policy) {
   const std::vector<GradientBucket> buckets = cut_buckets(plan, parameters, policy);
+  const int64_t trainable = parameters.trainable_elements();
+  const bool narrow = policy.dtype == Dtype::kBF16 && trainable > 0;
   for (size_t i = buckets.size(); i-- > 0;) {  // from the last, so that earlier positions stay true
     const GradientBucket& bucket = buckets[i];
-    plan.insert(bucket.ready_after + 1, reduce(bucket, i, parameters, compute, communicator));
-    const int64_t end = std::min(bucket.end, parameters.trainable_elements());
+    const size_t position = bucket.ready_after + 1;
+    const Shape shape{1, 1, 1, static_cast<int>(bucket.end - bucket.begin)};
+    if (narrow && bucket.begin < trainable) {
+      const Tensor slice{parameters.bf16_gradients() + bucket.begin, {shape, Dtype::kBF16}};
+      plan.insert(position, reduce(bucket, i, slice, compute, communicator));
+      plan.insert(position, to_bf16(bucket, i, parameters, ops, compute));
+    } else {
+      const Tensor slice{parameters.gradients() + bucket.begin, {shape}};
+      plan.insert(position, reduce(bucket, i, slice, compute, communicator));
+    }
+    const int64_t end = std::min(bucket.end, trainable);
     if (accumulates && end > bucket.begin) {
-      plan.insert(bucket.ready_after + 1, add_accumulated(parameters, ops, compute, bucket.begin, end));
+      plan.insert(position, add_accumulated(parameters, ops, compute, bucket.begin, end));
     }
   }
-  plan.append(simple_step(
-      kJoinStep, [&compute, &communicator] { compute.wait_for(communicator.stream()); }, 0));
+  plan.append(join(compute, communicator));
+  if (narrow) plan.append(from_bf16(parameters, ops, compute));
   plan.set_between_steps([&communicator] { communicator.progress(); });
 }
 
@@ -74,20 +112,27 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
 std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& parameters, const BucketPolicy& policy) {
   const std::vector<Step>& steps = plan.steps();
   CHECK(!steps.empty());
+  CHECK(policy.dtype == Dtype::kF32 || policy.dtype == Dtype::kBF16, "gradients travel as f32 or bf16");
+  const int64_t trainable = parameters.trainable_elements();
   std::vector<GradientBucket> buckets;
   std::vector<std::pair<int64_t, int64_t>> final_ranges;
-  int64_t cut = parameters.reduced_elements();         // everything from here on is in a bucket
-  int64_t frontier = parameters.trainable_elements();  // everything from here on is final, once backward has begun
+  int64_t cut = parameters.reduced_elements();  // everything from here on is in a bucket
+  int64_t frontier = trainable;                 // everything from here on is final, once backward has begun
   for (size_t i = 0; policy.overlap && i + 1 < steps.size(); ++i) {
     if (steps[i].gradient_end == 0) continue;
     final_ranges.emplace_back(steps[i].gradient_begin, steps[i].gradient_end);
     frontier = frontier_below(frontier, final_ranges);
     const int64_t wanted = buckets.empty() ? policy.first_bytes : policy.bytes;
-    if (frontier >= parameters.trainable_elements() || bytes_of(cut - frontier) < wanted) continue;
+    if (frontier >= trainable || (cut - frontier) * size_of(policy.dtype) < wanted) continue;
     buckets.push_back({frontier, cut, i});
     cut = frontier;
   }
   if (cut > 0) buckets.push_back({0, cut, steps.size() - 1});
+  GradientBucket& first = buckets.front();
+  if (policy.dtype != Dtype::kF32 && first.begin < trainable) {
+    first.end = trainable;
+    buckets.insert(buckets.begin(), {trainable, parameters.reduced_elements(), first.ready_after});
+  }
   return buckets;
 }
 

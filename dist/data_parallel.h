@@ -13,7 +13,7 @@
 
 namespace convoy {
 
-// A slice [begin, end) of the gradient buffer, in elements, that travels as one; never a copy.
+// A slice [begin, end) of the gradient buffer, in elements, that travels as one.
 struct GradientBucket {
   int64_t begin = 0, end = 0;
   size_t ready_after = 0;  // index of the step after which all of it is final
@@ -22,11 +22,14 @@ struct GradientBucket {
 struct BucketPolicy {
   int64_t first_bytes = int64_t{1} << 20;  // the first is small, so that communication starts early
   int64_t bytes = int64_t{25} << 20;
-  bool overlap = true;  // false: one bucket after the last step
+  bool overlap = true;  // false: no bucket before the last step
+  // As what gradients travel.  f32: in place.  bf16: half the bytes, through a copy; every sum is rounded to bf16.
+  Dtype dtype = Dtype::kF32;
 };
 
 // Cuts [0, reduced_elements) from its end, the order in which backward fills it.  What lies behind the trainable
-// parameters (batch-norm statistics, control block) is final after the forward pass and travels with the first bucket.
+// parameters (batch-norm statistics, control block) is final after the forward pass and travels with the first bucket,
+// but where gradients travel as bf16: then it is a bucket of its own, since counts must stay exact.
 std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& parameters, const BucketPolicy& policy);
 
 // Name of the step at the end of a last pass that waits until all buckets are back.
@@ -40,8 +43,10 @@ struct PassPosition {
 //   first       clears the batch-norm statistics and the control block
 //   not last    adds the gradients to the accumulated ones
 //   last        adds the accumulated ones to the gradients, bucket by bucket, and sums each bucket over all ranks while
-//               the steps behind it run; the pass ends when the last bucket is back
-// All arguments must outlive the plan.
+//               the steps behind it run; the pass ends when the last bucket is back (kJoinStep, and where gradients
+//               travel as bf16, their way back to f32)
+// All arguments must outlive the plan.  Collective where there are several ranks and gradients travel as bf16: the copy
+// is memory of the communicator.
 Plan make_pass(Plan steps, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,
                Communicator& communicator, const BucketPolicy& policy);
 

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/data/loader.h"
-
 namespace convoy {
 namespace {
 
@@ -26,16 +24,16 @@ Evaluation sum_over_ranks(const Evaluation& mine, Communicator& communicator) {
 
 }  // namespace
 
-Evaluation evaluate(Replica& replica, const Dataset& dataset, Communicator& communicator, Device& device,
+Evaluation evaluate(Replica& replica, const DataSource& data, Communicator& communicator, Device& device,
                     const Loading& loading) {
   const size_t ahead = device.runs_ahead() ? 2 : 0;
-  const Sampler sampler = Sampler::for_evaluation(dataset.size(), replica.rows());
-  Loader loader(dataset, sampler, device.host_allocator(),
-                {.rank = communicator.rank(),
-                 .world = communicator.size(),
-                 .threads = loading.threads,
-                 .prefetch = loading.prefetch,
-                 .end_epoch = 1});
+  const Sampler sampler = Sampler::for_evaluation(data.dataset->size(), replica.rows());
+  Feed feed(data, sampler, replica, device,
+            {.rank = communicator.rank(),
+             .world = communicator.size(),
+             .threads = loading.threads,
+             .prefetch = loading.prefetch,
+             .end_epoch = 1});
   Evaluation mine;
   const auto take = [&](size_t pending) {
     while (replica.pending_controls() > pending) {
@@ -45,17 +43,13 @@ Evaluation evaluate(Replica& replica, const Dataset& dataset, Communicator& comm
       mine.images += std::lround(control[kValidRows]);
     }
   };
-  while (!loader.finished()) {
-    replica.wait_until_read();
-    const Batch& batch = loader.next();
-    replica.load(batch.pixels, batch.labels);
-    replica.scalars().valid_rows = batch.valid;
+  while (!feed.finished()) {
+    feed.load_next();
     replica.evaluate();  // each micro-batch by itself: a sum of many would lose digits in f32
     replica.fetch_control();
     take(ahead);
   }
   take(0);
-  replica.wait_until_read();
   Evaluation all = sum_over_ranks(mine, communicator);
   all.loss /= static_cast<double>(all.images);
   return all;

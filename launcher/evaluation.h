@@ -3,9 +3,8 @@
 
 #include <cstdint>
 
-#include "core/data/dataset.h"
 #include "dist/communicator.h"
-#include "launcher/replica.h"
+#include "launcher/feed.h"
 
 namespace convoy {
 
@@ -22,9 +21,9 @@ struct Loading {
   int prefetch = 2;
 };
 
-// Collective.  Counts each image of `dataset` exactly once for any number of ranks; every rank gets the same result.
+// Collective.  Counts each image of `data` exactly once for any number of ranks; every rank gets the same result.
 // `communicator` tells the ranks each other's counts; `device` is the replica's.
-Evaluation evaluate(Replica& replica, const Dataset& dataset, Communicator& communicator, Device& device,
+Evaluation evaluate(Replica& replica, const DataSource& data, Communicator& communicator, Device& device,
                     const Loading& loading);
 
 }  // namespace convoy

@@ -12,6 +12,7 @@
 #include "core/train/optimizer.h"
 #include "dist/data_parallel.h"
 #include "launcher/backend.h"
+#include "launcher/device_cache.h"
 #include "launcher/input_slots.h"
 #include "launcher/model_builder.h"
 
@@ -45,6 +46,8 @@ class Replica {
   StepScalars& scalars() { return scalars_; }
   // The micro-batch that the next pass works on: pixels [N,H,W,C], labels [N].  They must stay until wait_until_read().
   void load(std::span<const uint8_t> pixels, std::span<const int32_t> labels);
+  // Likewise, out of the memory of the device.
+  void load(DeviceCache& cache, std::span<const int64_t> ids) { cache.gather(ids, pixels_.data(), labels_.data()); }
   void wait_until_read() { inputs_.wait_until_read(); }
 
   // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that its end waited for

@@ -19,8 +19,8 @@ class Snapshot {
 
   void take();  // from the device; waits for its work
   void put();   // to the device
-  // Overwrites all tensors with those of a checkpoint.  Throws Error(kBadData) naming the tensor that is missing or of
-  // another shape, or one that does not belong here.
+  // Overwrites tensors of the copy with those of a checkpoint.  Throws Error(kBadData) naming the tensor that is
+  // missing or of another shape, or one that does not belong here.
   void restore_model(const Checkpoint& checkpoint);
   void restore_optimizer(const Checkpoint& checkpoint);
 

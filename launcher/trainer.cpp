@@ -31,8 +31,8 @@ Trainer::Trainer(const Parts& parts, Schedule schedule, const Loading& loading, 
       horizon_(horizon),
       share_(share_of(parts.sampler.micro_batches_per_step(), parts.communicator.rank(), parts.communicator.size())),
       step_(first_step),
-      loader_(parts.training_set, parts.sampler, parts.device.host_allocator(),
-              loader_options(parts, loading, horizon, first_step)) {
+      feed_(parts.training_data, parts.sampler, parts.replica, parts.device,
+            loader_options(parts, loading, horizon, first_step)) {
   CHECK(share_.count >= 1, "fewer micro-batches than ranks");
 }
 
@@ -42,11 +42,7 @@ void Trainer::step() {
 
   begin_step();
   for (int64_t pass = 0; pass < share_.count; ++pass) {
-    const Stopwatch wait;
-    replica.wait_until_read();  // the last batch: its memory is the loader's again
-    const Batch& batch = loader_.next();
-    report.data_wait_seconds += wait.seconds();
-    load(batch);
+    report.data_wait_seconds += feed_.load_next();
     // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs, and updates.
     report.communication_wait_seconds = replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
   }
@@ -67,12 +63,6 @@ void Trainer::begin_step() {
   scalars.requests[0] = signal != 0 ? 1.0F : 0.0F;
   scalars.requests[1] = parts_.signals.take_save_request() ? 1.0F : 0.0F;
   scalars.requests[2] = signal == SIGINT ? 1.0F : 0.0F;
-}
-
-void Trainer::load(const Batch& batch) {
-  parts_.replica.scalars().valid_rows = batch.valid;
-  parts_.replica.scalars().first_row = batch.first_row;
-  parts_.replica.load(batch.pixels, batch.labels);
 }
 
 // Looks at finished steps until at most `pending` are left; what ends the run, if anything.  The control block is the
@@ -146,9 +136,9 @@ void Trainer::publish(const StepReport& report) {
 }
 
 void Trainer::evaluate_now() {
-  if (parts_.test_set == nullptr || evaluated_step_ == step_) return;
+  if (parts_.test_data.dataset == nullptr || evaluated_step_ == step_) return;
   const Stopwatch watch;
-  last_evaluation_ = evaluate(parts_.replica, *parts_.test_set, parts_.communicator, parts_.device, loading_);
+  last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading_);
   evaluated_step_ = step_;
   const Evaluation& it = *last_evaluation_;
   char text[160];

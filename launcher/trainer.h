@@ -1,15 +1,14 @@
 // The training loop of one rank.  Read Trainer::step() first: it is what everything else is there for.
 #pragma once
 
-#include <chrono>
 #include <deque>
 #include <optional>
 
 #include "core/base/log.h"
-#include "core/data/loader.h"
 #include "core/train/schedule.h"
 #include "dist/communicator.h"
 #include "launcher/evaluation.h"
+#include "launcher/feed.h"
 #include "launcher/metrics.h"
 #include "launcher/progress.h"
 #include "launcher/replica.h"
@@ -17,6 +16,7 @@
 #include "launcher/signals.h"
 #include "launcher/snapshot.h"
 #include "launcher/step_report.h"
+#include "launcher/stopwatch.h"
 
 namespace convoy {
 
@@ -29,16 +29,6 @@ struct Horizon {
   int64_t log_every = 50;       // lines of log.jsonl
 };
 
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
-  void restart() { begin_ = Clock::now(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point begin_ = Clock::now();
-};
-
 class Trainer {
  public:
   struct Parts {  // made by TrainingRun, in order; all outlive the trainer
@@ -47,8 +37,8 @@ class Trainer {
     Replica& replica;  // whose last pass ends with the update
     bool scales_loss;  // f16: gradients that overflow are no fault
     const Sampler& sampler;
-    const Dataset& training_set;
-    const Dataset* test_set;  // null: nothing is evaluated
+    DataSource training_data;
+    DataSource test_data;  // without a data set: nothing is evaluated
     Signals& signals;
     Progress& progress;
     const Log& log;
@@ -73,7 +63,6 @@ class Trainer {
 
  private:
   void begin_step();
-  void load(const Batch& batch);
   std::optional<ExitCode> follow(size_t pending);
   StepReport finished_report();
   void publish(const StepReport& report);
@@ -89,7 +78,7 @@ class Trainer {
   Horizon horizon_;
   Share share_;   // of the micro-batches of a step
   int64_t step_;  // steps given to the device
-  Loader loader_;
+  Feed feed_;
   std::deque<StepReport> reports_;  // of steps whose control block is not back
   Stopwatch since_;                 // the last report, or what came between
   bool save_requested_ = false;

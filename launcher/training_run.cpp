@@ -128,6 +128,10 @@ void TrainingRun::make_data() {
 }
 
 void TrainingRun::make_network() {
+  if (experiment_.data.cache == DataCache::kDevice) {
+    training_cache_ = std::make_unique<DeviceCache>(*data_.train, batch_.micro, backend_);
+    if (data_.test) test_cache_ = std::make_unique<DeviceCache>(*data_.test, batch_.micro, backend_);
+  }
   replica_ = std::make_unique<Replica>(
       build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), backend_,
       replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
@@ -156,6 +160,7 @@ void TrainingRun::resume() {
   }
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
   try {
+    snapshot_->take();
     snapshot_->restore_model(*checkpoint);
     snapshot_->restore_optimizer(*checkpoint);
     snapshot_->put();
@@ -185,8 +190,19 @@ void TrainingRun::announce() const {
 ExitCode TrainingRun::run() {
   Progress progress(progress_style(experiment_.progress, communicator_.rank()), experiment_.train.log_every_steps,
                     experiment_.train.log_every_seconds, communicator_.size());
-  Trainer trainer({*backend_.device, communicator_, *replica_, optimizer_->scales_loss(), *sampler_, *data_.train,
-                   data_.test.get(), signals_, progress, log_, metrics_.get(), checkpointer_.get(), directory_.get()},
+  Trainer trainer({*backend_.device,
+                   communicator_,
+                   *replica_,
+                   optimizer_->scales_loss(),
+                   *sampler_,
+                   {data_.train.get(), training_cache_.get()},
+                   {data_.test.get(), test_cache_.get()},
+                   signals_,
+                   progress,
+                   log_,
+                   metrics_.get(),
+                   checkpointer_.get(),
+                   directory_.get()},
                   make_schedule(experiment_, horizon_), {experiment_.data.workers, experiment_.data.prefetch},
                   experiment_.experiment.seed, horizon_, first_step_);
   const ExitCode code = trainer.run();

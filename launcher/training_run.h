@@ -53,6 +53,7 @@ class TrainingRun {
 
   Backend backend_;
   Datasets data_;
+  std::unique_ptr<DeviceCache> training_cache_, test_cache_;
   ResolvedBatch batch_;
   std::optional<Sampler> sampler_;
   Horizon horizon_;

@@ -26,7 +26,7 @@ float draw(const Initializer& initializer, uint64_t key, int64_t element) {
 }  // namespace
 
 Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow)
-    : allocator_(allocator), shadow_dtype_(shadow) {
+    : allocator_(allocator), gradient_allocator_(gradient_allocator), shadow_dtype_(shadow) {
   for (const Graph::Node& node : graph.nodes()) {
     const std::vector<Shape> inputs = graph.input_shapes(node);
     first_slots_.push_back({node.name, {slots_.size(), state_slots_.size()}});
@@ -81,6 +81,13 @@ float* Parameters::accumulated() {
     accumulated_ = Buffer(allocator_, std::max<int64_t>(trainable_, 1) * size_of(Dtype::kF32));
   }
   return accumulated_.as<float>();
+}
+
+uint16_t* Parameters::bf16_gradients() {
+  if (bf16_gradients_.data() == nullptr) {
+    bf16_gradients_ = Buffer(gradient_allocator_, std::max<int64_t>(trainable_, 1) * size_of(Dtype::kBF16));
+  }
+  return bf16_gradients_.as<uint16_t>();
 }
 
 Tensor Parameters::gradient(const ParameterSlot& slot) const {

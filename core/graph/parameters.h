@@ -8,6 +8,7 @@
 //   shadow      [0, N) values in the compute dtype, where the kernels of the device read them so; written by whoever
 //               writes values
 //   accumulated [0, T) gradients of earlier micro-batches of the same step, where a rank runs several
+//   bf16        [0, T) gradients as they travel between ranks, where they do so as bf16
 //
 // Every slot starts at a multiple of 128 elements (512 bytes); the gaps are zero and stay zero.
 #pragma once
@@ -56,7 +57,8 @@ class Parameters {
   Dtype shadow_dtype() const { return shadow_dtype_; }
   LossScale* loss_scale() const { return loss_scale_.as<LossScale>(); }
   float* gradients() const { return gradients_.as<float>(); }
-  float* accumulated();  // allocated at the first call
+  float* accumulated();        // allocated at the first call
+  uint16_t* bf16_gradients();  // likewise, of the memory of `gradients`: all ranks make the first call
   float* state() const { return state_.as<float>(); }
   float* batch_state() const { return gradients() + trainable_; }
   float* control() const { return batch_state() + state_elements_; }
@@ -76,13 +78,13 @@ class Parameters {
   void initialize(uint64_t seed, float loss_scale, Device& device);
 
  private:
-  Allocator& allocator_;
+  Allocator &allocator_, &gradient_allocator_;
   std::vector<ParameterSlot> slots_;
   std::vector<StateSlot> state_slots_;
   std::vector<std::pair<std::string, std::pair<int, int>>> first_slots_;  // node name → (parameter, state)
   int64_t trainable_ = 0, value_elements_ = 0, state_elements_ = 0;
   Dtype shadow_dtype_;
-  Buffer values_, gradients_, state_, shadow_, loss_scale_, accumulated_;
+  Buffer values_, gradients_, state_, shadow_, loss_scale_, accumulated_, bf16_gradients_;
 };
 
 }  // namespace convoy

@@ -47,6 +47,7 @@ int eval_command(const CommandLine& line, MpiSession& session) {
     if (communicator.rank() != 0) return;
     const Checkpoint checkpoint = chosen_checkpoint(line, experiment);
     Snapshot snapshot(replica->parameters(), nullptr, *backend.device);
+    snapshot.take();
     snapshot.restore_model(checkpoint);
     snapshot.put();
     path = checkpoint.path;
@@ -54,7 +55,7 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   broadcast_state(replica->parameters(), nullptr, *backend.communicator);
   replica->values_changed();
 
-  const Evaluation result = evaluate(*replica, *data.test, communicator, *backend.device,
+  const Evaluation result = evaluate(*replica, {data.test.get(), nullptr}, communicator, *backend.device,
                                      {experiment.data.workers, experiment.data.prefetch});
   if (communicator.rank() != 0) return 0;
   if (line.json) {

@@ -26,6 +26,7 @@ struct Key {
 
 // Names of an enumeration's values, in order.
 constexpr std::array<std::string_view, 2> names_of(DataFormat) { return {"idx", "synthetic"}; }
+constexpr std::array<std::string_view, 2> names_of(DataCache) { return {"none", "device"}; }
 constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
 constexpr std::array<std::string_view, 1> names_of(NonFinitePolicy) { return {"stop"}; }
 constexpr std::array<std::string_view, 2> names_of(OptimizerType) { return {"sgd", "adam"}; }
@@ -91,6 +92,7 @@ void describe(Visitor& v, DataConfig& c) {
   v.key(c.mean, {.name = "mean", .doc = "subtracted from pixels in [0,1]; one, or one per channel"});
   v.key(c.std, {.name = "std", .doc = "divides after mean; one, or one per channel", .range = above(0)});
   v.key(c.last, {.name = "last", .doc = "what happens to a short last global batch of an epoch"});
+  v.key(c.cache, {.name = "cache", .doc = "device: the whole set lies decoded in the memory of the device"});
   v.key(c.workers, {.name = "workers", .doc = "loader threads per rank", .range = between(1, 256)});
   v.key(c.prefetch, {.name = "prefetch", .doc = "batches ready ahead", .range = between(1, 256)});
   v.key(c.train_limit, {.name = "train_limit", .doc = "use only the first n samples", .range = at_least(1)});

@@ -17,6 +17,7 @@
 namespace convoy {
 
 enum class DataFormat { kIdx, kSynthetic };
+enum class DataCache { kNone, kDevice };
 enum class LastBatch { kDrop };
 enum class NonFinitePolicy { kStop };
 enum class OptimizerType { kSgd, kAdam };
@@ -63,9 +64,11 @@ struct DataConfig {
   std::vector<double> mean = {0};     // of pixels scaled to [0,1]; one number for all channels or one per channel
   std::vector<double> std = {1};      // likewise
   LastBatch last = LastBatch::kDrop;  // a short last global batch would change the meaning of a step
-  int workers = 1;                    // loader threads per rank; more when the loader wait shows in the report
-  int prefetch = 2;                   // batches ready ahead: one in use, one waiting
-  std::optional<int> train_limit;     // only the first n samples: quick trials
+  // device: the whole set is decoded once into the memory of the device, where batches are gathered.  For small sets.
+  DataCache cache = DataCache::kNone;
+  int workers = 1;                 // loader threads per rank; more when the loader wait shows in the report
+  int prefetch = 2;                // batches ready ahead: one in use, one waiting
+  std::optional<int> train_limit;  // only the first n samples: quick trials
   std::optional<int> test_limit;
   Mark where;
 };

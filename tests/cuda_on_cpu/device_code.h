@@ -1,6 +1,8 @@
 // What g++ needs to compile and run device code: qualifiers, built-in variables, barriers, shuffles.
 #pragma once
 
+#include <math.h>  // isfinite and others as device code calls them
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -77,7 +79,7 @@ T __shfl_xor_sync(unsigned mask, T x, int lanes, int width = warpSize) {
   return convoy::cuda_on_cpu::shuffle(mask, x, source >= (lane & -width) + width ? lane : source);
 }
 
-inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
+inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 
 // Blocks run one after another, and a fibre only stops where it waits.
 template <class T>

@@ -6,8 +6,7 @@
 #include <dlfcn.h>
 
 #include "tests/cuda_on_cpu/blocks.h"
-#include "tests/cuda_on_cpu/errors.h"
-#include "tests/cuda_on_cpu/streams.h"
+#include "tests/cuda_on_cpu/state.h"
 
 namespace convoy::cuda_on_cpu {
 namespace {
@@ -35,16 +34,18 @@ bool possible(dim3 grid, dim3 block) {
 }  // namespace
 
 cudaError_t launch_grid(const void* kernel, dim3 grid, dim3 block, cudaStream_t stream, std::function<void()> thread) {
-  if (!possible(grid, block)) return returned(cudaErrorInvalidConfiguration);
-  if (has_fault()) return cudaErrorLaunchFailure;
-  enqueue(stream, "kernel", [kernel, grid, block, thread = std::move(thread)] {
-    try {
-      run_grid(grid, block, thread);
-    } catch (const KernelFault& fault) {
-      throw KernelFault(name_of(kernel) + ", " + fault.what());
-    }
+  return call("cudaLaunchKernel", [&, thread = std::move(thread)]() mutable {
+    if (!possible(grid, block)) return cudaErrorInvalidConfiguration;
+    CudaStreamOnCpu& to = resolve(stream);
+    const std::lock_guard lock(to.device->mutex);
+    return give(to, [kernel, grid, block, thread = std::move(thread)] {
+      try {
+        run_grid(grid, block, thread);
+      } catch (const KernelFault& fault) {
+        throw KernelFault(name_of(kernel) + ", " + fault.what());
+      }
+    });
   });
-  return has_fault() ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 }  // namespace convoy::cuda_on_cpu

@@ -1,110 +1,127 @@
-// The runtime: everything runs at once.
-#include <chrono>
+// Devices and memory.
 #include <cstdlib>
 #include <cstring>
 
-#include "tests/cuda_on_cpu/errors.h"
-#include "tests/cuda_on_cpu/streams.h"
-
-struct CudaStreamOnCpu {};
-struct CudaEventOnCpu {
-  std::chrono::steady_clock::time_point recorded;
-};
+#include "tests/cuda_on_cpu/state.h"
 
 using namespace convoy::cuda_on_cpu;
 
 namespace {
 
-constexpr size_t kMemory = size_t{16} << 30;
-
-cudaError_t status() { return has_fault() ? returned(cudaErrorLaunchFailure) : cudaSuccess; }
+bool exists(int device) { return device >= 0 && device < machine().devices; }
 
 }  // namespace
 
-void convoy::cuda_on_cpu::enqueue(cudaStream_t, std::string, std::function<void()> work) {
-  if (has_fault()) return;
-  try {
-    work();
-  } catch (const std::exception& error) {
-    set_fault(error.what());
-  }
-}
+// ---- Devices
 
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : returned(cudaErrorInvalidDevice); }
-cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {"CUDA on the CPU", kMemory, 9, 0, 4};
-  return cudaSuccess;
+cudaError_t cudaDriverGetVersion(int* version) { return *version = machine().driver ? 13000 : 0, cudaSuccess; }
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 0;
+  return call(__func__, [&] { return *count = machine().devices, cudaSuccess; });
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrMultiProcessorCount ? 4 : attribute == cudaDevAttrComputeCapabilityMajor ? 9 : 0;
-  return cudaSuccess;
+
+cudaError_t cudaSetDevice(int device) {
+  return call(__func__, [&] {
+    if (!exists(device)) return cudaErrorInvalidDevice;
+    set_current(device);
+    return cudaSuccess;
+  });
 }
-cudaError_t cudaDeviceSynchronize() { return status(); }
+
+cudaError_t cudaGetDevice(int* device) {
+  return call(__func__, [&] { return *device = current_index(), cudaSuccess; });
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  return call(__func__, [&] {
+    if (!exists(device)) return cudaErrorInvalidDevice;
+    *properties = {"CUDA on the CPU", machine().memory, 9, 0, 4, 0, 16 + device, 0};
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  cudaDeviceProp properties{};
+  const cudaError_t error = cudaGetDeviceProperties(&properties, device);
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount: *value = properties.multiProcessorCount; break;
+    case cudaDevAttrComputeCapabilityMajor: *value = properties.major; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = properties.minor; break;
+  }
+  return error;
+}
+
+cudaError_t cudaDeviceSynchronize() {
+  return call(__func__, [&] {
+    if (const cudaError_t error = forbid_in_capture(); error != cudaSuccess) return error;
+    Device& device = current_device();
+    const std::lock_guard lock(device.mutex);
+    wait_for_all(device);
+    return cudaSuccess;
+  });
+}
+
+// ---- Memory
 
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
-  *available = *total = kMemory;
-  return cudaSuccess;
+  return call(__func__, [&] {
+    Device& device = current_device();
+    const std::lock_guard lock(device.mutex);
+    *available = device.memory.available();
+    *total = device.memory.total();
+    return cudaSuccess;
+  });
 }
+
 cudaError_t cudaMalloc(void** data, size_t bytes) {
-  *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-  std::memset(*data, 0xff, bytes);
-  return cudaSuccess;
-}
-cudaError_t cudaFree(void* data) { return std::free(data), cudaSuccess; }
-cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) { return cudaMalloc(data, bytes); }
-cudaError_t cudaFreeHost(void* data) { return cudaFree(data); }
-
-cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
-  return *least = 0, *greatest = -5, cudaSuccess;
-}
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
-  return *stream = new CudaStreamOnCpu, cudaSuccess;
-}
-cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return status(); }
-cudaError_t cudaStreamQuery(cudaStream_t) { return status(); }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return status(); }
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return *event = new CudaEventOnCpu, cudaSuccess; }
-cudaError_t cudaEventDestroy(cudaEvent_t event) { return delete event, cudaSuccess; }
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  event->recorded = std::chrono::steady_clock::now();
-  return status();
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return status(); }
-cudaError_t cudaEventQuery(cudaEvent_t) { return status(); }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
-  *milliseconds = std::chrono::duration<float, std::milli>(to->recorded - from->recorded).count();
-  return status();
+  return call(__func__, [&] {
+    if (const cudaError_t error = forbid_in_capture(); error != cudaSuccess) return error;
+    Device& device = current_device();
+    const std::lock_guard lock(device.mutex);
+    *data = device.memory.allocate(bytes);
+    return *data == nullptr && bytes > 0 ? cudaErrorMemoryAllocation : cudaSuccess;
+  });
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
-  enqueue(stream, "copy", [=] { std::memcpy(to, from, bytes); });
-  return status();
-}
-cudaError_t cudaMemset(void* to, int value, size_t bytes) { return cudaMemsetAsync(to, value, bytes); }
-cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
-  enqueue(stream, "memset", [=] { std::memset(to, value, bytes); });
-  return status();
-}
-cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
-  enqueue(stream, "host function", [=] { function(data); });
-  return status();
+// Waits for the device, as CUDA's does.
+cudaError_t cudaFree(void* data) {
+  return call(__func__, [&] {
+    if (const cudaError_t error = forbid_in_capture(); error != cudaSuccess) return error;
+    if (data == nullptr) return cudaSuccess;
+    for (int i = 0; i < machine().devices; ++i) {
+      Device& owner = device(i);
+      const std::lock_guard lock(owner.mutex);
+      if (!owner.memory.contains(data)) continue;
+      wait_for_all(owner);
+      return owner.memory.free(data) ? cudaSuccess : cudaErrorInvalidValue;
+    }
+    return cudaErrorInvalidValue;
+  });
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) { return returned(cudaErrorNotSupported); }
-cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t*) { return returned(cudaErrorNotSupported); }
-cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
-  return *status = cudaStreamCaptureStatusNone, cudaSuccess;
+cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
+  return call(__func__, [&] {
+    constexpr size_t kPage = 4096;
+    if (const cudaError_t error = forbid_in_capture(); error != cudaSuccess) return error;
+    *data = std::aligned_alloc(kPage, (bytes + kPage - 1) / kPage * kPage);
+    if (*data == nullptr) return cudaErrorMemoryAllocation;
+    std::memset(*data, 0xff, bytes);
+    add_pinned(*data, bytes);
+    return cudaSuccess;
+  });
 }
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t*, cudaGraph_t, unsigned long long) {
-  return returned(cudaErrorNotSupported);
+
+cudaError_t cudaFreeHost(void* data) {
+  return call(__func__, [&] {
+    if (const cudaError_t error = forbid_in_capture(); error != cudaSuccess) return error;
+    if (data == nullptr) return cudaSuccess;
+    if (!remove_pinned(data)) return cudaErrorInvalidValue;
+    Device& device = current_device();
+    const std::lock_guard lock(device.mutex);
+    wait_for_all(device);
+    std::free(data);
+    return cudaSuccess;
+  });
 }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t) { return returned(cudaErrorNotSupported); }
-cudaError_t cudaGraphDestroy(cudaGraph_t) { return cudaSuccess; }
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t) { return cudaSuccess; }
-cudaError_t cudaGraphGetNodes(cudaGraph_t, cudaGraphNode_t*, size_t*) { return returned(cudaErrorNotSupported); }

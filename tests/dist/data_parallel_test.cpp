@@ -8,6 +8,8 @@
 #include <deque>
 #include <random>
 
+#include "core/base/hash.h"
+#include "dist/thread_group.h"
 #include "tests/core/graph/program_rig.h"
 
 namespace convoy {
@@ -113,6 +115,13 @@ TEST(CutBuckets, AParameterWithoutGradientHoldsBackNothingButWhatLiesBelow) {
   const Layered net({128, 128, 128, 128}, {3, 2, 0});  // no loss reads layer 1
   EXPECT_EQ(rows(net.cut({.first_bytes = 1, .bytes = 1})),
             (std::vector<Row>{{384, 512 + kControlSize, 1}, {256, 384, 2}, {0, 256, 3}}));
+}
+
+TEST(CutBuckets, AsBf16CountsTravelAloneAndBucketsHoldTwiceAsMany) {
+  const Layered net({128, 256, 256, 100});
+  EXPECT_EQ(rows(net.cut({.first_bytes = bytes(100), .bytes = bytes(250), .dtype = Dtype::kBF16})),
+            (std::vector<Row>{{768, 768 + kControlSize, 2}, {384, 768, 2}, {0, 384, 5}}));
+  EXPECT_EQ(rows(Layered(std::vector<int>{}).cut({.dtype = Dtype::kBF16})), (std::vector<Row>{{0, kControlSize, 1}}));
 }
 
 // What must hold for every network, order and policy.
@@ -228,8 +237,9 @@ class Replica : public fake::ProgramRig {
     compile({}, gradient_allocator);
   }
   void load(int micro_batch) {
-    for (int i = 0; i < 6; ++i) image()[i] = static_cast<float>((micro_batch * 5 + i * 7) % 9 - 4);
+    for (int i = 0; i < 6; ++i) image()[i] = scale_ * static_cast<float>((micro_batch * 5 + i * 7) % 9 - 4);
   }
+  void scale_images(float scale) { scale_ = scale; }
   std::vector<float> reduced() {
     const float* begin = parameters().gradients();
     return {begin, begin + parameters().reduced_elements()};
@@ -241,6 +251,9 @@ class Replica : public fake::ProgramRig {
     run_poisoned();
     return reduced();
   }
+
+ private:
+  float scale_ = 1;
 };
 
 std::vector<float> sum_of(Replica& replica, int begin, int end) {
@@ -291,15 +304,16 @@ TEST(MakePass, SumsPassesAndRanksExactly) {
   }
 }
 
-std::vector<std::string> names_of(PassPosition position, int ranks) {
+std::vector<std::string> names_of(PassPosition position, int ranks, const BucketPolicy& policy = kTinyBuckets) {
   ScriptedCommunicator communicator(ranks, true);
   Replica replica(communicator.allocator());
   const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
   const Plan pass = make_pass(replica.program().plan(), position, replica.parameters(), *ops,
-                              replica.device().compute(), communicator, kTinyBuckets);
+                              replica.device().compute(), communicator, policy);
   std::vector<std::string> names;
   for (const Step& step : pass.steps()) {
     EXPECT_EQ(step.communicates, step.name.starts_with("reduce")) << step.name;
+    EXPECT_EQ(step.capturable, !step.communicates && step.name != kJoinStep) << step.name;
     const bool forward = step.name.ends_with(" forward");
     if (!forward && !step.name.ends_with("backward") && !step.name.ends_with("backward_data"))
       names.push_back(step.name);
@@ -334,6 +348,64 @@ TEST(MakePass, OneRankSeesNoCommunication) {
   EXPECT_EQ(names_of({false, false}, 3), expected);
   expected.back() = "gradients += accumulated";
   EXPECT_EQ(names_of({false, true}, 1), expected);
+}
+
+// ---- Gradients that travel as bf16
+
+TEST(MakePass, AsBf16EachBucketIsConvertedBeforeItTravelsAndAllAreBehindTheJoin) {
+  BucketPolicy policy = kTinyBuckets;
+  policy.dtype = Dtype::kBF16;
+  EXPECT_EQ(names_of({false, true}, 2, policy),
+            (Names{"d backward_weights", "reduce bucket 0", "gradients += accumulated", "bucket 1 to bf16",
+                   "reduce bucket 1", "c backward_weights", "gradients += accumulated", "bucket 2 to bf16",
+                   "reduce bucket 2", "b backward_weights", "gradients += accumulated", "bucket 3 to bf16",
+                   "reduce bucket 3", "a backward_weights", "gradients += accumulated", "bucket 4 to bf16",
+                   "reduce bucket 4", "join", "gradients from bf16"}));
+}
+
+float rounded(double value) { return bf16_to_f32(f32_to_bf16(static_cast<float>(value))); }
+
+// Of parameters, the sum of what each rank rounds to bf16, rounded; all else is exact, as with one rank all is.
+std::vector<float> sum_as_bf16(Replica& replica, int ranks, int passes) {
+  const auto trainable = static_cast<size_t>(ranks > 1 ? replica.parameters().trainable_elements() : 0);
+  std::vector<double> sum(static_cast<size_t>(replica.parameters().reduced_elements()));
+  for (int r = 0; r < ranks; ++r) {
+    const std::vector<float> one = sum_of(replica, r * passes, (r + 1) * passes);
+    for (size_t k = 0; k < sum.size(); ++k) sum[k] += k < trainable ? rounded(one[k]) : one[k];
+  }
+  std::vector<float> result;
+  for (size_t k = 0; k < sum.size(); ++k)
+    result.push_back(k < trainable ? rounded(sum[k]) : static_cast<float>(sum[k]));
+  return result;
+}
+
+void expect_equal_replicas(Replica& replica, Communicator& communicator) {
+  const std::vector<float> mine = replica.reduced();
+  const std::string hash = hash128_hex({reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(float)});
+  for (const std::string& theirs : communicator.all_gather_bytes(hash)) EXPECT_EQ(theirs, hash);
+}
+
+TEST(MakePass, AsBf16SumsExactlyWhatRanksRound) {
+  for (int ranks = 1; ranks <= 5; ++ranks) {
+    for (int passes = 1; passes <= 3; ++passes) {
+      for (const bool overlap : {true, false}) {
+        run_thread_group(ranks, [&](Communicator& communicator) {
+          SCOPED_TRACE(std::to_string(ranks) + " ranks, " + std::to_string(passes) + " passes");
+          const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
+          const BucketPolicy policy{.first_bytes = 1, .bytes = 1, .overlap = overlap, .dtype = Dtype::kBF16};
+          Replica replica(communicator.allocator());
+          const std::vector<float> expected = sum_as_bf16(replica, ranks, passes);
+          for (int step : {0, 1}) {
+            run_step(replica, communicator, *ops, communicator.rank() * passes, passes, policy);
+            EXPECT_EQ(replica.reduced(), expected) << "step " << step;
+          }
+          replica.scale_images(1 / 3.0F);  // sums that are not exact
+          run_step(replica, communicator, *ops, communicator.rank() * passes, passes, policy);
+          expect_equal_replicas(replica, communicator);
+        });
+      }
+    }
+  }
 }
 
 }  // namespace

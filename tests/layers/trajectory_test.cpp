@@ -76,6 +76,7 @@ std::vector<double> losses(Dtype compute, int threads) {
   const StepScalars scalars{.learning_rate = 0.05F, .one_over_global_rows = 1.0F / kRows, .valid_rows = kRows};
   fill_batch(pixels.as<uint8_t>(), labels.as<int32_t>());
   fill_weights(parameters);
+  *parameters.loss_scale() = {};
   program.bind(
       arena.data(), parameters,
       {{"image", {pixels.data(), {kImage, Dtype::kU8}}}, {"label", {labels.data(), {{kRows, 1, 1, 1}, Dtype::kI32}}}},

@@ -31,7 +31,7 @@ class ProgramRig {
   void compile(const ProgramOptions& options, Allocator& gradient_allocator) {
     Allocator& allocator = device_->allocator();
     parameters_ = std::make_unique<Parameters>(graph, allocator, gradient_allocator);
-    parameters_->initialize(1);
+    parameters_->initialize(1, 1, *device_);
     program_ = std::make_unique<Program>(graph, *parameters_, Kernels(), options);
     arena_ = Buffer(allocator, program_->memory().arena_bytes + 256);
     std::map<std::string, Tensor> inputs;

@@ -33,7 +33,7 @@ TEST_F(ExperimentTest, ReadsEveryKind) {
                       "data.std=[1]", "optimizer.momentum=0.9", "optimizer.nesterov=true", "device=cuda",
                       "metrics.port=0", "distributed.transport=progress_thread"});
   EXPECT_EQ(e.experiment.seed, 9007199254740993U);
-  EXPECT_EQ(e.train.precision, Dtype::kBF16);
+  EXPECT_EQ(e.train.precision, Precision::kBF16);
   EXPECT_EQ(e.train.steps, 20);
   EXPECT_FALSE(e.train.epochs.has_value());  // the later choice removes the earlier one
   ASSERT_EQ(e.optimizer.groups.size(), 1U);

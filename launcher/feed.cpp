@@ -1,0 +1,30 @@
+#include "launcher/feed.h"
+
+#include "launcher/stopwatch.h"
+
+namespace convoy {
+
+Feed::Feed(const DataSource& source, const Sampler& sampler, Replica& replica, Device& device,
+           const Loader::Options& options)
+    : source_(source),
+      numbers_(*source.dataset),
+      replica_(replica),
+      loader_(source.cache != nullptr ? static_cast<const Dataset&>(numbers_) : *source.dataset, sampler,
+              device.host_allocator(), options) {}
+
+double Feed::load_next() {
+  const Stopwatch wait;
+  replica_.wait_until_read();  // the last batch: its memory is the loader's again
+  const Batch& batch = loader_.next();
+  const double seconds = wait.seconds();
+  replica_.scalars().valid_rows = batch.valid;
+  replica_.scalars().first_row = batch.first_row;
+  if (source_.cache != nullptr) {
+    replica_.load(*source_.cache, batch.ids);
+  } else {
+    replica_.load(batch.pixels, batch.labels);
+  }
+  return seconds;
+}
+
+}  // namespace convoy
