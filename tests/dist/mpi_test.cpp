@@ -31,19 +31,20 @@ struct Case {
 class Mpi : public testing::TestWithParam<Case> {
  protected:
   MpiSession session_;
+  std::unique_ptr<Device> device_ = make_cpu_device(1);
   std::unique_ptr<Communicator> communicator_ = make_mpi_communicator(session_, GetParam().options(session_));
 };
 
-TEST_P(Mpi, Memory) { check_memory(*communicator_); }
-TEST_P(Mpi, AllReduce) { check_all_reduce(*communicator_); }
-TEST_P(Mpi, ReduceScatterAndAllGather) { check_reduce_scatter_and_all_gather(*communicator_); }
-TEST_P(Mpi, Broadcast) { check_broadcast(*communicator_); }
-TEST_P(Mpi, ManyInFlightWithDelays) { check_many_in_flight_with_delays(*communicator_); }
-TEST_P(Mpi, ReplicasAreBitwiseEqual) { check_replicas_bitwise_equal(*communicator_); }
-TEST_P(Mpi, HostCollectives) { check_host_collectives(*communicator_); }
+TEST_P(Mpi, Memory) { check_memory(*communicator_, *device_); }
+TEST_P(Mpi, AllReduce) { check_all_reduce(*communicator_, *device_); }
+TEST_P(Mpi, ReduceScatterAndAllGather) { check_reduce_scatter_and_all_gather(*communicator_, *device_); }
+TEST_P(Mpi, Broadcast) { check_broadcast(*communicator_, *device_); }
+TEST_P(Mpi, ManyInFlightWithDelays) { check_many_in_flight_with_delays(*communicator_, *device_); }
+TEST_P(Mpi, ReplicasAreBitwiseEqual) { check_replicas_bitwise_equal(*communicator_, *device_); }
+TEST_P(Mpi, HostCollectives) { check_host_collectives(*communicator_, *device_); }
 TEST_P(Mpi, SumsInRankOrder) {
   if (!GetParam().rank_order) GTEST_SKIP() << "the order is MPI's";
-  check_sum_in_rank_order(*communicator_);
+  check_sum_in_rank_order(*communicator_, *device_);
 }
 
 INSTANTIATE_TEST_SUITE_P(Transports, Mpi,

@@ -6,13 +6,14 @@ namespace convoy {
 namespace {
 
 TEST(Solo, DoesWhatEveryCommunicatorDoes) {
+  const std::unique_ptr<Device> device = make_cpu_device(1);
   const std::unique_ptr<Communicator> solo = make_solo_communicator();
   EXPECT_EQ(solo->rank(), 0);
   EXPECT_EQ(solo->size(), 1);
   EXPECT_EQ(solo->local_rank(), 0);
   EXPECT_EQ(solo->local_size(), 1);
-  check_everything(*solo);
-  check_sum_in_rank_order(*solo);
+  check_everything(*solo, *device);
+  check_sum_in_rank_order(*solo, *device);
 }
 
 TEST(SoloDeathTest, AbortEndsTheProcessWithTheCode) {

@@ -12,7 +12,9 @@ namespace {
 
 class ThreadGroup : public testing::TestWithParam<int> {
  protected:
-  static void run(const std::function<void(Communicator&)>& body) { run_thread_group(GetParam(), body); }
+  static void run(const std::function<void(Communicator&, Device&)>& body) {
+    run_thread_group(GetParam(), [&](Communicator& communicator) { body(communicator, *make_cpu_device(1)); });
+  }
 };
 
 TEST_P(ThreadGroup, Memory) { run(check_memory); }
