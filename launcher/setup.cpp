@@ -104,7 +104,8 @@ ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch
   const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
   const DistributedConfig& distributed = experiment.distributed;
   return {.passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
-          .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap},
+          .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
+                      distributed.gradients},
           .capture = experiment.train.cuda_graph != CudaGraph::kOff};
 }
 

@@ -14,12 +14,12 @@ struct Sum {
   const T* x[kTerms == 0 ? kMostTerms : kTerms];
   const float* before;  // null: 0
   Y* y;
-  int terms;
+  int64_t terms;
   template <int N>
   __device__ void run(int64_t i) const {
     Pack<float, N> total{};
     if (before != nullptr) total = load<N>(before + i);
-    for (int term = 0; term < (kTerms == 0 ? terms : kTerms); ++term) {
+    for (int64_t term = 0; term < (kTerms == 0 ? terms : kTerms); ++term) {
       const Pack<T, N> pack = load<N>(x[term] + i);
       for (int k = 0; k < N; ++k)
         total.at[k] = term == 0 && before == nullptr ? to_float(pack.at[k]) : total.at[k] + to_float(pack.at[k]);
@@ -33,7 +33,7 @@ struct Sum {
 template <class T, class Y, int kTerms>
 void add(std::span<const Tensor> x, const float* before, Y* y, int64_t elements, Stream& stream) {
   constexpr int kN = std::min(kPack<T>, kPack<Y>);
-  Sum<T, Y, kTerms> op{{}, before, y, static_cast<int>(x.size())};
+  Sum<T, Y, kTerms> op{{}, before, y, static_cast<int64_t>(x.size())};
   bool in_packs = aligned<kN>(before, y);
   for (size_t i = 0; i < x.size(); ++i) {
     op.x[i] = x[i].as<T>();

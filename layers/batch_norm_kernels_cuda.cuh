@@ -28,18 +28,52 @@ struct NormalizerSource {
   float epsilon;
 };
 
-__device__ inline Normalizer normalizer(float mean, float rest, float variance, float epsilon, float weight,
-                                        float bias) {
-  const float one_over_std = 1 / sqrtf(variance + epsilon), scale = weight * one_over_std;
+__device__ inline Normalizer normalizer(float mean, float rest, float one_over_std, float weight, float bias) {
+  const float scale = weight * one_over_std;
   return {mean, scale, fmaf(-rest, scale, bias), one_over_std};
 }
 
 __device__ inline Normalizer normalizer(const NormalizerSource& of, int64_t channel) {
   if (of.of_batch != nullptr) return of.of_batch[channel];
-  return normalizer(of.mean[channel], 0, of.variance[channel], of.epsilon, of.weight[channel], of.bias[channel]);
+  const float one_over_std = 1 / sqrtf(of.variance[channel] + of.epsilon);
+  return normalizer(of.mean[channel], 0, one_over_std, of.weight[channel], of.bias[channel]);
 }
 
 __device__ inline float normalized(float x, const Normalizer& by) { return fmaf(x - by.mean, by.scale, by.shift); }
+
+// ---- Merging
+
+// In double: so plain sums are as good as any.
+struct Totals {
+  double first, second;
+};
+__device__ inline void merge(Totals& into, const Totals& other) {
+  into.first += other.first;
+  into.second += other.second;
+}
+
+constexpr int kMergeLanes = 8;  // channels of a block
+__device__ inline int64_t merged_channel() { return int64_t{blockIdx.x} * kMergeLanes + threadIdx.x % kMergeLanes; }
+
+// The sum of term(part, its first sum, its second) over `count` parts of the thread's channel, in the first row of
+// threads.  All threads take part.
+template <class Term>
+__device__ Totals merge_parts(const float* parts, int64_t count, int64_t channels, const Term& term) {
+  struct Part {
+    float first, second;
+  };
+  const int64_t channel = merged_channel(), row = threadIdx.x / kMergeLanes, rows = blockDim.x / kMergeLanes;
+  Totals totals{};
+  for_rows<4>(
+      row, rows, channel < channels ? static_cast<int>((count + rows - 1 - row) / rows) : 0,
+      [=](int64_t part) {
+        const float* from = parts + 2 * part * channels + channel;
+        return Part{from[0], from[channels]};
+      },
+      [&](const Part& part, int64_t index) { merge(totals, term(index, part.first, part.second)); });
+  merge_rows<kMergeLanes>(totals, kMergeLanes);
+  return totals;
+}
 
 // ---- Forward
 
@@ -83,46 +117,27 @@ __global__ void __launch_bounds__(1024)
   for (int i = 0; i < N; ++i) to[tiling.channels + i] = m.squares[i];
 }
 
-// The two sums of a part, of one channel.
-struct PartSums {
-  float first, second;
-};
-
-// Calls use(sums, part) for the parts of this thread's channel that fall to its row; the block has kMergeLanes
-// channels.
-constexpr int kMergeLanes = 8;
-template <class Use>
-__device__ void for_parts(const float* parts, int64_t count, int64_t channels, int64_t channel, const Use& use) {
-  const int64_t first = threadIdx.x / kMergeLanes, step = blockDim.x / kMergeLanes;
-  for_rows<4>(
-      first, step, channel < channels && first < count ? (count + step - 1 - first) / step : 0,
-      [=](int64_t part) {
-        const float* from = parts + 2 * part * channels + channel;
-        return PartSums{from[0], from[channels]};
-      },
-      use);
-}
-__device__ inline int64_t merged_channel() { return int64_t{blockIdx.x} * kMergeLanes + threadIdx.x % kMergeLanes; }
-
 // Writes a channel's normaliser and the rest of its mean; adds to batch_state.
 template <class T>
 __global__ void __launch_bounds__(1024)
     use_statistics(const T* __restrict__ x, Tiling tiling, const float* __restrict__ parts, int64_t count,
-                   NormalizerSource from, Normalizer* __restrict__ to, float* __restrict__ rest, float* batch_mean,
+                   NormalizerSource from, Normalizer* __restrict__ to, float* __restrict__ rests, float* batch_mean,
                    float* batch_variance) {
-  const int64_t c = merged_channel();
-  Moments<1> m{};
-  for_parts(parts, count, tiling.channels, c, [&](const PartSums& sums, int64_t part) {
-    merge(m, Moments<1>{static_cast<float>(rows_of_part(tiling, part, count)), {sums.first}, {sums.second}});
+  const Totals totals = merge_parts(parts, count, tiling.channels, [=](int64_t part, double mean, double squares) {
+    const auto samples = static_cast<double>(rows_of_part(tiling, part, count));
+    return Totals{samples * mean, squares + samples * mean * mean};
   });
-  merge_rows<kMergeLanes>(m, kMergeLanes);
+  const int64_t c = merged_channel();
   if (threadIdx.x >= kMergeLanes || c >= tiling.channels) return;
-  const auto samples = static_cast<float>(tiling.rows);
-  const float origin = to_float(x[c]), mean = origin + m.mean[0], left = m.mean[0] - (mean - origin);
-  rest[c] = left;
-  to[c] = normalizer(mean, left, m.squares[0] / samples, from.epsilon, from.weight[c], from.bias[c]);
-  batch_mean[c] += mean;
-  batch_variance[c] += m.squares[0] / fmaxf(samples - 1, 1);
+  const auto samples = static_cast<double>(tiling.rows);
+  const double left = totals.first / samples, mean = to_float(x[c]) + left;
+  const double squares = totals.second - totals.first * left, variance = squares < 0 ? 0 : squares / samples;
+  const auto high = static_cast<float>(mean), rest = static_cast<float>(mean - high);
+  const auto one_over_std = static_cast<float>(1 / sqrt(variance + from.epsilon));
+  rests[c] = rest;
+  to[c] = normalizer(high, rest, one_over_std, from.weight[c], from.bias[c]);
+  batch_mean[c] += high;
+  batch_variance[c] += static_cast<float>(variance * (tiling.rows > 1 ? samples / (samples - 1) : 1));
 }
 
 // y, and the mask of what is above zero where `mask` is not null: a byte for each pack, bit i for element i.
@@ -215,22 +230,20 @@ __global__ void __launch_bounds__(1024)
 // Writes a channel's correction, and dweight and dbias where they are not null.
 static __global__ void __launch_bounds__(1024)
     use_gradients(Tiling tiling, const float* __restrict__ parts, int64_t count, const Normalizer* __restrict__ from,
-                  const float* __restrict__ rest, Correction* __restrict__ to, float* dweight, float* dbias) {
-  const int64_t c = merged_channel();
-  GradientSums<1> sums{};
-  for_parts(parts, count, tiling.channels, c, [&](const PartSums& part, int64_t) {
-    merge(sums, GradientSums<1>{{part.first}, {part.second}});
+                  const float* __restrict__ rests, Correction* __restrict__ to, float* dweight, float* dbias) {
+  const Totals totals = merge_parts(parts, count, tiling.channels, [](int64_t, double sum, double product) {
+    return Totals{sum, product};
   });
-  merge_rows<kMergeLanes>(sums, kMergeLanes);
+  const int64_t c = merged_channel();
   if (threadIdx.x >= kMergeLanes || c >= tiling.channels) return;
-  const auto samples = static_cast<float>(tiling.rows);
+  const auto samples = static_cast<double>(tiling.rows);
   const Normalizer by = from[c];
-  const float of_weight = (sums.product[0] - rest[c] * sums.sum[0]) * by.one_over_std;
-  const float a = -by.scale * of_weight * by.one_over_std / samples;
-  to[c] = {a, -(by.scale * sums.sum[0]) / samples - a * rest[c]};
+  const double of_weight = (totals.second - rests[c] * totals.first) * by.one_over_std;
+  const double a = -by.scale * of_weight * by.one_over_std / samples;
+  to[c] = {static_cast<float>(a), static_cast<float>(-by.scale * totals.first / samples - a * rests[c])};
   if (dweight == nullptr) return;
-  dweight[c] = of_weight;
-  dbias[c] = sums.sum[0];
+  dweight[c] = static_cast<float>(of_weight);
+  dbias[c] = static_cast<float>(totals.first);
 }
 
 template <class T, int N, Gate kGate>

@@ -25,12 +25,13 @@ struct Share {
     const int64_t rows = blockDim.x / tiling.lanes, all_rows = rows * gridDim.y;
     const int64_t row = rows * blockIdx.y + threadIdx.x / tiling.lanes;
     channel = (int64_t{blockIdx.x} * tiling.lanes + threadIdx.x % tiling.lanes) * N;
-    count = channel < tiling.channels ? (tiling.rows + all_rows - 1 - row) / all_rows : 0;
+    count = channel < tiling.channels ? static_cast<int>((tiling.rows + all_rows - 1 - row) / all_rows) : 0;
     first = row * tiling.channels + channel;
     step = all_rows * tiling.channels;
     leads = static_cast<int>(threadIdx.x) < tiling.lanes && channel < tiling.channels;
   }
-  int64_t channel, first, step, count;
+  int64_t channel, first, step;
+  int count;
   bool leads;  // this thread has what merge_rows() leaves of its channels
 };
 
@@ -56,7 +57,7 @@ inline constexpr int kAtOnce = std::min(4, 64 / (N * kTensors * static_cast<int>
 
 // Calls use(load(at), at) for count values of `at`; loads kRows before the first is used.
 template <int kRows, class Load, class Use>
-__device__ void for_rows(int64_t at, int64_t step, int64_t count, const Load& load, const Use& use) {
+__device__ void for_rows(int64_t at, int64_t step, int count, const Load& load, const Use& use) {
   for (; count >= kRows; count -= kRows, at += kRows * step) {
     decltype(load(at)) loaded[kRows];
     for (int i = 0; i < kRows; ++i) loaded[i] = load(at + i * step);
@@ -100,8 +101,8 @@ __device__ void merge(GradientSums<N>& into, const GradientSums<N>& other) {
 
 template <class Sums>
 __device__ Sums of_lane_above(const Sums& sums, int lanes) {
-  auto words = std::bit_cast<std::array<float, sizeof(Sums) / sizeof(float)>>(sums);
-  for (float& word : words) word = __shfl_down_sync(0xffffffffU, word, lanes);
+  auto words = std::bit_cast<std::array<uint32_t, sizeof(Sums) / sizeof(uint32_t)>>(sums);
+  for (uint32_t& word : words) word = __shfl_down_sync(0xffffffffU, word, lanes);
   return std::bit_cast<Sums>(words);
 }
 

@@ -8,9 +8,11 @@ namespace {
 
 constexpr int kMostChannels = 64;  // of one pass; their numbers are arguments of the kernel
 
-// y = x · scale + shift.
-struct Channel {
-  float scale, shift;
+// y = x · scale + shift, by channel.
+struct Channels {
+  struct {
+    float scale, shift;
+  } at[kMostChannels];
 };
 
 // The `count` channels from `first` on of all pixels; element i is one of these.
@@ -18,8 +20,9 @@ template <class T>
 struct Normalized {
   const uint8_t* x;
   T* y;
-  int all, first, count;
-  Channel channels[kMostChannels];
+  int64_t all;  // of a pixel
+  int first, count;
+  Channels channels;
   template <int N>
   __device__ void run(int64_t i) const {
     int c = static_cast<int>(i % count);
@@ -27,7 +30,7 @@ struct Normalized {
     const Pack<uint8_t, N> pixels = load<N>(x + at);
     Pack<T, N> pack;
     for (int k = 0; k < N; ++k) {
-      pack.at[k] = from_float<T>(fmaf(static_cast<float>(pixels.at[k]), channels[c].scale, channels[c].shift));
+      pack.at[k] = from_float<T>(fmaf(static_cast<float>(pixels.at[k]), channels.at[c].scale, channels.at[c].shift));
       c = c + 1 == count ? 0 : c + 1;
     }
     store(y + at, pack);
@@ -39,9 +42,11 @@ class NormalizeCuda : public CudaKernel {
   NormalizeCuda(const Normalize& layer, const CompileRequest& request) {
     inputs_ = {{request.inputs[0].shape, Dtype::kU8}};
     output_ = activation_cuda({request.inputs[0].shape, request.compute});
+    passes_.resize(static_cast<size_t>((output_.shape.c + kMostChannels - 1) / kMostChannels));
     for (int c = 0; c < output_.shape.c; ++c) {
       const double mean = layer.mean(c), std = layer.std(c);
-      channels_.push_back({static_cast<float>(1 / (255 * std)), static_cast<float>(-mean / std)});
+      passes_[static_cast<size_t>(c / kMostChannels)].at[c % kMostChannels] = {static_cast<float>(1 / (255 * std)),
+                                                                               static_cast<float>(-mean / std)};
     }
   }
   void forward(Stream& stream) override {
@@ -52,16 +57,17 @@ class NormalizeCuda : public CudaKernel {
   template <class T>
   void run(T* y, Stream& stream) const {
     const int all = output_.shape.c;
-    for (int first = 0; first < all; first += kMostChannels) {
+    int first = 0;
+    for (const Channels& channels : passes_) {
       const int count = std::min(all - first, kMostChannels);
-      Normalized<T> op{args_.x[0].as<uint8_t>(), y, all, first, count, {}};
-      std::copy_n(channels_.begin() + first, count, op.channels);
+      const Normalized<T> op{args_.x[0].as<uint8_t>(), y, all, first, count, channels};
       const bool in_packs = count == all && aligned<kPack<T>>(op.x, op.y);
       for_each<kPack<T>>(op, output_.shape.elements() / all * count, in_packs, stream);
+      first += count;
     }
   }
 
-  std::vector<Channel> channels_;
+  std::vector<Channels> passes_;
 };
 
 }  // namespace

@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(kMostThreads)
   control[kLossSum] += static_cast<float>(sum.loss);
   control[kCorrect] += static_cast<float>(sum.correct);
   control[kValidRows] += static_cast<float>(std::min(scalars->valid_rows, rows));
-  if (!isfinite(sum.loss)) control[kNonFinite] += 1;
+  if (!std::isfinite(sum.loss)) control[kNonFinite] += 1;
 }
 
 template <class T>

@@ -32,7 +32,7 @@ struct CountNonFinite {
   __device__ void run(int64_t i) const {
     const Pack<float, N> pack = load<N>(from + i);
     bool finite = true;
-    for (float x : pack.at) finite = finite && isfinite(x);
+    for (float x : pack.at) finite = finite && std::isfinite(x);
     if (!finite) atomicAdd(found, 1U);  // rare, and whole numbers have no order
   }
 };

@@ -1,7 +1,9 @@
 // What g++ needs to compile and run device code: qualifiers, built-in variables, barriers, shuffles.
 #pragma once
 
-#include <math.h>
+#include <math.h>  // isfinite and others as device code calls them
+
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 

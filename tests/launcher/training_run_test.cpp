@@ -1,118 +1,17 @@
-// Whole runs with real layers on made-up data, ranks as threads: the result does not depend on how many there are,
-// replicas stay equal, and a stopped run goes on as if it had never stopped.
-#include <gtest/gtest.h>
-
-#include <cmath>
-#include <csignal>
-#include <cstring>
+// Whole runs on the CPU: the result does not depend on how many ranks there are, replicas stay equal, and a stopped run
+// goes on as if it had never stopped.
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <mutex>
 
-#include "dist/thread_group.h"
 #include "launcher/collective_errors.h"
-#include "launcher/training_run.h"
-#include "tests/launcher/config/fixture.h"
+#include "tests/launcher/run_fixture.h"
 
 namespace convoy {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Everything whose results could depend on ranks: dropout, batch norm, a residual block, several buckets.
-constexpr const char* kExperiment = R"(
-experiment: {name: run}
-model:
-  layers:
-    - conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}
-    - batch_norm
-    - relu
-    - residual:
-        layers:
-          - conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}
-          - batch_norm
-    - relu
-    - max_pool: {kernel: 2}
-    - flatten
-    - dropout: {rate: 0.3}
-    - linear: {units: 24}
-    - relu
-    - linear: {units: classes}
-data: {format: synthetic, shape: [10, 10, 3], classes: 4, train_size: 960, test_size: 9973, mean: [0.5], std: [0.25]}
-batch: {global: 96, micro: 8}
-train: {steps: 20, eval_every_epochs: 0}
-optimizer: {type: sgd, learning_rate: 0.05, momentum: 0.9, weight_decay: 0.0005}
-schedule: {type: cosine, warmup_epochs: 0.5}
-distributed: {first_bucket_mib: 0.002, bucket_mib: 0.004}
-checkpoint: {every_epochs: 0}
-threads: 1
-progress: none
-)";
-
-using Tensors = std::map<std::string, std::vector<float>>;
-
-struct Outcome {
-  ExitCode code = ExitCode::kInternal;
-  std::vector<Tensors> by_rank;
-  std::optional<Evaluation> evaluation;
-};
-
-class TrainingRunTest : public ConfigTest {
- protected:
-  Outcome train(int ranks, const std::vector<std::string>& overrides = {}, bool fresh = false, int signal = 0) {
-    const Experiment experiment = load(kExperiment, overrides);
-    Signals signals;
-    if (signal != 0) std::raise(signal);
-    Outcome outcome;
-    outcome.by_rank.resize(static_cast<size_t>(ranks));
-    std::mutex mutex;
-    run_thread_group(ranks, [&](Communicator& communicator) {
-      TrainingRun run({.version = "test", .fresh = fresh}, experiment, communicator, signals);
-      const ExitCode code = run.run();
-      const std::lock_guard lock(mutex);
-      outcome.code = code;
-      outcome.evaluation = run.last_evaluation();
-      outcome.by_rank[static_cast<size_t>(communicator.rank())] = tensors(run.model_tensors());
-    });
-    return outcome;
-  }
-
-  static Tensors tensors(const std::vector<NamedTensor>& views) {
-    Tensors result;
-    for (const NamedTensor& tensor : views) {
-      std::vector<float>& values = result[tensor.name];
-      values.resize(tensor.bytes.size() / sizeof(float));
-      std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
-    }
-    return result;
-  }
-
-  static ExitCode code_of(const std::function<void()>& body) {
-    try {
-      body();
-    } catch (const Error& error) {
-      return error.code();
-    }
-    return ExitCode::kDone;
-  }
-};
-
-// ||a - b|| / max(||b||, 1e-3 sqrt(n))
-double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    norm += std::pow(static_cast<double>(b[i]), 2);
-  }
-  return std::sqrt(difference) / std::max(std::sqrt(norm), 1e-3 * std::sqrt(static_cast<double>(a.size())));
-}
-
-double worst_distance(const Tensors& a, const Tensors& b) {
-  double worst = 0;
-  for (const auto& [name, values] : b) worst = std::max(worst, relative_distance(a.at(name), values));
-  return worst;
-}
+class TrainingRunTest : public RunTest {};
 
 TEST_F(TrainingRunTest, ResultDoesNotDependOnTheNumberOfRanks) {
   const Outcome alone = train(1, {}, true);
@@ -157,6 +56,27 @@ TEST_F(TrainingRunTest, ResumedRunIsBitwiseEqual) {
     }
     fs::remove("runs/run/status.json");
     EXPECT_EQ(train(2, saving).by_rank, whole.by_rank) << "from step " << step;
+  }
+}
+
+TEST_F(TrainingRunTest, DataInTheMemoryOfTheDeviceAreTheSame) {
+  const std::vector<std::string> cached = {"data.cache=device"};
+  const Outcome read = train(2, {}, true), gathered = train(2, cached, true);
+  EXPECT_EQ(gathered.by_rank, read.by_rank);
+  EXPECT_EQ(gathered.evaluation->correct, read.evaluation->correct);
+}
+
+TEST_F(TrainingRunTest, GradientsMayTravelAsBf16) {
+  const std::vector<std::string> halved = {"distributed.gradients=bf16"};
+  const Outcome whole = train(3, {}, true), rounded = train(3, halved, true);
+  for (const Tensors& replica : rounded.by_rank) EXPECT_EQ(replica, rounded.by_rank[0]);
+  EXPECT_NE(rounded.by_rank[0], whole.by_rank[0]);
+  EXPECT_LE(worst_distance(rounded.by_rank[0], whole.by_rank[0]), 0.05);
+}
+
+TEST_F(TrainingRunTest, WhatNeedsAGpuIsRefusedOnTheCpu) {
+  for (const char* setting : {"train.precision=f16", "train.cuda_graph=on"}) {
+    EXPECT_EQ(code_of([&] { train(2, {"device=cpu", setting}, true); }), ExitCode::kConfig) << setting;
   }
 }
 
@@ -232,7 +152,7 @@ TEST_F(TrainingRunTest, APathIsWhereARunWithoutCheckpointsStarts) {
 }
 
 TEST_F(TrainingRunTest, RanksWithAnotherProgramAreNamed) {
-  const Experiment experiment = load(kExperiment);
+  const Experiment experiment = load(kRunExperiment);
   Signals signals;
   std::string message;
   const ExitCode code = code_of([&] {

@@ -1,0 +1,161 @@
+// Whole runs on the fake of CUDA (tests/cuda_on_cpu): everything but cuDNN, cuBLASLt, NCCL and the card itself is what
+// runs on a GPU.  The CPU is the oracle.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/device/cuda_library.h"
+#include "tests/cuda_on_cpu/fake_library.h"
+#include "tests/launcher/run_fixture.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CudaRunTest : public RunTest {
+ protected:
+  CudaRunTest() { setenv("CONVOY_CUDA_LIBRARY", CONVOY_FAKE_CUDA, 1); }
+  ~CudaRunTest() override {
+    const FakeLive live = library_.function<decltype(convoy_fake_live)>("convoy_fake_live")();
+    EXPECT_EQ(live.device_memory + live.pinned_memory + live.streams + live.events + live.graphs, 0);
+    unsetenv("CONVOY_CUDA_LIBRARY");
+  }
+
+  void boot(const FakeMachine& machine) { library_.function<decltype(convoy_fake_boot)>("convoy_fake_boot")(machine); }
+
+  // A short run: fibres are slow.
+  Outcome train_cuda(int ranks, std::vector<std::string> overrides = {}, bool fresh = true, int signal = 0) {
+    const std::vector<std::string> common = {"device=cuda", "train.precision=f32", "train.steps=5", "batch.global=32",
+                                             "data.test_size=29"};
+    overrides.insert(overrides.begin(), common.begin(), common.end());
+    return train(ranks, overrides, fresh, signal);
+  }
+
+  CudaLibrary library_ = [] {
+    setenv("CONVOY_CUDA_LIBRARY", CONVOY_FAKE_CUDA, 1);
+    return load_cuda_library();
+  }();
+};
+
+TEST_F(CudaRunTest, EqualsTheCpu) {
+  const Outcome cuda = train_cuda(1), cpu = train_cuda(1, {"device=cpu"});
+  EXPECT_EQ(cuda.code, ExitCode::kDone);
+  const double distance = worst_distance(cuda.by_rank[0], cpu.by_rank[0]);
+  std::printf("fake CUDA against CPU, f32, 5 steps: worst relative distance %.2e\n", distance);
+  EXPECT_LE(distance, 1e-5);
+  EXPECT_EQ(cuda.evaluation->images, 29);
+  EXPECT_EQ(cuda.evaluation->correct, cpu.evaluation->correct);
+  EXPECT_NEAR(cuda.evaluation->loss, cpu.evaluation->loss, 1e-5);
+}
+
+TEST_F(CudaRunTest, ResultDoesNotDependOnTheNumberOfRanks) {
+  const Outcome alone = train_cuda(1);
+  for (int ranks : {2, 3, 4}) {
+    const Outcome several = train_cuda(ranks);
+    EXPECT_LE(worst_distance(several.by_rank[0], alone.by_rank[0]), 1e-5) << ranks;
+    for (const Tensors& replica : several.by_rank) EXPECT_EQ(replica, several.by_rank[0]) << ranks;
+  }
+}
+
+TEST_F(CudaRunTest, RanksMayShareADevice) {
+  const Outcome alone = train_cuda(1);
+  boot({.devices = 1});
+  const Outcome shared = train_cuda(2, {"distributed.share_device=true"});
+  EXPECT_LE(worst_distance(shared.by_rank[0], alone.by_rank[0]), 1e-5);
+  EXPECT_EQ(shared.by_rank[1], shared.by_rank[0]);
+}
+
+TEST_F(CudaRunTest, MoreRanksThanDevicesAreRefused) {
+  for (int devices : {1, 2}) {
+    boot({.devices = devices});
+    EXPECT_EQ(code_of([&] { train_cuda(3); }), ExitCode::kUnavailable);
+  }
+}
+
+TEST_F(CudaRunTest, CapturedOrNotTheBitsAreTheSame) {
+  EXPECT_EQ(train_cuda(2, {"train.cuda_graph=on"}).by_rank, train_cuda(2, {"train.cuda_graph=off"}).by_rank);
+}
+
+TEST_F(CudaRunTest, NoOrderOfStreamsChangesABit) {
+  const Outcome usual = train_cuda(2);
+  for (const FakeSchedule schedule : {FakeSchedule::kRandom, FakeSchedule::kFirstStream, FakeSchedule::kLastStream}) {
+    for (const char* graph : {"train.cuda_graph=on", "train.cuda_graph=off"}) {
+      boot({.schedule = schedule});
+      EXPECT_EQ(train_cuda(2, {graph}).by_rank, usual.by_rank) << static_cast<int>(schedule) << " " << graph;
+    }
+  }
+}
+
+TEST_F(CudaRunTest, StreamsOnThreadsOfTheirOwn) {
+  const Outcome usual = train_cuda(2);
+  boot({.schedule = FakeSchedule::kThreads});
+  EXPECT_EQ(train_cuda(2).by_rank, usual.by_rank);
+}
+
+TEST_F(CudaRunTest, ResumedRunIsBitwiseEqual) {
+  const std::vector<std::string> saving = {"checkpoint.every_steps=2", "checkpoint.keep=9"};
+  const Outcome whole = train_cuda(2, saving);
+  for (const char* later : {"step-0000000004", "step-0000000005"}) {
+    fs::remove_all(fs::path("runs/run/checkpoints") / later);
+  }
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(train_cuda(2, saving, false).by_rank, whole.by_rank);
+}
+
+TEST_F(CudaRunTest, SignalsSaveAndStopAndTheNextLifeGoesOn) {
+  const Outcome whole = train_cuda(2);
+  EXPECT_EQ(train_cuda(2, {}, true, SIGUSR1).code, ExitCode::kPreempted);
+  EXPECT_TRUE(fs::exists("runs/run/checkpoints/step-0000000003"));  // the host looks two steps later
+  const Outcome rest = train_cuda(2, {}, false);
+  EXPECT_EQ(rest.code, ExitCode::kDone);
+  EXPECT_EQ(rest.by_rank, whole.by_rank);
+}
+
+TEST_F(CudaRunTest, NonFiniteLossStopsAndSavesNothing) {
+  EXPECT_EQ(code_of([&] { train_cuda(2, {"optimizer.learning_rate=1e30"}); }), ExitCode::kNonFinite);
+  EXPECT_TRUE(fs::is_empty("runs/run/checkpoints"));
+}
+
+TEST_F(CudaRunTest, SixteenBitsStayNear) {
+  const Outcome exact = train_cuda(1);
+  for (const char* precision : {"train.precision=bf16", "train.precision=f16", "train.precision=auto"}) {
+    const Outcome half = train_cuda(2, {precision});
+    EXPECT_EQ(half.code, ExitCode::kDone) << precision;
+    EXPECT_EQ(half.by_rank[1], half.by_rank[0]) << precision;
+    EXPECT_LE(worst_distance(half.by_rank[0], exact.by_rank[0]), 0.05) << precision;
+    EXPECT_NE(half.by_rank[0], exact.by_rank[0]) << precision;
+  }
+}
+
+TEST_F(CudaRunTest, F16ResumesWithItsLossScale) {
+  const std::vector<std::string> saving = {"checkpoint.every_steps=2", "checkpoint.keep=9", "train.precision=f16"};
+  const Outcome whole = train_cuda(1, saving);
+  for (const char* later : {"step-0000000004", "step-0000000005"}) {
+    fs::remove_all(fs::path("runs/run/checkpoints") / later);
+  }
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(train_cuda(1, saving, false).by_rank, whole.by_rank);
+}
+
+TEST_F(CudaRunTest, DataInTheMemoryOfTheDeviceAreTheSame) {
+  const Outcome read = train_cuda(2), gathered = train_cuda(2, {"data.cache=device"});
+  EXPECT_EQ(gathered.by_rank, read.by_rank);
+  EXPECT_EQ(gathered.evaluation->correct, read.evaluation->correct);
+}
+
+TEST_F(CudaRunTest, GradientsMayTravelAsBf16) {
+  const Outcome whole = train_cuda(3), rounded = train_cuda(3, {"distributed.gradients=bf16"});
+  for (const Tensors& replica : rounded.by_rank) EXPECT_EQ(replica, rounded.by_rank[0]);
+  EXPECT_NE(rounded.by_rank[0], whole.by_rank[0]);
+  EXPECT_LE(worst_distance(rounded.by_rank[0], whole.by_rank[0]), 0.05);
+}
+
+TEST_F(CudaRunTest, WithoutADriverItSaysSo) {
+  boot({.driver = false});
+  EXPECT_EQ(code_of([&] { train_cuda(1); }), ExitCode::kUnavailable);
+  EXPECT_EQ(train_cuda(2, {"device=auto"}).code, ExitCode::kDone);  // on the CPU
+}
+
+}  // namespace
+}  // namespace convoy

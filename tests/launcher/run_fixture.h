@@ -1,0 +1,114 @@
+// Whole runs with real layers on made-up data, ranks as threads; for tests.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <csignal>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "dist/thread_group.h"
+#include "launcher/training_run.h"
+#include "tests/launcher/config/fixture.h"
+
+namespace convoy {
+
+// Everything whose results could depend on ranks: dropout, batch norm, a residual block, several buckets.
+inline constexpr const char* kRunExperiment = R"(
+experiment: {name: run}
+model:
+  layers:
+    - conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}
+    - batch_norm
+    - relu
+    - residual:
+        layers:
+          - conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}
+          - batch_norm
+    - relu
+    - max_pool: {kernel: 2}
+    - flatten
+    - dropout: {rate: 0.3}
+    - linear: {units: 24}
+    - relu
+    - linear: {units: classes}
+data: {format: synthetic, shape: [10, 10, 3], classes: 4, train_size: 960, test_size: 9973, mean: [0.5], std: [0.25]}
+batch: {global: 96, micro: 8}
+train: {steps: 20, eval_every_epochs: 0}
+optimizer: {type: sgd, learning_rate: 0.05, momentum: 0.9, weight_decay: 0.0005}
+schedule: {type: cosine, warmup_epochs: 0.5}
+distributed: {first_bucket_mib: 0.002, bucket_mib: 0.004}
+checkpoint: {every_epochs: 0}
+threads: 1
+progress: none
+)";
+
+using Tensors = std::map<std::string, std::vector<float>>;
+
+struct Outcome {
+  ExitCode code = ExitCode::kInternal;
+  std::vector<Tensors> by_rank;
+  std::optional<Evaluation> evaluation;
+};
+
+class RunTest : public ConfigTest {
+ protected:
+  Outcome train(int ranks, const std::vector<std::string>& overrides = {}, bool fresh = false, int signal = 0) {
+    const Experiment experiment = load(kRunExperiment, overrides);
+    Signals signals;
+    if (signal != 0) std::raise(signal);
+    Outcome outcome;
+    outcome.by_rank.resize(static_cast<size_t>(ranks));
+    std::mutex mutex;
+    run_thread_group(ranks, [&](Communicator& communicator) {
+      TrainingRun run({.version = "test", .fresh = fresh}, experiment, communicator, signals);
+      const ExitCode code = run.run();
+      const std::lock_guard lock(mutex);
+      outcome.code = code;
+      outcome.evaluation = run.last_evaluation();
+      outcome.by_rank[static_cast<size_t>(communicator.rank())] = tensors(run.model_tensors());
+    });
+    return outcome;
+  }
+
+  static Tensors tensors(const std::vector<NamedTensor>& views) {
+    Tensors result;
+    for (const NamedTensor& tensor : views) {
+      std::vector<float>& values = result[tensor.name];
+      values.resize(tensor.bytes.size() / sizeof(float));
+      std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+    }
+    return result;
+  }
+
+  static ExitCode code_of(const std::function<void()>& body) {
+    try {
+      body();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ExitCode::kDone;
+  }
+};
+
+// ||a - b|| / max(||b||, 1e-3 sqrt(n))
+inline double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference) / std::max(std::sqrt(norm), 1e-3 * std::sqrt(static_cast<double>(a.size())));
+}
+
+inline double worst_distance(const Tensors& a, const Tensors& b) {
+  double worst = 0;
+  for (const auto& [name, values] : b) worst = std::max(worst, relative_distance(a.at(name), values));
+  return worst;
+}
+
+}  // namespace convoy
