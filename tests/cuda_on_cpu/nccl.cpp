@@ -1,7 +1,7 @@
 #include <nccl.h>
 
 #include <atomic>
-#include <cstring>
+#include <cstdio>
 #include <utility>
 
 #include "tests/cuda_on_cpu/nccl_clique.h"

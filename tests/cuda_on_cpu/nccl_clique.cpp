@@ -29,8 +29,8 @@ ncclComm_t NcclClique::join(int rank) {
 ncclResult_t NcclClique::poll(NcclCommOnCpu& comm) {
   std::unique_lock lock(mutex_);
   if (comm.phase == Phase::kEnded) return refuse(comm, "the communicator has ended");
-  if (comm.phase == Phase::kStarting && std::ranges::all_of(comms_, [](const auto& it) { return it != nullptr; }))
-    comm.phase = Phase::kReady;
+  const auto here = [](const auto& it) { return it != nullptr; };
+  if (comm.phase == Phase::kStarting && std::ranges::all_of(comms_, here)) comm.phase = Phase::kReady;
   if (comm.phase == Phase::kFinalizing && !gone().empty()) fail(comm, ncclRemoteError, gone());
   if (comm.phase == Phase::kFinalizing && all(Phase::kFinalizing)) {
     for (const auto& it : comms_) it->phase = Phase::kFinalized;
@@ -106,8 +106,10 @@ void NcclClique::meet(Meeting& meeting, int number) {
   changed_.notify_all();
 }
 
-// As a kernel that waits for a peer: only an abort ends it.
+// As a kernel that waits for a peer: only an abort ends it.  Where streams run in the thread that waits for them,
+// nobody could abort.
 void NcclClique::wait_for_end(NcclCommOnCpu& comm, std::unique_lock<std::mutex>& lock) {
+  if (comm.owner == std::this_thread::get_id()) return;
   changed_.wait(lock, [&] { return comm.phase == Phase::kEnded; });
 }
 
@@ -199,7 +201,8 @@ bool NcclClique::all(Phase phase) const {
 // Of ranks that have ended in an error.
 std::string NcclClique::gone() const {
   for (const auto& it : comms_) {
-    if (it->phase == Phase::kEnded && it->error != ncclSuccess) return "rank " + std::to_string(it->rank) + " is gone";
+    if (it != nullptr && it->phase == Phase::kEnded && it->error != ncclSuccess)
+      return "rank " + std::to_string(it->rank) + " is gone";
   }
   return "";
 }
