@@ -123,7 +123,7 @@ TEST_F(CudaRunTest, SixteenBitsStayNear) {
     const Outcome half = train_cuda(2, {precision});
     EXPECT_EQ(half.code, ExitCode::kDone) << precision;
     EXPECT_EQ(half.by_rank[1], half.by_rank[0]) << precision;
-    EXPECT_LE(worst_distance(half.by_rank[0], exact.by_rank[0]), 0.05) << precision;
+    EXPECT_LE(worst_distance(half.by_rank[0], exact.by_rank[0]), 0.1) << precision;
     EXPECT_NE(half.by_rank[0], exact.by_rank[0]) << precision;
   }
 }
