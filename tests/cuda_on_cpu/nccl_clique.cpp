@@ -36,7 +36,7 @@ ncclResult_t NcclClique::poll(NcclCommOnCpu& comm) {
     for (const auto& it : comms_) it->phase = Phase::kFinalized;
   }
   if (comm.phase == Phase::kFailed) return comm.error;
-  if (comm.phase == Phase::kLaunching && comm.asked) {
+  if (comm.phase == Phase::kLaunching && comm.asked && comm.owner == std::this_thread::get_id()) {
     comm.phase = Phase::kReady;
     const std::vector<NcclCall> calls = std::move(comm.launching);
     lock.unlock();  // streams may run work at once
@@ -69,7 +69,6 @@ void NcclClique::run(NcclCommOnCpu& comm, NcclCall call) {
   std::unique_lock lock(mutex_);
   const NcclFaults& faults = nccl_faults();
   const int number = comm.runs++;
-  if (faults.rank == comm.rank && faults.stops_before == number) return wait_for_end(comm, lock);
   call.place = place_of(comm, call.kind == NcclCall::Kind::kAllGather ? call.to : call.from);
   Meeting& meeting = meetings_[number];
   meeting.calls.resize(comms_.size());
@@ -77,12 +76,7 @@ void NcclClique::run(NcclCommOnCpu& comm, NcclCall call) {
   if (++meeting.arrived == comms_.size()) meet(meeting, number);
   const auto over = [&] { return meeting.done || comm.phase >= Phase::kFailed || !gone().empty(); };
   if (!changed_.wait_for(lock, kPatience, over)) {
-    std::string missing;
-    for (size_t r = 0; r < comms_.size(); ++r) {
-      if (meeting.calls[r] == nullptr) missing += " " + std::to_string(r);
-    }
-    fail(comm, ncclRemoteError,
-         "collective " + std::to_string(number) + ", " + to_string(call) + ": did not come: rank" + missing);
+    miss(meeting, "collective " + std::to_string(number) + ", " + to_string(call));
   } else if (!meeting.done) {
     fail(comm, ncclRemoteError, gone());
   }
@@ -104,6 +98,17 @@ void NcclClique::meet(Meeting& meeting, int number) {
     for (const auto& it : comms_) fail(*it, ncclInvalidUsage, text);
   }
   changed_.notify_all();
+}
+
+// Those that are here learn who is not.
+void NcclClique::miss(const Meeting& meeting, const std::string& what) {
+  std::string missing;
+  for (size_t r = 0; r < comms_.size(); ++r) {
+    if (meeting.calls[r] == nullptr) missing += " " + std::to_string(r);
+  }
+  for (size_t r = 0; r < comms_.size(); ++r) {
+    if (meeting.calls[r] != nullptr) fail(*comms_[r], ncclRemoteError, what + ": did not come: rank" + missing);
+  }
 }
 
 // As a kernel that waits for a peer: only an abort ends it.  Where streams run in the thread that waits for them,
