@@ -30,10 +30,6 @@ find_path(CUDNN_INCLUDE_DIR cudnn_version.h HINTS ${CUDNN_ROOT} ${cuda_root} PAT
 find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 HINTS ${CUDNN_ROOT} ${cuda_root} PATH_SUFFIXES lib64 lib)
 find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${NCCL_ROOT} ${cuda_root} PATH_SUFFIXES include)
 find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ${NCCL_ROOT} ${cuda_root} PATH_SUFFIXES lib64 lib)
-# Headers only: of scripts/install-dependencies --cuda, or of the wheel of an active virtual environment.
-file(GLOB frontends $ENV{HOME}/.cache/convoy/cudnn-frontend-* $ENV{VIRTUAL_ENV}/lib/python3*/site-packages)
-find_path(CUDNN_FRONTEND_INCLUDE_DIR cudnn_frontend.h HINTS ${CUDNN_FRONTEND_ROOT} ${frontends} ${cuda_root}
-  PATH_SUFFIXES include)
 
 set(missing)
 if(NOT CONVOY_NVCC)
@@ -41,9 +37,6 @@ if(NOT CONVOY_NVCC)
 endif()
 if(NOT CUDNN_INCLUDE_DIR OR NOT CUDNN_LIBRARY)
   list(APPEND missing "cuDNN (cudnn_version.h and libcudnn, see CUDNN_ROOT)")
-endif()
-if(NOT CUDNN_FRONTEND_INCLUDE_DIR)
-  list(APPEND missing "cudnn-frontend (cudnn_frontend.h, see CUDNN_FRONTEND_ROOT and scripts/install-dependencies --cuda)")
 endif()
 if(NOT NCCL_INCLUDE_DIR OR NOT NCCL_LIBRARY)
   list(APPEND missing "NCCL (nccl.h and libnccl, see NCCL_ROOT)")
@@ -73,14 +66,14 @@ message(STATUS "Building with CUDA ${CUDAToolkit_VERSION}")
 # The folders add their *_cuda.* files; what is linked here is what the loader (core/device/cuda_library.h) looks for.
 add_library(convoy_cuda SHARED)
 target_include_directories(convoy_cuda PRIVATE ${PROJECT_SOURCE_DIR} ${CUDNN_INCLUDE_DIR} ${NCCL_INCLUDE_DIR})
-target_include_directories(convoy_cuda SYSTEM PRIVATE ${CUDNN_FRONTEND_INCLUDE_DIR})
-target_compile_definitions(convoy_cuda PRIVATE CUDNN_FRONTEND_SKIP_JSON_LIB)
-# NVRTC: cudnn-frontend has code that calls it.
-target_link_libraries(convoy_cuda PRIVATE CUDA::cudart CUDA::cublasLt CUDA::nvrtc ${CUDNN_LIBRARY} ${NCCL_LIBRARY})
+target_link_libraries(convoy_cuda PRIVATE CUDA::cudart CUDA::cublasLt ${CUDNN_LIBRARY} ${NCCL_LIBRARY})
 # Shape rules and errors are compiled into it: it takes nothing from the program that opens it.
 target_link_libraries(convoy_cuda PRIVATE convoy_layers convoy_dist convoy_core)
 target_link_options(convoy_cuda PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 target_compile_options(convoy_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fstack-protector-strong --expt-relaxed-constexpr --extended-lambda>)
+if(CONVOY_WERROR)
+  target_compile_options(convoy_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
+endif()
 set_target_properties(convoy_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Shared LINKER_LANGUAGE CXX
   CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden)

@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(1024)
       [=](int64_t at) {
         return Row{load<N>(x, at), kAdd ? load<N>(added, at) : Pack<T, N>{}};
       },
-      [=](const Row& row, int64_t at) {
+      [&](const Row& row, int64_t at) {
         Pack<T, N> to;
         unsigned positive = 0;
         for (int i = 0; i < N; ++i) {
@@ -261,7 +261,7 @@ __global__ void __launch_bounds__(1024)
   for_rows<kAtOnce<T, N, 2>>(
       share.first + (share.count - 1) * share.step, -share.step, share.count,
       [=](int64_t at) { return load_gradient<kGate, N>(x, dy, mask, at); },
-      [=](const GradientRow<T, N>& row, int64_t at) {
+      [&](const GradientRow<T, N>& row, int64_t at) {
         Pack<T, N> to;
         for (int i = 0; i < N; ++i) {
           const float g = to_float(behind_relu<kGate>(row, i, by[i]));

@@ -50,5 +50,3 @@ install_packages() {
   [[ $status == 1 ]] || exit "$status"
   stage "Installing packages" scripts/install-dependencies "$@"
 }
-
-has_nvcc() { PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin command -v nvcc >/dev/null; }

@@ -145,6 +145,7 @@ Cases pool_cases() {
   both("one_pixel", window(1), {1, 1, 1, 3});
   both("1x3", {.kernel_w = 3, .stride_w = 2, .padding = {}}, {2, 4, 9, 7});
   both("many_channels", window(2, 2), {1, 6, 6, 70});
+  both("17x17", window(17), {1, 18, 19, 3});
   cases.push_back({"global_average", make<GlobalAverage>(), {{2, 7, 7, 16}}});
   cases.push_back({"global_average_odd", make<GlobalAverage>(), {{3, 5, 4, 33}}});
   cases.push_back({"global_average_one_pixel", make<GlobalAverage>(), {{1, 1, 1, 5}}});
@@ -257,6 +258,7 @@ Cases elementwise_cases() {
       {"normalize_per_channel",
        make<Normalize>(std::vector{0.485F, 0.456F, 0.406F}, std::vector{0.229F, 0.224F, 0.225F}),
        {{2, 7, 5, 3}}},
+      {"normalize_many_channels", make<Normalize>(std::vector(150, 0.4F), std::vector(150, 0.3F)), {{2, 3, 3, 150}}},
       {"normalize_one_for_all", make<Normalize>(std::vector{0.5F}, std::vector{1.0F}), {{1, 4, 4, 4}}},
   };
 }

@@ -239,6 +239,7 @@ TEST(GpuErrors, WithoutWindowsMemoryIsOrdinary) {
 }
 
 TEST(GpuErrorsDeathTest, AbortEndsTheProcessWithTheCode) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the machine of the test before has threads
   EXPECT_EXIT(
       run_gpu_ranks(2, Sums::kByNccl,
                     [](Communicator& it, Device&) { it.rank() == 1 ? it.abort(ExitCode::kNonFinite) : it.barrier(); }),

@@ -2,10 +2,10 @@
 // program's flat_ops_under_test() makes.
 #pragma once
 
-#include <cstring>
 #include <vector>
 
 #include "core/train/flat_ops.h"
+#include "tests/core/device/testing.h"
 
 namespace convoy {
 
@@ -14,31 +14,6 @@ struct FlatOpsUnderTest {
   std::unique_ptr<FlatOps> ops;
 };
 FlatOpsUnderTest flat_ops_under_test();
-
-// Elements in device memory.  The device must outlive them.
-template <class T>
-class OnDevice {
- public:
-  OnDevice(Device& device, const std::vector<T>& values)
-      : device_(device), memory_(device.allocator(), static_cast<int64_t>(values.size() * sizeof(T))) {
-    write(values);
-  }
-  void write(const std::vector<T>& values) {
-    device_.copy(memory_.data(), values.data(), memory_.bytes(), device_.compute());
-    device_.compute().synchronize();
-  }
-  std::vector<T> read() const {
-    std::vector<T> values(static_cast<size_t>(memory_.bytes()) / sizeof(T));
-    device_.copy(values.data(), memory_.data(), memory_.bytes(), device_.compute());
-    device_.compute().synchronize();
-    return values;
-  }
-  T* data() const { return memory_.as<T>(); }
-
- private:
-  Device& device_;
-  Buffer memory_;
-};
 
 using Floats = std::vector<float>;
 Floats random_floats(unsigned seed, size_t elements, float least, float most);
