@@ -57,16 +57,19 @@ Array KernelRig::read(const Region& region, const ValueType& as) const {
   return convoy::read({bytes.data() + kGuard, as});
 }
 
-KernelRig::Region KernelRig::region(std::string name, int64_t bytes) const {
+KernelRig::Region KernelRig::region(std::string name, int64_t bytes) {
   Region result{std::move(name), {}, bytes, Buffer(device_.allocator(), bytes + 2 * kGuard)};
-  const Bytes unset(static_cast<size_t>(result.memory.bytes()), kUnset);
-  device_.copy(result.memory.data(), unset.data(), result.memory.bytes(), device_.compute());
+  Bytes start(static_cast<size_t>(result.memory.bytes()), kUnset);
+  // Each region has guards of its own, NaN as well: what is copied from one behind the end of another shows.
+  const auto mark = static_cast<std::byte>(0x81 + regions_made_++ % 0x7e);
+  for (size_t i = 0; i < kGuard; i += 2) start[i] = start[start.size() - kGuard + i] = mark;
+  device_.copy(result.memory.data(), start.data(), result.memory.bytes(), device_.compute());
   device_.compute().synchronize();
   result.tensor.data = bytes == 0 ? nullptr : result.memory.as<std::byte>() + kGuard;
   return result;
 }
 
-KernelRig::Region KernelRig::region(std::string name, const ValueType& type) const {
+KernelRig::Region KernelRig::region(std::string name, const ValueType& type) {
   Region result = region(std::move(name), type.bytes());
   result.tensor.type = type;
   return result;

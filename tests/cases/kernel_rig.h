@@ -43,8 +43,8 @@ class KernelRig {
   };
 
   CompileRequest request(Dtype dtype, Layout layout) const;
-  Region region(std::string name, const ValueType& type) const;
-  Region region(std::string name, int64_t bytes) const;
+  Region region(std::string name, const ValueType& type);
+  Region region(std::string name, int64_t bytes);
   Bytes contents(const Region& region) const;  // with the guards
   void store(const Region& region, const void* bytes);
   void poison(const Region& region);
@@ -67,6 +67,7 @@ class KernelRig {
   const LayerCase& case_;
   Device& device_;
   std::unique_ptr<Kernel> kernel_;
+  int regions_made_ = 0;
   std::vector<Region> x_, dx_, w_, dw_, shadow_, state_, batch_state_, saved_;
   Region y_, dy_, workspace_, scalars_, loss_scale_, control_;
 };
