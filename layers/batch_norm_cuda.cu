@@ -149,8 +149,10 @@ void BatchNormCuda::forward(Stream& stream) {
       launch(kernel, cut_.grid(), cut_.block, stream, args_.x[0].as<T>(), options_.add ? args_.x[1].as<T>() : nullptr,
              cut_.tiling, source(), args_.y.as<T>(), mask_);
     };
-    if (options_.add) return run(options_.relu ? normalize<T, N, true, true> : normalize<T, N, true, false>);
-    run(options_.relu ? normalize<T, N, false, true> : normalize<T, N, false, false>);
+    if (keeps_mask()) return run(normalize<T, N, true, true, true>);
+    if (options_.add)
+      return run(options_.relu ? normalize<T, N, true, true, false> : normalize<T, N, true, false, false>);
+    run(options_.relu ? normalize<T, N, false, true, false> : normalize<T, N, false, false, false>);
   });
 }
 
@@ -167,9 +169,11 @@ void BatchNormCuda::backward(int, Stream& stream) {
              sums_cut_.tiling, normalizers_, kept, sums_);
     };
     switch (gate()) {
-      case Gate::kNone: add_up(add_gradients<T, N, Gate::kNone>); break;
-      case Gate::kX: add_up(add_gradients<T, std::min(N, kPackOfX), Gate::kX>); break;
-      case Gate::kMask: add_up(add_gradients<T, N, Gate::kMask>); break;
+      case Gate::kNone: add_up(add_gradients<T, N, Gate::kNone, false>); break;
+      case Gate::kX: add_up(add_gradients<T, std::min(N, kPackOfX), Gate::kX, false>); break;
+      case Gate::kMask:
+        add_up(kept != nullptr ? add_gradients<T, N, Gate::kMask, true> : add_gradients<T, N, Gate::kMask, false>);
+        break;
     }
     launch(use_gradients, sums_cut_.merge_grid(), sums_cut_.block, stream, sums_cut_.tiling, sums_, sums_cut_.parts,
            normalizers_, rests_, corrections_, writes_dw() ? args_.dw[0].as<float>() : nullptr,
