@@ -3,8 +3,6 @@
 set(debian_libraries /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE})
 set(fashion_mnist /usr/share/datasets/fashion-mnist)
 
-# bin/ has start.sh under the name of each program: MPI finds its parts only through it.
-set(programs convoy convoy_gpu_test mpirun orted)
 add_custom_target(bundle_programs)
 foreach(target convoy convoy_cuda convoy_gpu_test)
   if(TARGET ${target})
@@ -12,6 +10,10 @@ foreach(target convoy convoy_cuda convoy_gpu_test)
     install(TARGETS ${target} RUNTIME DESTINATION libexec LIBRARY DESTINATION lib)
   endif()
 endforeach()
+
+# mpirun starts processes here, orted on other hosts.
+install(PROGRAMS /usr/bin/orterun DESTINATION libexec RENAME mpirun)
+install(PROGRAMS /usr/bin/orted DESTINATION libexec)
 # Left out: networks that need a driver's own libraries, OpenSHMEM, MPI-IO, monitoring.
 install(DIRECTORY ${debian_libraries}/openmpi/lib/openmpi3/ DESTINATION lib/openmpi FILES_MATCHING PATTERN mca_*.so
   REGEX "_(ucx|ofi|openib|psm|psm2|monitoring)\\.so$" EXCLUDE
@@ -29,7 +31,7 @@ foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-
   install(FILES /usr/share/doc/${package}/copyright DESTINATION share/doc/licenses/${package})
 endforeach()
 
-# Last: the libraries that all of this needs.
+# Last: the libraries that all of this needs, and bin/, which starts what is in libexec/.
 install(CODE "execute_process(COMMAND \"${PROJECT_SOURCE_DIR}/cmake/bundle/complete.sh\"
   \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\" ${fashion_mnist} COMMAND_ERROR_IS_FATAL ANY)")
 

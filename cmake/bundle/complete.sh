@@ -1,12 +1,12 @@
 #!/bin/bash
 # complete.sh BUNDLE DATA: copies the libraries that the programs and plugins of BUNDLE need beside them, with their
-# licences, lets each find the others wherever BUNDLE lies, and points the configurations at BUNDLE's copy of DATA.
-# Not copied: glibc, and what comes with the CUDA driver, toolkit or PyTorch (see core/device/cuda_library.cpp).
+# licences, lets each find the others wherever BUNDLE lies, makes bin/, and points the configurations at BUNDLE's copy
+# of DATA.  Not copied: glibc, and what comes with CUDA or PyTorch (see core/device/cuda_library.cpp).
 set -euo pipefail
 bundle=$1 data=$2
-from_system='ld-linux-x86-64|lib(c|m|dl|rt|pthread|resolv|util)|libcuda(rt)?|libcublas(Lt)?|libcudnn|libnccl|libnvrtc|libnv[A-Za-z]+'
+from_system='lib(c|m|dl|rt|pthread|resolv|cuda|cudart|cublas|cublasLt|cudnn|nccl|nvrtc)'
 
-programs() { (cd "$bundle" && find bin libexec lib -type f -exec sh -c 'head -c 4 "$1" | grep -q ELF' sh {} \; -print); }
+programs() { (cd "$bundle" && find libexec lib -type f -exec sh -c 'head -c 4 "$1" | grep -q ELF' sh {} \; -print); }
 
 # The name by which each library is asked for, and where it is here.
 (cd "$bundle" && programs | xargs ldd) | awk '$2 == "=>" && $3 ~ "^/" { print $1, $3 }' | sort -u |
@@ -23,5 +23,8 @@ done
 programs | while read -r file; do
   above=$(dirname "$file" | sed 's|[^/]*|..|g')
   patchelf --force-rpath --set-rpath "\$ORIGIN/$above/lib" "$bundle/$file"
+done
+for program in "$bundle"/libexec/*; do
+  install -D "$(dirname "$0")/start.sh" "$bundle/bin/${program##*/}"
 done
 sed -i "s|:$data}|:../$(basename "$data")}|" "$bundle"/share/convoy/configs/*.yaml

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts the Open MPI program of this name.  Open MPI looks in the folders that it was built for unless it is told
-# where each of them is now; other hosts start this script too, as orted, from the same place.
+# Starts the program of this name in libexec.  Open MPI looks in the folders that it was built for unless it is told
+# where each of them is now; on other hosts it starts this script too, as orted, from the same path.
 here=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 export OPAL_PREFIX="$here" OPAL_PKGDATADIR="$here/share/openmpi"
 export OMPI_MCA_mca_base_component_path="$here/lib/openmpi" OMPI_MCA_orte_launch_agent="$here/bin/orted"

@@ -22,13 +22,11 @@ namespace {
 std::vector<UpdateCase> cases() {
   std::vector<UpdateCase> result;
   for (const Dtype shadow : {Dtype::kF32, Dtype::kBF16, Dtype::kF16}) {
-    for (const int64_t begin : {0, 1, 2, 128}) {  // packs of four, and one by one
-      for (const size_t elements : {size_t{131}, size_t{3'000}}) {
-        UpdateCase it{.elements = elements, .begin = begin, .shadow = shadow};
-        it.loss_scale = 3;  // its inverse is rounded
-        it.scalars.step = begin * 1'000;
-        result.push_back(it);
-      }
+    for (const int64_t begin : {0, 1, 128}) {  // packs of four, and one by one
+      UpdateCase it{.elements = 1'003, .begin = begin, .shadow = shadow};
+      it.loss_scale = 3;  // its inverse is rounded
+      it.scalars.step = begin * 1'000;
+      result.push_back(it);
     }
   }
   return result;
