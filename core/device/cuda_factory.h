@@ -3,6 +3,8 @@
 // Only the files that open the library and those that define these functions include it.
 #pragma once
 
+#include <cstdint>
+
 #define CONVOY_EXPORT extern "C" __attribute__((visibility("default")))
 
 // A text that is the same only for builds of the same interfaces.
@@ -27,6 +29,9 @@ CONVOY_EXPORT int convoy_nccl_version();
 
 // Sets `count` and returns nullptr, or returns the driver's reason (static text) why there is no device.
 CONVOY_EXPORT const char* convoy_cuda_device_count(int* count);
+
+// Bytes of the current device that are taken, by anybody.
+CONVOY_EXPORT int64_t convoy_cuda_memory_in_use();
 
 // The caller owns what they return.  They throw Error.
 CONVOY_EXPORT convoy::Device* convoy_cuda_make_device(int index);

@@ -14,4 +14,10 @@ const char* convoy_cuda_device_count(int* count) {
   return status == cudaSuccess ? nullptr : cudaGetErrorString(status);
 }
 
+int64_t convoy_cuda_memory_in_use() {
+  size_t available = 0, total = 0;
+  convoy::check(cudaMemGetInfo(&available, &total));
+  return static_cast<int64_t>(total - available);
+}
+
 convoy::Device* convoy_cuda_make_device(int index) { return convoy::cuda_device(index).release(); }

@@ -34,6 +34,12 @@ bool equal_bits(const Array& a, const Array& b) {
   return std::ranges::equal(a.data, b.data, {}, bits, bits);
 }
 
+std::string types_of(const Kernel& kernel) {
+  std::string types = to_string(kernel.output());
+  for (const ValueType& type : kernel.inputs()) types += ", " + to_string(type);
+  return types;
+}
+
 void expect_equal_bits(const KernelRig::Run& a, const KernelRig::Run& b) {
   EXPECT_TRUE(equal_bits(a.outputs.y, b.outputs.y)) << "y differs in a second run";
   EXPECT_EQ(a.outputs.control, b.outputs.control);
@@ -58,7 +64,8 @@ std::vector<LayerParam> layer_params(const std::vector<Dtype>& dtypes) {
 }
 
 LayerTest::LayerTest()
-    : it_(*GetParam().it),
+    : tolerance_(tolerance(GetParam().dtype)),
+      it_(*GetParam().it),
       dtype_(GetParam().dtype),
       layer_(it_.layer()),
       inputs_(inputs_off_kinks(it_, dtype_)),
@@ -68,7 +75,7 @@ LayerTest::LayerTest()
 void LayerTest::compare(Pass pass, const std::string& name, const Array& found, const Array& wanted) {
   const double error = relative_error(found, wanted);
   error_table().add(layer_->type(), dtype_, pass, error);
-  EXPECT_LE(error, tolerance(dtype_)) << name;
+  EXPECT_LE(error, tolerance_) << name;
 }
 
 void LayerTest::expect_reference(const KernelRig::Run& run) {
@@ -89,19 +96,25 @@ void LayerTest::expect_reference(const KernelRig::Run& run) {
   }
 }
 
+void LayerTest::check_twice(KernelRig& rig, const Device& device) {
+  SCOPED_TRACE(types_of(rig.kernel()) + ", " + rig.kernel().engine() + ", " + device.name());
+  const KernelRig::Run run = rig.run(inputs_);
+  for (const std::string& fault : run.faults) ADD_FAILURE() << fault;
+  expect_reference(run);
+  expect_equal_bits(run, rig.run(inputs_));
+}
+
 void LayerTest::check_all_layouts(const KernelFactory& kernels, Device& device) {
   std::set<std::string> seen;  // a kernel that takes one layout only need not run for each that is offered
   for (int block : {0, 8, 16}) {
     KernelRig rig(it_, kernels, device, dtype_, {block});
-    std::string types = to_string(rig.kernel().output());
-    for (const ValueType& type : rig.kernel().inputs()) types += ", " + to_string(type);
-    if (!seen.insert(types).second) continue;
-    SCOPED_TRACE(types + ", " + rig.kernel().engine() + ", " + device.name());
-    const KernelRig::Run run = rig.run(inputs_);
-    for (const std::string& fault : run.faults) ADD_FAILURE() << fault;
-    expect_reference(run);
-    expect_equal_bits(run, rig.run(inputs_));
+    if (seen.insert(types_of(rig.kernel())).second) check_twice(rig, device);
   }
+}
+
+void LayerTest::check_canonical(const KernelFactory& kernels, Device& device) {
+  KernelRig rig(it_, kernels, device, dtype_, {});
+  check_twice(rig, device);
 }
 
 }  // namespace convoy

@@ -30,8 +30,13 @@ class LayerTest : public testing::TestWithParam<LayerParam> {
   LayerTest();
   // In each layout that the kernel tells from the others, twice.
   void check_all_layouts(const KernelFactory& kernels, Device& device);
+  // In N,H,W,C alone: all that kernels of a GPU have, and engines of its libraries take long to make.
+  void check_canonical(const KernelFactory& kernels, Device& device);
+
+  double tolerance_;  // of results, relative to the largest element
 
  private:
+  void check_twice(KernelRig& rig, const Device& device);
   void expect_reference(const KernelRig::Run& run);
   void compare(Pass pass, const std::string& name, const reference::Array& found, const reference::Array& wanted);
 
