@@ -3,7 +3,7 @@
 //
 // As with NCCL's communicators that do not block, a call is through only when ncclCommGetAsyncError() says so; until
 // then its work is not in the stream, and another call is an error.  A collective waits in its stream for the other
-// ranks'.  Where they differ, or one does not come within a second, NCCL's would hang or worse: here it is an
+// ranks'.  Where they differ, or one does not come in time, NCCL's would hang or worse: here it is an
 // asynchronous error of every rank that waits, whose text names the ranks, and the stream goes on only once the
 // communicator is aborted.
 #pragma once

@@ -1,18 +1,11 @@
 #include "tests/cuda_on_cpu/nccl_clique.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "tests/cuda_on_cpu/nccl_faults.h"
 #include "tests/cuda_on_cpu/streams.h"
 
 namespace convoy::cuda_on_cpu {
-namespace {
-
-constexpr auto kPatience = std::chrono::seconds(1);  // with ranks that do not come
-
-}  // namespace
-
 NcclFaults& nccl_faults() {
   static NcclFaults faults;
   return faults;
@@ -75,7 +68,7 @@ void NcclClique::run(NcclCommOnCpu& comm, NcclCall call) {
   meeting.calls[static_cast<size_t>(comm.rank)] = &call;
   if (++meeting.arrived == comms_.size()) meet(meeting, number);
   const auto over = [&] { return meeting.done || comm.phase >= Phase::kFailed || !gone().empty(); };
-  if (!changed_.wait_for(lock, kPatience, over)) {
+  if (!changed_.wait_for(lock, faults.patience, over)) {
     miss(meeting, "collective " + std::to_string(number) + ", " + to_string(call));
   } else if (!meeting.done) {
     fail(comm, ncclRemoteError, gone());

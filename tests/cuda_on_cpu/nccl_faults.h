@@ -1,6 +1,8 @@
 // What goes wrong in the fake of NCCL; for tests.
 #pragma once
 
+#include <chrono>
+
 namespace convoy::cuda_on_cpu {
 
 constexpr int kNever = -1;
@@ -12,7 +14,8 @@ struct NcclFaults {
   int allocation = kNever;    // this call of ncclMemAlloc fails; a rank is known by its device, of the same number
   int call = kNever;          // this call fails at once
   int error_behind = kNever;  // an error in the background once this collective has run
-  bool windows = true;        // false, of all ranks: ncclCommWindowRegister gives none
+  std::chrono::milliseconds patience = std::chrono::minutes(1);  // with ranks that do not come to a collective
+  bool windows = true;  // false, of all ranks: ncclCommWindowRegister gives none
 };
 NcclFaults& nccl_faults();
 

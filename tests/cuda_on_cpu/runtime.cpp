@@ -92,8 +92,8 @@ cudaError_t cudaFree(void* data) {
     if (data == nullptr) return cudaSuccess;
     for (int i = 0; i < machine().devices; ++i) {
       Device& owner = device(i);
+      if (!owner.memory.contains(data)) continue;  // without its lock, which whoever waits for that device holds
       const std::lock_guard lock(owner.mutex);
-      if (!owner.memory.contains(data)) continue;
       wait_for_all(owner);
       return owner.memory.free(data) ? cudaSuccess : cudaErrorInvalidValue;
     }

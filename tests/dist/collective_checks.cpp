@@ -12,8 +12,9 @@
 namespace convoy {
 namespace {
 
-// Odd sizes, sizes around a cache line, around one block of the sum, and more than one scratch slot.
-constexpr int kSizes[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 1000, 2047, 2049, 4099, 600'001};
+// Odd sizes, sizes around a cache line, around one block of the sum, and more than one scratch slot of the host.
+constexpr int kSizes[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 1000, 2047, 2049, 4099};
+constexpr int kManySlots = 600'001;
 constexpr Dtype kDtypes[] = {Dtype::kF32, Dtype::kBF16, Dtype::kI32};
 
 // A tensor in memory of the communicator's allocator or of the device, at an odd offset within it.  Elements are set
@@ -91,9 +92,11 @@ float sum_of_inputs(int ranks, int i) {
 
 void for_each_tensor(Communicator& communicator, Device& device,
                      const std::function<void(TestTensor&, const std::string&)>& body) {
+  std::vector<int> sizes(std::begin(kSizes), std::end(kSizes));
+  if (device.kind() == DeviceKind::kCpu) sizes.push_back(kManySlots);
   for (const bool shared : {true, false}) {
     for (const Dtype dtype : kDtypes) {
-      for (const int elements : kSizes) {
+      for (const int elements : sizes) {
         TestTensor tensor(communicator, device, shared, dtype, elements);
         tensor.fill([&](int i) { return input(communicator.rank(), i); });
         body(tensor, shared ? "the communicator's memory" : "other memory");

@@ -22,9 +22,11 @@ std::string name_of(const testing::TestParamInfo<Case>& info) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const Sums sums : {Sums::kByNccl, Sums::kByNcclUnregistered, Sums::kThroughHost}) {
-    for (int ranks = 1; ranks <= 8; ++ranks) cases.push_back({ranks, sums});
+  for (int ranks = 1; ranks <= 8; ++ranks) {
+    cases.push_back({ranks, Sums::kByNccl});
+    cases.push_back({ranks, Sums::kThroughHost});
   }
+  for (const int ranks : {1, 2, 5}) cases.push_back({ranks, Sums::kByNcclUnregistered});
   return cases;
 }
 
@@ -63,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(Ranks, GpuCommunicators, testing::ValuesIn(all_cases())
 // its slice of a source, which the first step counts up.
 class Backward {
  public:
-  static constexpr int kLayers = 6, kElements = 1500;  // of each layer
+  static constexpr int kLayers = 6, kElements = 200;  // of each layer
 
   Backward(Communicator& communicator, Device& device)
       : communicator_(communicator),
@@ -156,7 +158,7 @@ class Backward {
 class CapturedPasses : public testing::TestWithParam<Case> {};
 
 void run_many(const Case& it, bool capture, const BucketPolicy& policy) {
-  constexpr int kRuns = 40;
+  constexpr int kRuns = 24;  // the first step by step, the second captured
   run_gpu_ranks(it.ranks, it.sums, [&](Communicator& communicator, Device& device) {
     Backward backward(communicator, device);
     const Plan plan = backward.pass(policy);
@@ -176,7 +178,7 @@ void run_many(const Case& it, bool capture, const BucketPolicy& policy) {
 TEST_P(CapturedPasses, SumExactlyAtEveryReplay) {
   for (const Dtype dtype : {Dtype::kF32, Dtype::kBF16}) {
     run_many(GetParam(), true, {.first_bytes = 1, .bytes = 1, .dtype = dtype});
-    run_many(GetParam(), true, {.first_bytes = 3000, .bytes = 9000, .dtype = dtype});
+    run_many(GetParam(), true, {.first_bytes = 600, .bytes = 1800, .dtype = dtype});
     run_many(GetParam(), true, {.overlap = false, .dtype = dtype});
     run_many(GetParam(), false, {.first_bytes = 1, .bytes = 1, .dtype = dtype});
   }

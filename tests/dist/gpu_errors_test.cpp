@@ -143,7 +143,7 @@ TEST(GpuErrors, ARankThatStopsIsMissedByThoseThatWait) {
     constexpr int kRanks = 4;
     Told told(kRanks);
     std::atomic<int> missed = 0;
-    run_to_the_end(told, kRanks, {}, [&](Communicator& it, Device& device) {
+    run_to_the_end(told, kRanks, {.patience = std::chrono::seconds(1)}, [&](Communicator& it, Device& device) {
       const Buffer buffer(it.allocator(), 400);
       const auto step = [&] {
         it.stream().wait_for(device.compute());
