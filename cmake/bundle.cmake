@@ -38,6 +38,7 @@ install(CODE "execute_process(COMMAND \"${PROJECT_SOURCE_DIR}/cmake/bundle/compl
 string(TOLOWER ${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR} CPACK_SYSTEM_NAME)
 set(CPACK_PACKAGE_NAME convoy)
 set(CPACK_GENERATOR TGZ)
+set(CPACK_THREADS 0)  # for TXZ: as many as there are processors
 set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
 include(CPack)
