@@ -27,9 +27,12 @@ install(DIRECTORY ${fashion_mnist} DESTINATION share/convoy)
 install(PROGRAMS tests/gpu/check.sh DESTINATION share/convoy/tests/gpu OPTIONAL)
 install(PROGRAMS benchmarks/gpu.sh DESTINATION share/convoy/benchmarks OPTIONAL)
 install(FILES LICENSE DESTINATION share/doc/licenses/convoy)
-foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-dev libxxhash-dev)
-  install(FILES /usr/share/doc/${package}/copyright DESTINATION share/doc/licenses/${package})
+# What is compiled in or copied; complete.sh adds those of the libraries.
+foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-dev libxxhash-dev libgtest-dev)
+  install(FILES /usr/share/doc/${package}/copyright DESTINATION share/doc/licenses/${package} OPTIONAL)
 endforeach()
+file(GLOB cudnn_frontend_license ${CUDNN_FRONTEND_INCLUDE_DIR}/../*cudnn_frontend*.dist-info/licenses/LICENSE.txt)
+install(FILES ${cudnn_frontend_license} DESTINATION share/doc/licenses/cudnn-frontend)
 
 # Last: the libraries that all of this needs, and bin/, which starts what is in libexec/.
 install(CODE "execute_process(COMMAND \"${PROJECT_SOURCE_DIR}/cmake/bundle/complete.sh\"
@@ -38,7 +41,6 @@ install(CODE "execute_process(COMMAND \"${PROJECT_SOURCE_DIR}/cmake/bundle/compl
 string(TOLOWER ${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR} CPACK_SYSTEM_NAME)
 set(CPACK_PACKAGE_NAME convoy)
 set(CPACK_GENERATOR TGZ)
-set(CPACK_THREADS 0)  # for TXZ: as many as there are processors
 set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
 include(CPack)
