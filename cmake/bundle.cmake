@@ -31,6 +31,7 @@ install(FILES LICENSE DESTINATION share/doc/licenses/convoy)
 foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-dev libxxhash-dev libgtest-dev)
   install(FILES /usr/share/doc/${package}/copyright DESTINATION share/doc/licenses/${package} OPTIONAL)
 endforeach()
+install(DIRECTORY /usr/share/common-licenses DESTINATION share/doc/licenses)  # which Debian's copyright files refer to
 file(GLOB cudnn_frontend_license ${CUDNN_FRONTEND_INCLUDE_DIR}/../*cudnn_frontend*.dist-info/licenses/LICENSE.txt)
 install(FILES ${cudnn_frontend_license} DESTINATION share/doc/licenses/cudnn-frontend)
 
