@@ -27,9 +27,13 @@ install(DIRECTORY ${fashion_mnist} DESTINATION share/convoy)
 install(PROGRAMS tests/gpu/check.sh DESTINATION share/convoy/tests/gpu OPTIONAL)
 install(PROGRAMS benchmarks/gpu.sh DESTINATION share/convoy/benchmarks OPTIONAL)
 install(FILES LICENSE DESTINATION share/doc/licenses/convoy)
-foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-dev libxxhash-dev)
-  install(FILES /usr/share/doc/${package}/copyright DESTINATION share/doc/licenses/${package})
+# What is compiled in or copied; complete.sh adds those of the libraries.
+foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-dev libxxhash-dev libgtest-dev)
+  install(FILES /usr/share/doc/${package}/copyright DESTINATION share/doc/licenses/${package} OPTIONAL)
 endforeach()
+install(DIRECTORY /usr/share/common-licenses DESTINATION share/doc/licenses)  # which Debian's copyright files refer to
+file(GLOB cudnn_frontend_license ${CUDNN_FRONTEND_INCLUDE_DIR}/../*cudnn_frontend*.dist-info/licenses/LICENSE.txt)
+install(FILES ${cudnn_frontend_license} DESTINATION share/doc/licenses/cudnn-frontend)
 
 # Last: the libraries that all of this needs, and bin/, which starts what is in libexec/.
 install(CODE "execute_process(COMMAND \"${PROJECT_SOURCE_DIR}/cmake/bundle/complete.sh\"

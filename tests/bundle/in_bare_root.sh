@@ -1,8 +1,8 @@
 #!/bin/bash
-# in_bare_root.sh BUNDLE.tar.gz: the bundle works in a Debian 12 that has nothing but its essential packages, from a
+# in_bare_root.sh BUNDLE: the bundle works in a Debian 12 that has nothing but its essential packages, from a
 # path with a space in it, for a user who is not root.  Needs root and mmdebstrap, else exit 77; takes a minute or two.
 set -euo pipefail
-bundle=$(realpath "${1:?usage: in_bare_root.sh BUNDLE.tar.gz}")
+bundle=$(realpath "${1:?usage: in_bare_root.sh BUNDLE}")
 skip() { echo "$*"; exit 77; }
 [[ $EUID == 0 ]] || skip "needs root"
 command -v mmdebstrap >/dev/null || skip "needs mmdebstrap"
@@ -24,7 +24,7 @@ mount --bind /dev "$root/dev"
 mount -t tmpfs -o size=256m tmpfs "$root/dev/shm"
 home="/opt/some where"
 mkdir -p "$root$home"
-tar -xzf "$bundle" -C "$root$home"
+tar -xf "$bundle" -C "$root$home"
 mv "$root$home"/convoy-* "$root$home/convoy"
 chown -R 1000:1000 "$root$home"
 

@@ -1,10 +1,10 @@
 #!/bin/bash
-# self_contained.sh BUNDLE.tar.gz: nothing in it uses a library that is neither in it nor part of glibc 2.36; only
+# self_contained.sh BUNDLE: nothing in it uses a library that is neither in it nor part of glibc 2.36; only
 # libconvoy_cuda.so asks for CUDA's libraries.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-tar -xzf "${1:?usage: self_contained.sh BUNDLE.tar.gz}" -C "$folder" --strip-components=1
+tar -xf "${1:?usage: self_contained.sh BUNDLE}" -C "$folder" --strip-components=1
 cd "$folder"
 
 count=0 errors=0
