@@ -90,8 +90,9 @@ cudaError_t cudaFree(void* data) {
   return call(__func__, [&] {
     if (const cudaError_t error = forbid_in_capture(); error != cudaSuccess) return error;
     if (data == nullptr) return cudaSuccess;
+    // The own device first: another may be in a collective, and it stays locked until the calling thread comes too.
     for (int i = 0; i < machine().devices; ++i) {
-      Device& owner = device(i);
+      Device& owner = device((current_index() + i) % machine().devices);
       const std::lock_guard lock(owner.mutex);
       if (!owner.memory.contains(data)) continue;
       wait_for_all(owner);
