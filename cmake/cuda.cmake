@@ -72,5 +72,8 @@ target_link_libraries(convoy_cuda PRIVATE convoy_layers convoy_dist convoy_core)
 target_link_options(convoy_cuda PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 target_compile_options(convoy_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fstack-protector-strong --expt-relaxed-constexpr --extended-lambda>)
+if(CONVOY_WERROR)
+  target_compile_options(convoy_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
+endif()
 set_target_properties(convoy_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Shared LINKER_LANGUAGE CXX
   CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden)

@@ -1,7 +1,6 @@
 #include <map>
 
 #include "core/device/stream_cuda.h"
-#include "dist/backoff.h"
 #include "dist/collective_queue.h"
 #include "dist/device_communicator.h"
 #include "dist/nccl_connection_cuda.h"
@@ -21,18 +20,13 @@ ncclDataType_t nccl_type(Dtype dtype) {
   throw InternalError("no such dtype");
 }
 
-// The communicator's stream.  Whoever waits for it hears of errors: where a peer is gone, its work does not end.
+// The communicator's stream.  Whoever waits for it hears of what ended its work.
 class NcclStream : public CudaStream {
  public:
   explicit NcclStream(NcclConnection& connection) : CudaStream(true), connection_(connection) {}
   void synchronize() override {
-    for (Backoff backoff(0, 100);; backoff.wait()) {
-      connection_.poll();
-      const cudaError_t status = cudaStreamQuery(get());
-      if (status == cudaSuccess) return connection_.poll();  // ended, but perhaps by an error
-      if (status != cudaErrorNotReady) check(status);
-      cudaGetLastError();  // "not ready" is no error for who looks next
-    }
+    CudaStream::synchronize();
+    connection_.poll();
   }
 
  private:
@@ -47,31 +41,29 @@ class NcclAllocator : public Allocator {
   void* allocate(int64_t bytes) override {
     const auto size = static_cast<size_t>(bytes);
     Handle<void*, ncclMemFree> memory;
-    connection_.check_on_all_ranks("no " + std::to_string(bytes) + " bytes of GPU memory for gradients",
-                                   ncclMemAlloc(memory.out(), size), ExitCode::kOutOfMemory);
+    connection_.call_on_all_ranks(
+        "no " + std::to_string(bytes) + " bytes of GPU memory for gradients",
+        [&](ncclComm_t) { return ncclMemAlloc(memory.out(), size); }, ExitCode::kOutOfMemory);
     void* data = memory.get();
     Region& region = regions_[data];
     region.memory = std::move(memory);
-    connection_.check_on_all_ranks(
-        "gradient memory cannot be registered",
-        symmetric_ ? ncclCommWindowRegister(connection_.get(), data, size, &region.window, NCCL_WIN_COLL_SYMMETRIC)
-                   : ncclCommRegister(connection_.get(), data, size, &region.registration));
+    connection_.call_on_all_ranks("gradient memory cannot be registered", [&](ncclComm_t comm) {
+      return symmetric_ ? ncclCommWindowRegister(comm, data, size, &region.window, NCCL_WIN_COLL_SYMMETRIC)
+                        : ncclCommRegister(comm, data, size, &region.registration);
+    });
     in_windows_ = region.window != nullptr;
     check(cudaMemset(data, 0, size));
     check(cudaDeviceSynchronize());  // our streams do not wait for the one that cudaMemset uses
     return data;
   }
 
-  // When the ranks are parting with an error, work that still uses the memory must be ended first.
   void deallocate(void* data, int64_t) noexcept override {
     const auto region = regions_.find(data);
-    if (!connection_.healthy()) {
-      connection_.abort();
-    } else if (region->second.window != nullptr) {
-      ncclCommWindowDeregister(connection_.get(), region->second.window);
-    } else if (region->second.registration != nullptr) {
-      ncclCommDeregister(connection_.get(), region->second.registration);
-    }
+    connection_.release([&](ncclComm_t comm) {
+      const auto& [memory, window, registration] = region->second;
+      if (window != nullptr) return ncclCommWindowDeregister(comm, window);
+      return registration == nullptr ? ncclSuccess : ncclCommDeregister(comm, registration);
+    });
     regions_.erase(region);
   }
 
@@ -109,38 +101,42 @@ class NcclCommunicator : public DeviceCommunicator {
 
   void all_reduce_sum(Tensor inout) override {
     const Vector it(inout);
-    connection_.check(ncclAllReduce(it.at(0), it.at(0), it.elements, it.type, ncclSum, connection_.get(), queue()));
+    connection_.call([&](ncclComm_t comm) {
+      return ncclAllReduce(it.at(0), it.at(0), it.elements, it.type, ncclSum, comm, queue());
+    });
   }
 
   // NCCL cuts into equal parts only; others are a reduction, or a broadcast, for each rank, in one launch.
   void reduce_scatter_sum(Tensor inout) override {
     const Vector it(inout);
-    if (it.equal_parts(size())) {
-      const size_t part = it.elements / static_cast<size_t>(size());
-      void* mine = it.at(rank() * static_cast<int64_t>(part));
-      connection_.check(ncclReduceScatter(it.at(0), mine, part, it.type, ncclSum, connection_.get(), queue()));
-    } else {
-      for_each_part(it, [&](void* part, size_t elements, int root) {
-        return ncclReduce(part, part, elements, it.type, ncclSum, root, connection_.get(), queue());
+    connection_.call([&](ncclComm_t comm) {
+      if (it.equal_parts(size())) {
+        const ElementRange mine = part(rank(), it);
+        return ncclReduceScatter(it.at(0), it.at(mine.begin), static_cast<size_t>(mine.size()), it.type, ncclSum, comm,
+                                 queue());
+      }
+      return for_each_part(it, [&](void* part, size_t elements, int root) {
+        return ncclReduce(part, part, elements, it.type, ncclSum, root, comm, queue());
       });
-    }
+    });
   }
   void all_gather(Tensor inout) override {
     const Vector it(inout);
-    if (it.equal_parts(size())) {
-      const size_t part = it.elements / static_cast<size_t>(size());
-      const void* mine = it.at(rank() * static_cast<int64_t>(part));
-      connection_.check(ncclAllGather(mine, it.at(0), part, it.type, connection_.get(), queue()));
-    } else {
-      for_each_part(it, [&](void* part, size_t elements, int root) {
-        return ncclBroadcast(part, part, elements, it.type, root, connection_.get(), queue());
+    connection_.call([&](ncclComm_t comm) {
+      if (it.equal_parts(size())) {
+        const ElementRange mine = part(rank(), it);
+        return ncclAllGather(it.at(mine.begin), it.at(0), static_cast<size_t>(mine.size()), it.type, comm, queue());
+      }
+      return for_each_part(it, [&](void* part, size_t elements, int root) {
+        return ncclBroadcast(part, part, elements, it.type, root, comm, queue());
       });
-    }
+    });
   }
   void broadcast(Tensor inout, int root) override {
     CHECK(root >= 0 && root < size(), "no such root");
     const Vector it(inout);
-    connection_.check(ncclBroadcast(it.at(0), it.at(0), it.elements, it.type, root, connection_.get(), queue()));
+    connection_.call(
+        [&](ncclComm_t comm) { return ncclBroadcast(it.at(0), it.at(0), it.elements, it.type, root, comm, queue()); });
   }
   void progress() override { connection_.poll(); }
   int64_t in_flight() override { return 0; }
@@ -170,18 +166,19 @@ class NcclCommunicator : public DeviceCommunicator {
 
   cudaStream_t queue() const { return stream_.get(); }
 
+  ElementRange part(int rank, const Vector& it) const {
+    return part_of_rank(rank, size(), static_cast<int64_t>(it.elements));
+  }
+
   template <class Call>
-  void for_each_part(const Vector& it, Call call) {
-    connection_.check(ncclGroupStart());
-    ncclResult_t first_error = ncclSuccess;
-    for (int r = 0; r < size(); ++r) {
-      const ElementRange part = part_of_rank(r, size(), static_cast<int64_t>(it.elements));
-      if (part.size() == 0) continue;
-      const ncclResult_t result = call(it.at(part.begin), static_cast<size_t>(part.size()), r);
-      if (result != ncclSuccess && result != ncclInProgress && first_error == ncclSuccess) first_error = result;
+  ncclResult_t for_each_part(const Vector& it, Call call) const {
+    ncclResult_t result = ncclGroupStart();
+    for (int r = 0; r < size() && !is_error(result); ++r) {
+      const ElementRange range = part(r, it);
+      if (range.size() > 0) result = call(it.at(range.begin), static_cast<size_t>(range.size()), r);
     }
-    const ncclResult_t end = ncclGroupEnd();  // also after an error: else the group would swallow the next calls
-    connection_.check(first_error != ncclSuccess ? first_error : end);
+    const ncclResult_t end = ncclGroupEnd();  // after an error too: else the group would swallow the next calls
+    return is_error(result) ? result : end;
   }
 
   NcclConnection connection_;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -51,77 +52,114 @@ void refuse_shared_gpus(Communicator& host) {
 
 NcclConnection::NcclConnection(Communicator& host) : host_(host) {
   refuse_shared_gpus(host);
+  ncclUniqueId id{};
+  call_on_all_ranks("NCCL cannot make an id",
+                    [&](ncclComm_t) { return host.rank() == 0 ? ncclGetUniqueId(&id) : ncclSuccess; });
+  const std::string bytes = host.broadcast_bytes({id.internal, sizeof id.internal}, 0);
+  std::memcpy(id.internal, bytes.data(), sizeof id.internal);
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
   try {
-    ncclUniqueId id{};
-    check_on_all_ranks("NCCL cannot make an id", host.rank() == 0 ? ncclGetUniqueId(&id) : ncclSuccess);
-    const std::string bytes = host.broadcast_bytes({id.internal, sizeof id.internal}, 0);
-    std::memcpy(id.internal, bytes.data(), sizeof id.internal);
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;
-    check_on_all_ranks("NCCL did not start", ncclCommInitRankConfig(&comm_, host.size(), id, host.rank(), &config));
+    call_on_all_ranks("NCCL did not start", [&](ncclComm_t) {
+      return ncclCommInitRankConfig(&comm_, host.size(), id, host.rank(), &config);
+    });
   } catch (...) {
     abort();
     throw;
   }
+  watch_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
 
 void NcclConnection::close() noexcept {
+  watch_ = {};  // stops and joins it
   if (!healthy()) return abort();
   ncclResult_t result = ncclCommFinalize(comm_);
-  const Clock::time_point end = Clock::now() + kGoodbye;
-  for (Backoff backoff(0, 100); result == ncclInProgress && Clock::now() < end; result = state()) backoff.wait();
+  wait_for(result, kGoodbye);
   if (result != ncclSuccess) return abort();
   ncclCommDestroy(comm_);
   comm_ = nullptr;
 }
 
-ncclComm_t NcclConnection::get() const {
-  if (comm_ == nullptr) throw Error(ExitCode::kUnavailable, ended_by_);
-  return comm_;
-}
-
-void NcclConnection::check(ncclResult_t result) {
-  for (Backoff backoff(0, 100); result == ncclInProgress; result = state()) backoff.wait();
-  if (result == ncclSuccess) return;
-  ended_by_ = "rank " + std::to_string(host_.rank()) + ": " + reason(result);
-  abort();
-  throw Error(ExitCode::kUnavailable, ended_by_);
+void NcclConnection::call(const Call& call) {
+  ncclResult_t result = start(call);
+  while (result == ncclInProgress) wait_for(result, kRound);
+  if (result != ncclSuccess) end(message("NCCL", result));
+  throw_if_ended();
 }
 
 // Ranks meet again and again until all are through: NCCL alone would leave the others waiting for one that fails.
-void NcclConnection::check_on_all_ranks(const std::string& what, ncclResult_t result, ExitCode code) {
+void NcclConnection::call_on_all_ranks(const std::string& failure, const Call& call, ExitCode code) {
   const std::string waiting = "…";
+  ncclResult_t result = start(call);
   for (bool all_through = false; !all_through;) {
-    const Clock::time_point end = Clock::now() + kRound;
-    for (Backoff backoff(0, 100); result == ncclInProgress && Clock::now() < end; result = state()) backoff.wait();
-    const std::vector<std::string> reasons = host_.all_gather_bytes(result == ncclSuccess      ? ""
-                                                                    : result == ncclInProgress ? waiting
-                                                                                               : reason(result));
+    wait_for(result, kRound);
     all_through = true;
-    for (size_t r = 0; r < reasons.size(); ++r) {
-      if (reasons[r] == waiting) all_through = false;
-      if (reasons[r].empty() || reasons[r] == waiting) continue;
-      ended_by_ = "rank " + std::to_string(r) + ": " + what + ": " + reasons[r];
-      abort();
-      throw Error(code, ended_by_);
+    for (const std::string& it :
+         host_.all_gather_bytes(result == ncclInProgress ? waiting : message(failure, result))) {
+      if (it == waiting) all_through = false;
+      if (it == waiting || it.empty()) continue;
+      end(it);
+      throw Error(code, it);
     }
   }
 }
 
-ncclResult_t NcclConnection::state() const {
+void NcclConnection::poll() {
+  look();
+  throw_if_ended();
+}
+
+bool NcclConnection::healthy() {
+  const std::lock_guard lock(mutex_);
+  return comm_ != nullptr && std::uncaught_exceptions() == exceptions_;
+}
+
+void NcclConnection::watch(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  while (!stopped.wait_for(lock, stop, kRound, [&] { return stop.stop_requested(); })) look();
+}
+
+ncclResult_t NcclConnection::start(const Call& call) {
+  const std::lock_guard lock(mutex_);
+  return ended_by_.empty() ? call(comm_) : ncclInvalidUsage;
+}
+
+void NcclConnection::wait_for(ncclResult_t& result, std::chrono::milliseconds at_most) {
+  const Clock::time_point end = Clock::now() + at_most;
+  for (Backoff backoff(0, 100); result == ncclInProgress && Clock::now() < end; result = state()) backoff.wait();
+}
+
+ncclResult_t NcclConnection::state() {
+  const std::lock_guard lock(mutex_);
   ncclResult_t state = ncclSuccess;
-  const ncclResult_t asked = ncclCommGetAsyncError(get(), &state);
+  const ncclResult_t asked = comm_ == nullptr ? ncclSuccess : ncclCommGetAsyncError(comm_, &state);
   return asked == ncclSuccess ? state : asked;
 }
 
-std::string NcclConnection::reason(ncclResult_t result) const {
-  std::string text = std::string("NCCL: ") + ncclGetErrorString(result);
-  const char* details = ncclGetLastError(comm_);
-  if (details != nullptr && *details != '\0') text += std::string(" (") + details + ")";
-  return text;
+void NcclConnection::look() {
+  const ncclResult_t result = state();
+  if (is_error(result)) end(message("NCCL", result));
 }
 
-void NcclConnection::abort() noexcept {
+// What ended it or, when nothing has yet, what this result says of `failure`: "" if it is none.
+std::string NcclConnection::message(const std::string& failure, ncclResult_t result) {
+  const std::lock_guard lock(mutex_);
+  if (!ended_by_.empty() || result == ncclSuccess) return ended_by_;
+  const char* details = ncclGetLastError(comm_);
+  return "rank " + std::to_string(host_.rank()) + ": " + failure + ": " + ncclGetErrorString(result) +
+         (details == nullptr || *details == '\0' ? "" : std::string(" (") + details + ")");
+}
+
+void NcclConnection::throw_if_ended() {
+  const std::lock_guard lock(mutex_);
+  if (!ended_by_.empty()) throw Error(ExitCode::kUnavailable, ended_by_);
+}
+
+void NcclConnection::end(const std::string& message) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (ended_by_.empty()) ended_by_ = message;
   if (comm_ != nullptr) ncclCommAbort(comm_);
   comm_ = nullptr;
 }

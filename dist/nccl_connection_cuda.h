@@ -1,49 +1,68 @@
 // NCCL's communicator, and how its errors reach every rank; for dist/nccl_*_cuda.cpp only.
 //
-// It never blocks in NCCL: calls return at once, and where one must be through it asks NCCL again and again.  So a rank
-// that waits sees an error that NCCL met in the background, and can end what it waits for.
+// NCCL never blocks the host: calls return at once, and where one must be through, the host asks NCCL again and again.
+// What the host waits for in other ways, a stream or an event, may never end when a peer is gone.  So a thread asks
+// NCCL ten times a second whether it met an error in the background, and aborts: work on the GPU ends, with whatever
+// result, waits return, and the next call throws.
 #pragma once
 
 #include <nccl.h>
 
+#include <chrono>
 #include <exception>
+#include <functional>
+#include <mutex>
 #include <string>
+#include <thread>
 
 #include "dist/communicator.h"
 
 namespace convoy {
 
+inline bool is_error(ncclResult_t result) { return result != ncclSuccess && result != ncclInProgress; }
+
 class NcclConnection {
  public:
+  using Call = std::function<ncclResult_t(ncclComm_t comm)>;
+
   // Collective over `host`, which must outlive it.  Throws Error(kUnavailable), the same on all ranks.
   explicit NcclConnection(Communicator& host);
   ~NcclConnection() { close(); }
   NcclConnection(const NcclConnection&) = delete;
   NcclConnection& operator=(const NcclConnection&) = delete;
 
-  // For the next call, with nothing under way.  Throws Error(kUnavailable) once the connection has ended.
-  ncclComm_t get() const;
-  // What a call returned; waits until NCCL is through with it.  An error ends the connection: Error(kUnavailable).
-  void check(ncclResult_t result);
-  // The same where all ranks make the call: when it fails on one, it ends the connection on all, with one Error.
-  void check_on_all_ranks(const std::string& what, ncclResult_t result, ExitCode code = ExitCode::kUnavailable);
+  // Makes a call and waits until NCCL is through with it.  An error ends the connection, and so this and every later
+  // call throws Error(kUnavailable) with this rank and NCCL's reason.
+  void call(const Call& call);
+  // The same where all ranks make the call: when it fails on one, all throw one Error, which names that rank.
+  void call_on_all_ranks(const std::string& failure, const Call& call, ExitCode code = ExitCode::kUnavailable);
   // Throws what NCCL met in the background.  Host only: allowed while a stream is captured.
-  void poll() { check(state()); }
-  // Whether work on the GPU can be waited for: no error so far, and no exception on its way.
-  bool healthy() const { return comm_ != nullptr && std::uncaught_exceptions() == exceptions_; }
+  void poll();
+  // Gives back something that the connection holds.  After an error, or with an exception on its way, aborts instead.
+  void release(const Call& call) noexcept { healthy() ? static_cast<void>(start(call)) : abort(); }
   // Ends collectives under way, here and, as far as NCCL can tell them, on the other ranks.
-  void abort() noexcept;
-  // Waits for the other ranks to do the same, a while; where it is not healthy, aborts.
+  void abort() noexcept { end("rank " + std::to_string(host_.rank()) + ": NCCL was aborted"); }
+  // Waits for the other ranks to do the same, a while; or aborts, as above.
   void close() noexcept;
 
  private:
-  ncclResult_t state() const;
-  std::string reason(ncclResult_t result) const;
+  bool healthy();
+  ncclResult_t start(const Call& call);
+  void wait_for(ncclResult_t& result, std::chrono::milliseconds at_most);
+  ncclResult_t state();
+  void look();
+  std::string message(const std::string& failure, ncclResult_t result);
+  void throw_if_ended();
+  void end(const std::string& message) noexcept;
+  void watch(const std::stop_token& stop);
 
   Communicator& host_;
   const int exceptions_ = std::uncaught_exceptions();  // on their way when it was made
-  ncclComm_t comm_ = nullptr;                          // null: it has ended
-  std::string ended_by_ = "the connection was aborted";
+  std::mutex mutex_;                                   // held during calls of NCCL
+  // Guarded by mutex_.
+  ncclComm_t comm_ = nullptr;  // null: it has not begun, or has ended
+  std::string ended_by_;       // empty: it has not
+  std::jthread watch_;
 };
 
 }  // namespace convoy

@@ -177,7 +177,8 @@ void TrainingRun::announce() const {
                                  data_.train->size(), data_.test ? data_.test->size() : 0});
   if (!options_.binding.empty()) text += "\n  binding   " + options_.binding;
   if (options_.gpustat && backend_.device->kind() == DeviceKind::kCpu) {
-    text += "\n  gpustat   there is no GPU in this run to report on: it trains on the CPU";
+    text += "\n  gpustat   there is no GPU in this run to report on: " +
+            (backend_.note.empty() ? "it trains on the CPU" : backend_.note);
   }
   if (metrics_) {
     text += "\n  metrics   http://" + experiment_.metrics.host + ":" + std::to_string(metrics_->port()) + "/metrics";

@@ -1,4 +1,7 @@
 // Batch normalisation with own kernels: three launches forward (one in evaluation), three backward.
+//
+// Passes over tensors of the size of y, read + written: forward 2 + 1 (evaluation 1 + 1), backward 4 + 1; an added
+// input costs one read forward and, where its gradient is wanted, one write backward.  The mask is 1/16 of a pass.
 #include "layers/batch_norm.h"
 
 #include "layers/batch_norm_kernels_cuda.cuh"
@@ -111,9 +114,12 @@ BatchNormCuda::BatchNormCuda(const BatchNorm& layer, const CompileRequest& reque
 // Packs need the alignment that a plan gives to all values.
 void BatchNormCuda::bind(const KernelArgs& args) {
   args_ = args;
-  for (const void* data : {args.x[0].data, args.y.data, args.dy.data}) {
-    CHECK(reinterpret_cast<uintptr_t>(data) % 16 == 0, "batch_norm: a value that is not aligned");
-  }
+  const auto expect_aligned = [](const Tensor& tensor) {
+    CHECK(reinterpret_cast<uintptr_t>(tensor.data) % 16 == 0, "batch_norm: a value that is not aligned");
+  };
+  for (const std::vector<Tensor>* some : {&args.x, &args.dx}) std::ranges::for_each(*some, expect_aligned);
+  expect_aligned(args.y);
+  expect_aligned(args.dy);
   corrections_ = static_cast<Correction*>(args.workspace);
   sums_ = reinterpret_cast<float*>(static_cast<std::byte*>(args.workspace) + output_.shape.c * kTableBytes);
   normalizers_ = static_cast<Normalizer*>(saved_.empty() ? args.workspace : args.saved[0]);
@@ -149,8 +155,10 @@ void BatchNormCuda::forward(Stream& stream) {
       launch(kernel, cut_.grid(), cut_.block, stream, args_.x[0].as<T>(), options_.add ? args_.x[1].as<T>() : nullptr,
              cut_.tiling, source(), args_.y.as<T>(), mask_);
     };
-    if (options_.add) return run(options_.relu ? normalize<T, N, true, true> : normalize<T, N, true, false>);
-    run(options_.relu ? normalize<T, N, false, true> : normalize<T, N, false, false>);
+    if (keeps_mask()) return run(normalize<T, N, true, true, true>);
+    if (options_.add)
+      return run(options_.relu ? normalize<T, N, true, true, false> : normalize<T, N, true, false, false>);
+    run(options_.relu ? normalize<T, N, false, true, false> : normalize<T, N, false, false, false>);
   });
 }
 
@@ -167,9 +175,11 @@ void BatchNormCuda::backward(int, Stream& stream) {
              sums_cut_.tiling, normalizers_, kept, sums_);
     };
     switch (gate()) {
-      case Gate::kNone: add_up(add_gradients<T, N, Gate::kNone>); break;
-      case Gate::kX: add_up(add_gradients<T, std::min(N, kPackOfX), Gate::kX>); break;
-      case Gate::kMask: add_up(add_gradients<T, N, Gate::kMask>); break;
+      case Gate::kNone: add_up(add_gradients<T, N, Gate::kNone, false>); break;
+      case Gate::kX: add_up(add_gradients<T, std::min(N, kPackOfX), Gate::kX, false>); break;
+      case Gate::kMask:
+        add_up(kept != nullptr ? add_gradients<T, N, Gate::kMask, true> : add_gradients<T, N, Gate::kMask, false>);
+        break;
     }
     launch(use_gradients, sums_cut_.merge_grid(), sums_cut_.block, stream, sums_cut_.tiling, sums_, sums_cut_.parts,
            normalizers_, rests_, corrections_, writes_dw() ? args_.dw[0].as<float>() : nullptr,

@@ -140,8 +140,8 @@ __global__ void __launch_bounds__(1024)
   batch_variance[c] += static_cast<float>(variance * (tiling.rows > 1 ? samples / (samples - 1) : 1));
 }
 
-// y, and the mask of what is above zero where `mask` is not null: a byte for each pack, bit i for element i.
-template <class T, int N, bool kAdd, bool kRelu>
+// y, and (kMask) the mask of what is above zero: a byte for each pack, bit i for element i.
+template <class T, int N, bool kAdd, bool kRelu, bool kMask>
 __global__ void __launch_bounds__(1024)
     normalize(const T* __restrict__ x, const T* __restrict__ added, Tiling tiling, NormalizerSource from,
               T* __restrict__ y, uint8_t* __restrict__ mask) {
@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(1024)
       [=](int64_t at) {
         return Row{load<N>(x, at), kAdd ? load<N>(added, at) : Pack<T, N>{}};
       },
-      [=](const Row& row, int64_t at) {
+      [&](const Row& row, int64_t at) {
         Pack<T, N> to;
         unsigned positive = 0;
         for (int i = 0; i < N; ++i) {
@@ -168,8 +168,8 @@ __global__ void __launch_bounds__(1024)
           if (kRelu && value <= 0) value = 0;  // NaN stays NaN
           to.at[i] = from_float<T>(value);
         }
-        pack_at<N>(y, at) = to;
-        if (kAdd && kRelu && mask != nullptr) mask[at / N] = static_cast<uint8_t>(positive);
+        store(y, at, to);
+        if (kMask) mask[at / N] = static_cast<uint8_t>(positive);
       });
 }
 
@@ -198,9 +198,9 @@ __device__ T behind_relu(const GradientRow<T, N>& row, int i, const Normalizer& 
   return open ? row.dy.at[i] : T{};
 }
 
-// parts [gridDim.y][2][channels] = Σ dy | Σ dy · (x - mean), dy being behind the relu; it is also written to `kept`,
-// which may be null.
-template <class T, int N, Gate kGate>
+// parts [gridDim.y][2][channels] = Σ dy | Σ dy · (x - mean), dy being behind the relu; kKeep: it is also written to
+// `kept`.
+template <class T, int N, Gate kGate, bool kKeep>
 __global__ void __launch_bounds__(1024)
     add_gradients(const T* __restrict__ x, const T* __restrict__ dy, const uint8_t* __restrict__ mask, Tiling tiling,
                   const Normalizer* __restrict__ from, T* __restrict__ kept, float* __restrict__ parts) {
@@ -218,7 +218,7 @@ __global__ void __launch_bounds__(1024)
           sums.sum[i] += value;
           sums.product[i] = fmaf(value, to_float(row.x.at[i]) - by[i].mean, sums.product[i]);
         }
-        if (kGate == Gate::kMask && kept != nullptr) pack_at<N>(kept, at) = g;
+        if (kKeep) store(kept, at, g);
       });
   merge_rows<kMostLanes<N>>(sums, tiling.lanes);
   if (!share.leads) return;
@@ -261,14 +261,14 @@ __global__ void __launch_bounds__(1024)
   for_rows<kAtOnce<T, N, 2>>(
       share.first + (share.count - 1) * share.step, -share.step, share.count,
       [=](int64_t at) { return load_gradient<kGate, N>(x, dy, mask, at); },
-      [=](const GradientRow<T, N>& row, int64_t at) {
+      [&](const GradientRow<T, N>& row, int64_t at) {
         Pack<T, N> to;
         for (int i = 0; i < N; ++i) {
           const float g = to_float(behind_relu<kGate>(row, i, by[i]));
           const float centred = to_float(row.x.at[i]) - by[i].mean;
           to.at[i] = from_float<T>(fmaf(g, by[i].scale, centred * correction[i].a) + correction[i].b);
         }
-        pack_at<N>(dx, at) = to;
+        store(dx, at, to);
       });
 }
 

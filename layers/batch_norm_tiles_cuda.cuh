@@ -43,12 +43,13 @@ __device__ inline int64_t rows_of_part(const Tiling& tiling, int64_t part, int64
 }
 
 template <int N, class T>
-__device__ Pack<T, N>& pack_at(T* memory, int64_t element) {
-  return *reinterpret_cast<Pack<T, N>*>(memory + element);
-}
-template <int N, class T>
 __device__ Pack<T, N> load(const T* memory, int64_t element) {
   return *reinterpret_cast<const Pack<T, N>*>(memory + element);
+}
+template <int N, class T>
+__device__ void store(T* memory, int64_t element, const Pack<T, N>& pack) {
+  if constexpr (sizeof(pack) == 16) return store_16_bytes(memory + element, &pack);
+  *reinterpret_cast<Pack<T, N>*>(memory + element) = pack;
 }
 
 // Rows that a thread reads before it uses the first: 64 bytes, which keeps memory busy.

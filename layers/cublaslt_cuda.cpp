@@ -1,10 +1,7 @@
 // Convolutions that are products of matrices, with cuBLASLt.  It counts rows first, so [rows, C] in memory is its C x
 // rows matrix.  In its words: forward y = wᵀ·x, data dx = w·dy, weights dw = x·dyᵀ.
-#include <algorithm>
-#include <array>
-#include <limits>
+#include <utility>
 
-#include "core/device/handle.h"
 #include "core/device/stream_cuda.h"
 #include "layers/engines_cuda.h"
 
@@ -116,62 +113,17 @@ class Product : public Convolution {
   cublasLtMatmulHeuristicResult_t chosen_{};
 };
 
-// Milliseconds of the fastest of a few runs, with zeros for data.
-class Stopwatch {
- public:
-  explicit Stopwatch(const EngineRequest& request) : device_(request.device) {
-    const ConvolutionSpec& spec = request.spec;
-    // f32 is the largest that any of them can be.
-    for (const Shape* shape : {&spec.x, &spec.w, &spec.y}) {
-      largest_ = std::max(largest_, ValueType{*shape}.bytes());
-    }
-    for (Buffer& memory : memory_) memory = Buffer(device_.allocator(), largest_);
-    workspace_ = Buffer(device_.allocator(), kWorkspace);
-    for (CudaEventHandle* event : {&begin_, &end_}) check(cudaEventCreateWithFlags(event->out(), cudaEventDefault));
-  }
-  float time(Convolution& convolution) {
-    constexpr int kRuns = 5;
-    float best = std::numeric_limits<float>::max();
-    for (int i = 0; i < kRuns; ++i) {
-      Stream& stream = device_.compute();
-      check(cudaEventRecord(begin_.get(), cuda_stream(stream)));
-      convolution.run(memory_[0].data(), memory_[1].data(), memory_[2].data(), memory_[3].data(), workspace_.data(),
-                      stream);
-      check(cudaEventRecord(end_.get(), cuda_stream(stream)));
-      check(cudaEventSynchronize(end_.get()));
-      float milliseconds = 0;
-      check(cudaEventElapsedTime(&milliseconds, begin_.get(), end_.get()));
-      best = std::min(best, milliseconds);
-    }
-    return best;
-  }
-
- private:
-  Device& device_;
-  int64_t largest_ = 0;
-  std::array<Buffer, 4> memory_;
-  Buffer workspace_;
-  CudaEventHandle begin_, end_;
-};
-
 }  // namespace
 
-std::unique_ptr<Convolution> cublaslt_convolution(cublasLtHandle_t handle, const EngineRequest& request) {
-  auto product = std::make_unique<Product>(handle, request.spec, request.options.tf32);
-  constexpr int kTried = 8;
-  const auto candidates = product->candidates(request.options.autotune ? kTried : 1);
-  if (candidates.empty()) return nullptr;
-  product->choose(candidates[0]);
-  if (candidates.size() == 1) return product;
-  Stopwatch stopwatch(request);
-  float best = std::numeric_limits<float>::max();
-  size_t fastest = 0;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    product->choose(candidates[i]);
-    if (const float time = stopwatch.time(*product); time < best) best = time, fastest = i;
+Engines cublaslt_engines(cublasLtHandle_t handle, const ConvolutionSpec& spec, const CudaKernelOptions& options,
+                         size_t most) {
+  Engines found;
+  for (const auto& candidate : Product(handle, spec, options.tf32).candidates(static_cast<int>(most))) {
+    auto product = std::make_unique<Product>(handle, spec, options.tf32);
+    product->choose(candidate);
+    found.push_back(std::move(product));
   }
-  product->choose(candidates[fastest]);
-  return product;
+  return found;
 }
 
 }  // namespace convoy

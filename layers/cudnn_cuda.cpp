@@ -1,146 +1,255 @@
-// Convolutions with cuDNN's graph API.  The only file that includes cudnn-frontend, which takes half a minute to
-// compile.
-#include <cudnn_frontend.h>
+// Convolutions with the graphs of cuDNN: operations on tensors, the engines that cuDNN proposes for them, and a plan
+// per engine.
+#include <algorithm>
+#include <array>
 
 #include "core/device/stream_cuda.h"
-#include "layers/engines_cuda.h"
+#include "layers/cudnn_descriptor_cuda.h"
 
 namespace convoy {
 namespace {
 
-namespace fe = cudnn_frontend;
 using Pass = ConvolutionSpec::Pass;
 
-// Tensors by the places of run()'s arguments.
-enum Uid : int64_t { kA = 1, kB, kBias, kResult };
+// ---- The graph of a pass
 
-using convoy::check;
-void check(fe::error_t error) {
-  if (error.is_bad()) throw Error(ExitCode::kUnavailable, "cuDNN: " + error.get_message());
-}
+// Tensors by the places of run()'s arguments; those between two operations have no memory.
+enum Uid : int64_t { kA = 1, kB, kBias, kResult, kConvolved, kWithBias };
 
-fe::DataType_t data_type(Dtype dtype) {
-  if (dtype == Dtype::kF32) return fe::DataType_t::FLOAT;
-  return dtype == Dtype::kBF16 ? fe::DataType_t::BFLOAT16 : fe::DataType_t::HALF;
+cudnnDataType_t data_type(Dtype dtype) {
+  if (dtype == Dtype::kF32) return CUDNN_DATA_FLOAT;
+  return dtype == Dtype::kBF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_HALF;
 }
 
 // cuDNN counts N,C,H,W (and filters O,I,h,w), wherever they lie in memory.
-fe::graph::Tensor_attributes tensor(Uid uid, const Shape& shape, Dtype dtype) {
+Descriptor tensor(Uid uid, const Shape& shape, Dtype dtype) {
+  constexpr int64_t kAlignment = 16;
   const int64_t row = int64_t{shape.w} * shape.c;
-  return fe::graph::Tensor_attributes()
-      .set_uid(uid)
-      .set_data_type(data_type(dtype))
-      .set_dim({shape.n, shape.c, shape.h, shape.w})
-      .set_stride({shape.h * row, 1, row, shape.c});
+  return Descriptor(CUDNN_BACKEND_TENSOR_DESCRIPTOR)
+      .set<int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID, uid)
+      .set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(dtype))
+      .set<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS, {shape.n, shape.c, shape.h, shape.w})
+      .set<int64_t>(CUDNN_ATTR_TENSOR_STRIDES, {shape.h * row, 1, row, shape.c})
+      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, kAlignment)
+      .set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, uid > kResult)
+      .finalize();
 }
 
-template <class Attributes>
-Attributes geometry(const WindowAxes& axes) {
-  return Attributes()
-      .set_pre_padding({axes.h.low, axes.w.low})
-      .set_post_padding({axes.h.high, axes.w.high})
-      .set_stride({axes.h.stride, axes.w.stride})
-      .set_dilation({axes.h.dilation, axes.w.dilation});
+Descriptor geometry(const WindowAxes& axes) {
+  return Descriptor(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR)
+      .set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT)
+      .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION)
+      .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2})
+      .set<int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, {axes.h.low, axes.w.low})
+      .set<int64_t>(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, {axes.h.high, axes.w.high})
+      .set<int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, {axes.h.stride, axes.w.stride})
+      .set<int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS, {axes.h.dilation, axes.w.dilation})
+      .finalize();
 }
 
-// The graph of a pass, which has no groups to name: cuDNN sees them in the channels of w.
-void describe(fe::graph::Graph& graph, const ConvolutionSpec& spec) {
-  graph.set_compute_data_type(fe::DataType_t::FLOAT).set_intermediate_data_type(fe::DataType_t::FLOAT);
-  const bool forward = spec.pass == Pass::kForward, weights = spec.pass == Pass::kBackwardWeights;
-  const auto a = graph.tensor(tensor(kA, forward || weights ? spec.x : spec.y, spec.dtype));
-  const auto b = graph.tensor(tensor(kB, weights ? spec.y : spec.w, spec.dtype));
-  const auto finish = [&](const auto& output, const Shape& shape) {
-    *output = tensor(kResult, shape, spec.result);
-    output->set_output(true);
+// What cuDNN calls the attributes of a pass.
+struct Names {
+  cudnnBackendDescriptorType_t operation;
+  cudnnBackendAttributeName_t geometry, a, b, result, alpha, beta;
+};
+constexpr Names kForward{CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA};
+constexpr Names kBackwardData{CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA};
+constexpr Names kBackwardWeights{CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
+
+// Groups have no attribute: cuDNN sees them in the channels of w.
+Descriptor convolution(const Names& names, const WindowAxes& axes, const Descriptor& a, const Descriptor& b,
+                       const Descriptor& result) {
+  return Descriptor(names.operation)
+      .set(names.geometry, geometry(axes))
+      .set(names.a, a)
+      .set(names.b, b)
+      .set(names.result, result)
+      .set(names.alpha, 1.0F)
+      .set(names.beta, 0.0F)
+      .finalize();
+}
+
+// y = x + b (of each channel), or max(x, 0) without b.
+Descriptor pointwise(cudnnPointwiseMode_t mode, const Descriptor& x, const Descriptor* b, const Descriptor& y) {
+  Descriptor what = Descriptor(CUDNN_BACKEND_POINTWISE_DESCRIPTOR)
+                        .set(CUDNN_ATTR_POINTWISE_MODE, mode)
+                        .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT)
+                        .finalize();
+  Descriptor result = Descriptor(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR)
+                          .set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, what)
+                          .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
+                          .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+  if (b != nullptr) result = std::move(result).set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
+  return std::move(result).finalize();
+}
+
+// x · w, then + bias, then relu.
+std::vector<Descriptor> forward(const ConvolutionSpec& spec) {
+  std::vector<Descriptor> operations;
+  // What an operation writes, if `more` follow.
+  const auto output = [&](Uid uid, bool more) {
+    return tensor(more ? uid : kResult, spec.y, more ? Dtype::kF32 : spec.result);
   };
-  if (weights) {
-    return finish(graph.conv_wgrad(b, a, geometry<fe::graph::Conv_wgrad_attributes>(spec.axes)), spec.w);
-  }
-  if (!forward) {
-    return finish(graph.conv_dgrad(a, b, geometry<fe::graph::Conv_dgrad_attributes>(spec.axes)), spec.x);
-  }
-  auto y = graph.conv_fprop(a, b, geometry<fe::graph::Conv_fprop_attributes>(spec.axes));
-  const auto then = [](fe::PointwiseMode_t mode) { return fe::graph::Pointwise_attributes().set_mode(mode); };
+  Descriptor y = output(kConvolved, spec.bias || spec.relu);
+  operations.push_back(
+      convolution(kForward, spec.axes, tensor(kA, spec.x, spec.dtype), tensor(kB, spec.w, spec.dtype), y));
   if (spec.bias) {
-    const auto bias = graph.tensor(tensor(kBias, {1, 1, 1, spec.y.c}, spec.dtype));
-    y = graph.pointwise(y, bias, then(fe::PointwiseMode_t::ADD));
+    const Descriptor bias = tensor(kBias, {1, 1, 1, spec.y.c}, spec.dtype);
+    Descriptor sum = output(kWithBias, spec.relu);
+    operations.push_back(pointwise(CUDNN_POINTWISE_ADD, y, &bias, sum));
+    y = std::move(sum);
   }
-  if (spec.relu) y = graph.pointwise(y, then(fe::PointwiseMode_t::RELU_FWD));
-  finish(y, spec.y);
+  if (spec.relu) operations.push_back(pointwise(CUDNN_POINTWISE_RELU_FWD, y, nullptr, output(kResult, false)));
+  return operations;
 }
 
-// Engines that would break what the options promise.
-std::vector<fe::NumericalNote_t> forbidden(const ConvolutionSpec& spec, const CudaKernelOptions& options) {
-  std::vector<fe::NumericalNote_t> notes{fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION};  // sums are in f32
-  if (options.deterministic) notes.push_back(fe::NumericalNote_t::NONDETERMINISTIC);
-  if (spec.dtype == Dtype::kF32) {
-    notes.push_back(fe::NumericalNote_t::DOWN_CONVERT_INPUTS);
-    if (!options.tf32) notes.push_back(fe::NumericalNote_t::TENSOR_CORE);  // theirs would be TF32's
+std::vector<Descriptor> operations(const ConvolutionSpec& spec) {
+  if (spec.pass == Pass::kForward) return forward(spec);
+  const auto one = [&](const Names& names, const Shape& a, const Shape& b, const Shape& result) {
+    std::vector<Descriptor> operations;
+    operations.push_back(convolution(names, spec.axes, tensor(kA, a, spec.dtype), tensor(kB, b, spec.dtype),
+                                     tensor(kResult, result, spec.result)));
+    return operations;
+  };
+  if (spec.pass == Pass::kBackwardData) return one(kBackwardData, spec.y, spec.w, spec.x);
+  return one(kBackwardWeights, spec.x, spec.y, spec.w);
+}
+
+// ---- Engines
+
+std::vector<cudnnBackendDescriptor_t> raw(const std::vector<Descriptor>& descriptors) {
+  std::vector<cudnnBackendDescriptor_t> result;
+  for (const Descriptor& it : descriptors) result.push_back(it.get());
+  return result;
+}
+
+Descriptor graph(const CudnnTarget& target, const ConvolutionSpec& spec) {
+  const std::vector<Descriptor> nodes = operations(spec);
+  Descriptor result =
+      Descriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR).set(CUDNN_ATTR_OPERATIONGRAPH_OPS, raw(nodes));
+  if (target.handle != nullptr) result = std::move(result).set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target.handle);
+  return result;
+}
+
+// Engines with their settings, those that should be fast first.
+std::vector<Descriptor> propose(const CudnnTarget& target, const Descriptor& graph, cudnnBackendHeurMode_t mode) {
+  Descriptor heuristics = Descriptor(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)
+                              .set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
+                              .set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (target.handle == nullptr) {
+    heuristics = std::move(heuristics).set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, std::vector{target.properties});
   }
-  return notes;
+  std::vector<Descriptor> found;
+  int64_t count = 0;
+  const auto read = [&](int64_t size, cudnnBackendDescriptor_t* into) {
+    return cudnnBackendGetAttribute(heuristics.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                    size, &count, into) == CUDNN_STATUS_SUCCESS;
+  };
+  if (!heuristics.try_finalize() || !read(0, nullptr)) return found;
+  for (int64_t i = 0; i < count; ++i) found.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+  if (!read(count, raw(found).data())) count = 0;
+  found.erase(found.begin() + count, found.end());
+  return found;
+}
+
+// Whether an engine keeps what the options and the interface promise.
+bool allowed(const Descriptor& engine, const ConvolutionSpec& spec, const CudaKernelOptions& options) {
+  std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
+  const int64_t count =
+      engine.read(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, std::ssize(notes), notes.data());
+  return std::none_of(notes.begin(), notes.begin() + count, [&](cudnnBackendNumericalNote_t note) {
+    switch (note) {
+      case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION: return true;
+      case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC: return options.deterministic;
+      case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return spec.dtype == Dtype::kF32;
+      case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: return spec.dtype == Dtype::kF32 && !options.tf32;
+      default: return false;
+    }
+  });
 }
 
 class CudnnConvolution : public Convolution {
  public:
-  CudnnConvolution(cudnnHandle_t handle, const ConvolutionSpec& spec) : handle_(handle), bias_(spec.bias) {
-    describe(graph_, spec);
-    check(graph_.validate());
-  }
-
-  // Whether cuDNN has an engine.
-  bool plan(const EngineRequest& request) {
-    if (graph_.build_operation_graph(handle_).is_bad()) return false;
-    if (graph_.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}).is_bad()) return false;
-    graph_.deselect_numeric_notes(forbidden(request.spec, request.options))
-        .deselect_workspace_greater_than(kMostWorkspace);
-    const auto policy =
-        request.options.autotune ? fe::BuildPlanPolicy_t::ALL : fe::BuildPlanPolicy_t::HEURISTICS_CHOICE;
-    if (graph_.build_plans(policy).is_bad()) return false;
-    if (request.options.autotune) try_all(request);
-    check(graph_.get_workspace_size(workspace_bytes_));
-    return true;
-  }
+  CudnnConvolution(cudnnHandle_t handle, bool bias, Descriptor plan, int64_t engine)
+      : handle_(handle),
+        bias_(bias),
+        plan_(std::move(plan)),
+        engine_(engine),
+        workspace_bytes_(plan_.read<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE)) {}
 
   int64_t workspace_bytes() const override { return workspace_bytes_; }
-  std::string engine() const override {
-    std::string name;  // "ConvFwd_eng42_k2=3_…": the engine and its knobs
-    check(graph_.get_plan_name(name));
-    const size_t begin = std::min(name.find("eng"), name.size());
-    return "cudnn:" + name.substr(begin, name.find('_', begin) - begin);
-  }
+  std::string engine() const override { return "cudnn:" + std::to_string(engine_); }
   void run(const void* a, const void* b, const void* bias, void* result, void* workspace, Stream& stream) override {
+    constexpr std::array<int64_t, 4> kUids{kA, kB, kResult, kBias};
+    const std::array<void*, 4> pointers{const_cast<void*>(a), const_cast<void*>(b), result, const_cast<void*>(bias)};
+    const int64_t count = bias_ ? 4 : 3;
+    const Descriptor arguments =
+        Descriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)
+            .set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, kUids.data())
+            .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers.data())
+            .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace)
+            .finalize();
     check(cudnnSetStream(handle_, cuda_stream(stream)));
-    std::array<void*, 4> pointers{const_cast<void*>(a), const_cast<void*>(b), const_cast<void*>(bias), result};
-    if (!bias_) pointers[2] = result;  // in the order of their Uid
-    check(graph_.execute(handle_, pointers.data(), bias_ ? 4 : 3, workspace));
+    check(cudnnBackendExecute(handle_, plan_.get(), arguments.get()));
   }
 
  private:
-  // Chooses the fastest plan, with zeros for data.
-  void try_all(const EngineRequest& request) {
-    Allocator& allocator = request.device.allocator();
-    const ConvolutionSpec& spec = request.spec;
-    const int64_t bytes = std::max({ValueType{spec.x}.bytes(), ValueType{spec.w}.bytes(), ValueType{spec.y}.bytes()});
-    const Buffer a(allocator, bytes), b(allocator, bytes), bias(allocator, bytes), result(allocator, bytes);
-    const Buffer workspace(allocator, graph_.get_autotune_workspace_size());
-    std::unordered_map<int64_t, void*> pointers{{kA, a.data()}, {kB, b.data()}, {kResult, result.data()}};
-    if (bias_) pointers[kBias] = bias.data();
-    check(cudnnSetStream(handle_, cuda_stream(request.device.compute())));
-    check(graph_.autotune(handle_, pointers, workspace.data()));
-  }
-
   cudnnHandle_t handle_;
-  fe::graph::Graph graph_;
   bool bias_;
-  int64_t workspace_bytes_ = 0;
+  Descriptor plan_;
+  int64_t engine_, workspace_bytes_;
 };
+
+std::unique_ptr<Convolution> try_engine(const CudnnTarget& target, const Descriptor& configuration,
+                                        const ConvolutionSpec& spec, const CudaKernelOptions& options) {
+  const Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  cudnnBackendDescriptor_t into = engine.get();
+  configuration.read(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &into);
+  if (!allowed(engine, spec, options)) return nullptr;
+  Descriptor plan =
+      Descriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR).set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+  plan = target.handle != nullptr
+             ? std::move(plan).set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target.handle)
+             : std::move(plan).set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, std::vector{target.properties});
+  if (!plan.try_finalize()) return nullptr;
+  auto result = std::make_unique<CudnnConvolution>(target.handle, spec.bias, std::move(plan),
+                                                   engine.read<int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
+  if (result->workspace_bytes() > kMostWorkspace) return nullptr;
+  return result;
+}
 
 }  // namespace
 
-std::unique_ptr<Convolution> cudnn_convolution(cudnnHandle_t handle, const EngineRequest& request) {
-  auto convolution = std::make_unique<CudnnConvolution>(handle, request.spec);
-  if (!convolution->plan(request)) return nullptr;
-  return convolution;
+Engines cudnn_engines(const CudnnTarget& target, const ConvolutionSpec& spec, const CudaKernelOptions& options,
+                      size_t most) {
+  Engines found;
+  Descriptor of_pass = graph(target, spec);
+  if (!of_pass.try_finalize()) return found;
+  for (cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    for (const Descriptor& configuration : propose(target, of_pass, mode)) {
+      if (found.size() == most) return found;
+      if (auto engine = try_engine(target, configuration, spec, options)) found.push_back(std::move(engine));
+    }
+  }
+  return found;
 }
 
 }  // namespace convoy

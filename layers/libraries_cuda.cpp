@@ -1,6 +1,10 @@
 #include "layers/libraries_cuda.h"
 
-#include "core/device/handle.h"
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "core/device/stream_cuda.h"
 #include "layers/engines_cuda.h"
 
 namespace convoy {
@@ -12,6 +16,43 @@ namespace {
                   std::to_string(where.line()) + ")");
 }
 
+// Memory and events to try engines with.
+class Trial {
+ public:
+  Trial(Device& device, const ConvolutionSpec& spec, const Engines& engines) : device_(device) {
+    int64_t bytes = 1, workspace = 1;  // f32 is the largest that any tensor can be
+    for (const Shape* shape : {&spec.x, &spec.w, &spec.y}) bytes = std::max(bytes, ValueType{*shape}.bytes());
+    for (const auto& engine : engines) workspace = std::max(workspace, engine->workspace_bytes());
+    for (Buffer& tensor : tensors_) tensor = Buffer(device.allocator(), bytes);
+    workspace_ = Buffer(device.allocator(), workspace);
+    for (CudaEventHandle* event : {&begin_, &end_}) check(cudaEventCreateWithFlags(event->out(), cudaEventDefault));
+  }
+
+  // Milliseconds of the fastest of a few runs, with zeros for data.
+  float milliseconds(Convolution& engine) {
+    constexpr int kRuns = 5;
+    float best = 0;
+    for (int i = 0; i < kRuns; ++i) {
+      Stream& stream = device_.compute();
+      check(cudaEventRecord(begin_.get(), cuda_stream(stream)));
+      engine.run(tensors_[0].data(), tensors_[1].data(), tensors_[2].data(), tensors_[3].data(), workspace_.data(),
+                 stream);
+      check(cudaEventRecord(end_.get(), cuda_stream(stream)));
+      check(cudaEventSynchronize(end_.get()));
+      float time = 0;
+      check(cudaEventElapsedTime(&time, begin_.get(), end_.get()));
+      best = i == 0 ? time : std::min(best, time);
+    }
+    return best;
+  }
+
+ private:
+  Device& device_;
+  std::array<Buffer, 4> tensors_;
+  Buffer workspace_;
+  CudaEventHandle begin_, end_;
+};
+
 class Libraries : public CudaLibraries {
  public:
   Libraries(Device& device, const CudaKernelOptions& options) : device_(device), options_(options) {
@@ -20,16 +61,27 @@ class Libraries : public CudaLibraries {
   }
 
   std::unique_ptr<Convolution> convolution(const ConvolutionSpec& spec) override {
-    const EngineRequest request{spec, options_, device_};
+    constexpr size_t kTried = 10;  // of each library
+    Engines found;
+    const auto add = [&](Engines engines) { std::ranges::move(engines, std::back_inserter(found)); };
+    const auto enough = [&] { return !found.empty() && !options_.autotune; };
+    const size_t most = options_.autotune ? kTried : 1;
     const bool product = is_product(spec), linear = product && spec.x.h == 1 && spec.x.w == 1;
-    std::unique_ptr<Convolution> result;
-    if (linear) result = cublaslt_convolution(cublaslt_.get(), request);
-    if (!result) result = cudnn_convolution(cudnn_.get(), request);
-    if (!result && product && !linear) result = cublaslt_convolution(cublaslt_.get(), request);
-    return result;
+    if (linear) add(cublaslt_engines(cublaslt_.get(), spec, options_, most));
+    if (!enough()) add(cudnn_engines({.handle = cudnn_.get()}, spec, options_, most));
+    if (!enough() && product && !linear) add(cublaslt_engines(cublaslt_.get(), spec, options_, most));
+    if (found.empty()) return nullptr;
+    return found.size() == 1 ? std::move(found[0]) : fastest(spec, std::move(found));
   }
 
  private:
+  std::unique_ptr<Convolution> fastest(const ConvolutionSpec& spec, Engines engines) {
+    Trial trial(device_, spec, engines);
+    std::vector<float> times;
+    for (const auto& engine : engines) times.push_back(trial.milliseconds(*engine));
+    return std::move(engines[static_cast<size_t>(std::ranges::min_element(times) - times.begin())]);
+  }
+
   Device& device_;
   const CudaKernelOptions options_;
   Handle<cudnnHandle_t, cudnnDestroy> cudnn_;

@@ -111,6 +111,7 @@ CudaLibrary load_cuda_library() {
   if (missing == kName) {
     throw Error(ExitCode::kUnavailable, std::string(kName) + " not found: build with -DCONVOY_CUDA=ON");
   }
+  if (missing == path) throw Error(ExitCode::kUnavailable, path + " not found, which CONVOY_CUDA_LIBRARY names");
   throw Error(ExitCode::kUnavailable,
               path + ": " + (missing.empty() ? error : "needs " + missing + ", which is not found"));
 }

@@ -11,7 +11,6 @@
 #include "launcher/commands/commands.h"
 #include "launcher/sample_shape.h"
 #include "launcher/setup.h"
-#include "layers/registry.h"
 
 namespace convoy {
 namespace {
@@ -44,19 +43,20 @@ struct FlatBytes {
 
 struct Inspection {
   explicit Inspection(const Experiment& e)
-      : batch(resolve(e.batch, 1)),
+      : backend(make_backend(e, *host, 1)),
+        batch(resolve(e.batch, 1)),
         model(build_model(e.model, e.data, sample_shape(e.data), batch.micro)),
         parameters(model.graph, memory, memory),
-        training(model.graph, parameters, *make_cpu_kernels(),
-                 {Mode::kTrain, precision_on(DeviceKind::kCpu, e.train.precision), {}}),
-        evaluation(model.graph, parameters, *make_cpu_kernels(),
-                   {Mode::kEval, precision_on(DeviceKind::kCpu, e.train.precision), {}}),
+        training(model.graph, parameters, *backend.kernels, {Mode::kTrain, backend.precision, {}}),
+        evaluation(model.graph, parameters, *backend.kernels, {Mode::kEval, backend.precision, {}}),
         plan(training.plan()),
         buckets(cut_buckets(plan, parameters, replica_options(e, batch, 0, 1).buckets)) {}
 
   std::vector<LayerRow> layers() const;
   FlatBytes flat_bytes(const OptimizerConfig& optimizer) const;
 
+  std::unique_ptr<Communicator> host = make_solo_communicator();
+  Backend backend;
   ResolvedBatch batch;
   Model model;
   AddressSpace memory;
@@ -117,8 +117,9 @@ void print_memory(const char* name, const MemoryPlan& plan) {
 }
 
 void print_text(const Experiment& experiment, const Inspection& it) {
-  print("%s: micro-batches of %d images, %d in a global batch of %d\n\n", experiment.model.name.c_str(), it.batch.micro,
-        it.batch.micro_batches, it.batch.global);
+  print("%s: micro-batches of %d images, %d in a global batch of %d; %s on %s, %s\n\n", experiment.model.name.c_str(),
+        it.batch.micro, it.batch.micro_batches, it.batch.global, to_string(it.backend.precision),
+        it.backend.device->name().c_str(), it.backend.libraries.c_str());
   print_layers(it.layers());
   print("\nSteps of a training pass\n%s", it.plan.table().c_str());
   print("\nMemory of activations, planned\n");
@@ -161,6 +162,9 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
   }
   const FlatBytes flat = it.flat_bytes(experiment.optimizer);
   return {{"model", experiment.model.name},
+          {"device", it.backend.device->name()},
+          {"libraries", it.backend.libraries},
+          {"precision", to_string(it.backend.precision)},
           {"batch", {{"global", it.batch.global}, {"micro", it.batch.micro}}},
           {"parameters", it.parameters.parameter_count()},
           {"layers", std::move(layers)},

@@ -145,6 +145,7 @@ Cases pool_cases() {
   both("one_pixel", window(1), {1, 1, 1, 3});
   both("1x3", {.kernel_w = 3, .stride_w = 2, .padding = {}}, {2, 4, 9, 7});
   both("many_channels", window(2, 2), {1, 6, 6, 70});
+  both("17x17", window(17), {1, 18, 19, 3});
   cases.push_back({"global_average", make<GlobalAverage>(), {{2, 7, 7, 16}}});
   cases.push_back({"global_average_odd", make<GlobalAverage>(), {{3, 5, 4, 33}}});
   cases.push_back({"global_average_one_pixel", make<GlobalAverage>(), {{1, 1, 1, 5}}});
@@ -196,6 +197,17 @@ Cases batch_norm_cases() {
        .layer = batch_norm(kAdd, kRelu),
        .inputs = {kOdd, kOdd},
        .wants_dx = {true, false}},
+      // Rows and channels that a GPU cuts into several blocks.
+      {"batch_norm_many_rows", batch_norm(), {{6, 11, 13, 24}}},
+      {"batch_norm_relu_many_rows", batch_norm(false, kRelu), {{5, 13, 11, 8}}},
+      {"batch_norm_add_relu_many_rows", batch_norm(kAdd, kRelu), {{4, 11, 13, 24}, {4, 11, 13, 24}}},
+      {"batch_norm_add_relu_many_rows_odd", batch_norm(kAdd, kRelu), {{3, 17, 19, 5}, {3, 17, 19, 5}}},
+      {"batch_norm_relu_wide", batch_norm(false, kRelu), {{2, 3, 3, 520}}},
+      {"batch_norm_add_relu_wide", batch_norm(kAdd, kRelu), {{1, 3, 5, 520}, {1, 3, 5, 520}}},
+      {.name = "batch_norm_add_relu_first_layer",
+       .layer = batch_norm(kAdd, kRelu),
+       .inputs = {{3, 6, 6, 16}, {3, 6, 6, 16}},
+       .wants_dx = {false, false}},
       {.name = "batch_norm_eval", .layer = batch_norm(), .inputs = {kOdd}, .mode = Mode::kEval},
       {.name = "batch_norm_relu_eval", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .mode = Mode::kEval},
       {.name = "batch_norm_add_relu_eval",
@@ -246,6 +258,7 @@ Cases elementwise_cases() {
       {"normalize_per_channel",
        make<Normalize>(std::vector{0.485F, 0.456F, 0.406F}, std::vector{0.229F, 0.224F, 0.225F}),
        {{2, 7, 5, 3}}},
+      {"normalize_many_channels", make<Normalize>(std::vector(150, 0.4F), std::vector(150, 0.3F)), {{2, 3, 3, 150}}},
       {"normalize_one_for_all", make<Normalize>(std::vector{0.5F}, std::vector{1.0F}), {{1, 4, 4, 4}}},
   };
 }

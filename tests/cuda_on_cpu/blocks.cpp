@@ -46,7 +46,7 @@ class BlockRunner {
   void start(int thread);
   void make_ready(int thread, State state);
   void wait(State state);
-  [[noreturn]] void fail(const std::string& what);
+  [[noreturn]] void fail(const char* what);
   std::string who_waits() const;
 
   const std::function<void()>* body_ = nullptr;
@@ -182,7 +182,8 @@ void BlockRunner::wait(State state) {
   self.fibre->pause();
 }
 
-void BlockRunner::fail(const std::string& what) {
+// The stack is left as it is, so nothing on it may own memory.
+void BlockRunner::fail(const char* what) {
   fault_ = "thread " + to_string(threadIdx) + " " + what;
   for (;;) threads_[static_cast<size_t>(current_)].fibre->pause();
 }

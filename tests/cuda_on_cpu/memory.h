@@ -30,7 +30,7 @@ class DeviceMemory {
 
   std::size_t bytes_, reserved_, used_ = 0;
   std::byte* base_;
-  std::size_t next_ = 0, touched_ = 0;         // where to look first; behind all that was ever used
+  std::size_t touched_ = 0;                    // behind all that was ever used
   std::map<std::size_t, std::size_t> blocks_;  // bytes by place
   int open_ = 0;
 };

@@ -1,7 +1,7 @@
 #include <nccl.h>
 
 #include <atomic>
-#include <cstring>
+#include <cstdio>
 #include <utility>
 
 #include "tests/cuda_on_cpu/nccl_clique.h"
@@ -77,8 +77,10 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) { return comm->clique.destroy(*com
 ncclResult_t ncclCommAbort(ncclComm_t comm) { return comm->clique.abort(*comm), ncclSuccess; }
 
 ncclResult_t ncclMemAlloc(void** data, size_t bytes) {
-  static std::atomic<int> calls = 0;
-  if (nccl_faults().allocation != kNever && calls++ == nccl_faults().allocation) return ncclUnhandledCudaError;
+  thread_local int calls = 0;  // threads of ranks are new in every group
+  int device = 0;
+  cudaGetDevice(&device);
+  if (device == nccl_faults().rank && calls++ == nccl_faults().allocation) return ncclUnhandledCudaError;
   return cudaMalloc(data, bytes) == cudaSuccess ? ncclSuccess : ncclUnhandledCudaError;
 }
 ncclResult_t ncclMemFree(void* data) { return cudaFree(data) == cudaSuccess ? ncclSuccess : ncclUnhandledCudaError; }

@@ -29,14 +29,14 @@ ncclComm_t NcclClique::join(int rank) {
 ncclResult_t NcclClique::poll(NcclCommOnCpu& comm) {
   std::unique_lock lock(mutex_);
   if (comm.phase == Phase::kEnded) return refuse(comm, "the communicator has ended");
-  if (comm.phase == Phase::kStarting && std::ranges::all_of(comms_, [](const auto& it) { return it != nullptr; }))
-    comm.phase = Phase::kReady;
+  const auto here = [](const auto& it) { return it != nullptr; };
+  if (comm.phase == Phase::kStarting && std::ranges::all_of(comms_, here)) comm.phase = Phase::kReady;
   if (comm.phase == Phase::kFinalizing && !gone().empty()) fail(comm, ncclRemoteError, gone());
   if (comm.phase == Phase::kFinalizing && all(Phase::kFinalizing)) {
     for (const auto& it : comms_) it->phase = Phase::kFinalized;
   }
   if (comm.phase == Phase::kFailed) return comm.error;
-  if (comm.phase == Phase::kLaunching && comm.asked) {
+  if (comm.phase == Phase::kLaunching && comm.asked && comm.owner == std::this_thread::get_id()) {
     comm.phase = Phase::kReady;
     const std::vector<NcclCall> calls = std::move(comm.launching);
     lock.unlock();  // streams may run work at once
@@ -69,7 +69,6 @@ void NcclClique::run(NcclCommOnCpu& comm, NcclCall call) {
   std::unique_lock lock(mutex_);
   const NcclFaults& faults = nccl_faults();
   const int number = comm.runs++;
-  if (faults.rank == comm.rank && faults.stops_before == number) return wait_for_end(comm, lock);
   call.place = place_of(comm, call.kind == NcclCall::Kind::kAllGather ? call.to : call.from);
   Meeting& meeting = meetings_[number];
   meeting.calls.resize(comms_.size());
@@ -77,12 +76,7 @@ void NcclClique::run(NcclCommOnCpu& comm, NcclCall call) {
   if (++meeting.arrived == comms_.size()) meet(meeting, number);
   const auto over = [&] { return meeting.done || comm.phase >= Phase::kFailed || !gone().empty(); };
   if (!changed_.wait_for(lock, kPatience, over)) {
-    std::string missing;
-    for (size_t r = 0; r < comms_.size(); ++r) {
-      if (meeting.calls[r] == nullptr) missing += " " + std::to_string(r);
-    }
-    fail(comm, ncclRemoteError,
-         "collective " + std::to_string(number) + ", " + to_string(call) + ": did not come: rank" + missing);
+    miss(meeting, "collective " + std::to_string(number) + ", " + to_string(call));
   } else if (!meeting.done) {
     fail(comm, ncclRemoteError, gone());
   }
@@ -106,8 +100,21 @@ void NcclClique::meet(Meeting& meeting, int number) {
   changed_.notify_all();
 }
 
-// As a kernel that waits for a peer: only an abort ends it.
+// Those that are here learn who is not.
+void NcclClique::miss(const Meeting& meeting, const std::string& what) {
+  std::string missing;
+  for (size_t r = 0; r < comms_.size(); ++r) {
+    if (meeting.calls[r] == nullptr) missing += " " + std::to_string(r);
+  }
+  for (size_t r = 0; r < comms_.size(); ++r) {
+    if (meeting.calls[r] != nullptr) fail(*comms_[r], ncclRemoteError, what + ": did not come: rank" + missing);
+  }
+}
+
+// As a kernel that waits for a peer: only an abort ends it.  Where streams run in the thread that waits for them,
+// nobody could abort.
 void NcclClique::wait_for_end(NcclCommOnCpu& comm, std::unique_lock<std::mutex>& lock) {
+  if (comm.owner == std::this_thread::get_id()) return;
   changed_.wait(lock, [&] { return comm.phase == Phase::kEnded; });
 }
 
@@ -199,7 +206,8 @@ bool NcclClique::all(Phase phase) const {
 // Of ranks that have ended in an error.
 std::string NcclClique::gone() const {
   for (const auto& it : comms_) {
-    if (it->phase == Phase::kEnded && it->error != ncclSuccess) return "rank " + std::to_string(it->rank) + " is gone";
+    if (it != nullptr && it->phase == Phase::kEnded && it->error != ncclSuccess)
+      return "rank " + std::to_string(it->rank) + " is gone";
   }
   return "";
 }

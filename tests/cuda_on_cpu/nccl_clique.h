@@ -87,6 +87,7 @@ class NcclClique {
 
   void run(NcclCommOnCpu& comm, NcclCall call);
   void meet(Meeting& meeting, int number);
+  void miss(const Meeting& meeting, const std::string& what);
   void wait_for_end(NcclCommOnCpu& comm, std::unique_lock<std::mutex>& lock);
   void fail(NcclCommOnCpu& comm, ncclResult_t error, const std::string& text);
   ncclResult_t refuse(NcclCommOnCpu& comm, const std::string& text);

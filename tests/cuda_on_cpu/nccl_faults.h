@@ -9,10 +9,9 @@ constexpr int kNever = -1;
 struct NcclFaults {
   int rank = kNever;          // of whom
   bool starts = true;         // its communicator; false: it fails in the background
-  int allocation = kNever;    // the call of ncclMemAlloc that fails, in the order of all ranks' calls
+  int allocation = kNever;    // this call of ncclMemAlloc fails; a rank is known by its device, of the same number
   int call = kNever;          // this call fails at once
   int error_behind = kNever;  // an error in the background once this collective has run
-  int stops_before = kNever;  // this collective never comes, as of a process that is gone
   bool windows = true;        // false, of all ranks: ncclCommWindowRegister gives none
 };
 NcclFaults& nccl_faults();

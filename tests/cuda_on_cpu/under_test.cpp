@@ -1,11 +1,13 @@
 #include "core/device/device_cuda.h"
 #include "layers/registry_cuda.h"
 #include "tests/cuda_on_cpu/blocks.h"
+#include "tests/cuda_on_cpu/machine.h"
 #include "tests/layers/cuda_under_test.h"
 
 namespace convoy {
 
 CudaUnderTest cuda_under_test() {
+  cuda_on_cpu::boot({});
   CudaUnderTest cuda{cuda_device(0), nullptr};
   cuda.kernels = cuda_kernels(*cuda.device, {});
   return cuda;

@@ -63,6 +63,28 @@ TEST(ExitCode, WhatValidateFindsIs78) {
   }
 }
 
+// What a machine without a GPU says where one is asked for: one line that names what is missing.
+TEST(ExitCode, WithoutCudaIs69) {
+  const std::string train = " train " CONVOY_SOURCE_DIR "/configs/resnet18-synthetic.yaml device=cuda";
+  const struct {
+    const char *library, *message;
+  } cases[] = {
+      {"/no/libconvoy_cuda.so", "error: device: cuda: /no/libconvoy_cuda.so not found"},
+      {CONVOY_CUDA_WITHOUT_CUDNN, "needs libcudnn.so.0, which is not found"},
+      {CONVOY_NOT_CUDA, "not of this build of convoy"},
+  };
+  for (const auto& [library, message] : cases) {
+    const std::string with = std::string("CONVOY_CUDA_LIBRARY=") + library + " ";
+    for (const std::string& launcher : {std::string(), std::string(CONVOY_MPIEXEC " -n 2 ")}) {
+      const Result result = run(with + launcher + CONVOY_PROGRAM + train);
+      EXPECT_EQ(result.code, 69) << result.output;
+      EXPECT_EQ(errors(result), 1) << result.output;
+      EXPECT_NE(result.output.find(message), std::string::npos) << result.output;
+    }
+    EXPECT_EQ(run(with + CONVOY_PROGRAM " --version").code, 0);
+  }
+}
+
 TEST(ExitCode, OfSeveralRanksIsThatOfTheError) {
   for (int ranks : {2, 4}) {
     const Result usage = on_ranks(ranks, "train --batchsize=3");

@@ -70,7 +70,7 @@ std::vector<float> train(const Graph& graph) {
   const std::unique_ptr<Device> device = make_cpu_device(1);
   Allocator& allocator = device->allocator();
   Parameters parameters(graph, allocator, allocator);
-  parameters.initialize(7);
+  parameters.initialize(7, 1, *device);
   for (int64_t i = 0; i < parameters.value_elements(); ++i) {  // no bias or shift that is zero everywhere
     parameters.values()[i] += 0.1F * std::sin(static_cast<float>(i));
   }

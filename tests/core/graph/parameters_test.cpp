@@ -88,7 +88,7 @@ TEST_F(ParametersTest, InitialValuesAndGaps) {
   add("uniform", 300, {Initializer::Kind::kUniform, 0.25F}, true);
   add("normal", 100, {Initializer::Kind::kNormal, 2});
   Parameters parameters = make();
-  parameters.initialize(1);
+  parameters.initialize(1, 1, *device_);
   const ParameterSlot& uniform = parameters.slots()[0];
   const float* values = parameters.values();
   const auto [least, most] = std::minmax_element(values, values + uniform.elements());
@@ -118,9 +118,9 @@ TEST_F(ParametersTest, InitialValuesDependOnSeedAndNameOnly) {
   Parameters all = make(), other_seed = make();
   graph_.freeze(0);  // moves b to offset 0
   Parameters moved = make();
-  all.initialize(1);
-  moved.initialize(1);
-  other_seed.initialize(2);
+  all.initialize(1, 1, *device_);
+  moved.initialize(1, 1, *device_);
+  other_seed.initialize(2, 1, *device_);
   for (size_t i : {0, 2}) {
     const auto bytes = static_cast<size_t>(all.slots()[i].elements()) * sizeof(float);
     const void* values = all.value(all.slots()[i]).data;
@@ -128,6 +128,23 @@ TEST_F(ParametersTest, InitialValuesDependOnSeedAndNameOnly) {
     EXPECT_NE(std::memcmp(values, other_seed.value(other_seed.slots()[i]).data, bytes), 0);
   }
   EXPECT_NE(all.value(all.slots()[0]).as<float>()[0], all.value(all.slots()[2]).as<float>()[0]);
+}
+
+TEST_F(ParametersTest, TheShadowLiesAtTheOffsetsOfTheValues) {
+  add("a", 13);
+  const Parameters none = make(), bf16(graph_, device_->allocator(), device_->allocator(), Dtype::kBF16);
+  EXPECT_EQ(none.shadow(), nullptr);
+  EXPECT_FALSE(none.shadow(none.slots()[1]));
+  const Tensor bias = bf16.shadow(bf16.slots()[1]);
+  EXPECT_EQ(bias.data, static_cast<std::byte*>(bf16.shadow()) + 256 * 2);
+  EXPECT_EQ(bias.type, (ValueType{{1, 1, 1, 13}, Dtype::kBF16}));
+}
+
+TEST_F(ParametersTest, TheLossScaleStartsAsAsked) {
+  Parameters parameters = make();
+  parameters.initialize(1, 1024, *device_);
+  EXPECT_EQ(parameters.loss_scale()->scale, 1024);
+  EXPECT_EQ(parameters.loss_scale()->good_steps, 0);
 }
 
 TEST_F(ParametersTest, AccumulatedIsAllocatedOnceAndZero) {

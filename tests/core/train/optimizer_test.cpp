@@ -34,7 +34,11 @@ class OptimizerTest : public testing::Test {
   void add(const std::string& name, std::vector<ParameterSpec> parameters, bool state = false) {
     last_ = graph_.add(name, std::make_unique<Holder>(std::move(parameters), state), {last_});
   }
-  Parameters make() { return {graph_, device_->allocator(), device_->allocator()}; }
+  Parameters make(Dtype shadow = Dtype::kF32) {
+    Parameters parameters(graph_, device_->allocator(), device_->allocator(), shadow);
+    parameters.initialize(1, 1, *device_);
+    return parameters;
+  }
 
   std::unique_ptr<Device> device_ = make_cpu_device(1);
   std::unique_ptr<FlatOps> ops_ = make_cpu_flat_ops();
@@ -241,7 +245,6 @@ TEST_F(OptimizerTest, FrozenParametersAndGapsStayAsTheyAre) {
 TEST_F(OptimizerTest, ANonFiniteStepChangesNothing) {
   add("a", {{"weight", {}, {}}}, true);
   Parameters parameters = make();
-  parameters.initialize(1);
   *parameters.values() = 2;
   const auto ranges = update_ranges(parameters, 0.1F, {});
   const auto sgd = make_sgd(*ops_, device_->allocator(), parameters, ranges, {0.9F, true});
@@ -261,7 +264,6 @@ TEST_F(OptimizerTest, ANonFiniteStepChangesNothing) {
 TEST_F(OptimizerTest, ANonFiniteGradientIsFlaggedAndChangesNothing) {
   add("a", {{"weight", {1, 1, 1, 3}, {}}}, true);
   Parameters parameters = make();
-  parameters.initialize(1);
   parameters.values()[0] = 2;
   const auto sgd = make_sgd(*ops_, device_->allocator(), parameters, update_ranges(parameters, 0, {}), {0.9F, true});
   parameters.gradients()[0] = 5;
@@ -269,16 +271,37 @@ TEST_F(OptimizerTest, ANonFiniteGradientIsFlaggedAndChangesNothing) {
   parameters.batch_state()[0] = 7;
   const StepScalars scalars{.learning_rate = 0.1F};
   sgd->step(parameters, &scalars, device_->compute());
-  EXPECT_EQ(parameters.control()[kNonFinite], 1);
+  EXPECT_EQ(parameters.control()[kOverflow], 1);
   EXPECT_EQ(parameters.values()[0], 2);
   EXPECT_EQ(*parameters.state(), 1);
   for (const Optimizer::State& state : sgd->state()) EXPECT_EQ(*state.data, 0) << state.name;
 }
 
+TEST_F(OptimizerTest, AnOverflowSkipsTheStepAndHalvesTheLossScale) {
+  add("a", {{"weight", {}, {}}});
+  Parameters parameters = make(Dtype::kBF16);
+  const auto sgd = make_sgd(*ops_, device_->allocator(), parameters, update_ranges(parameters, 0, {}), {});
+  sgd->scale_loss({.initial = 8, .grow_every = 2});
+  *parameters.loss_scale() = {8, 0};
+  const StepScalars scalars{.learning_rate = 0.5F};
+  const auto step = [&](float gradient) {
+    parameters.gradients()[0] = gradient;
+    parameters.control()[kOverflow] = 0;
+    sgd->step(parameters, &scalars, device_->compute());
+    EXPECT_EQ(bf16_to_f32(*static_cast<const uint16_t*>(parameters.shadow())), *parameters.values());
+    return std::array{*parameters.values(), parameters.loss_scale()->scale};
+  };
+  using Found = std::array<float, 2>;
+  *static_cast<uint16_t*>(parameters.shadow()) = f32_to_bf16(0);
+  EXPECT_EQ(step(16), (Found{-1, 8}));  // -0.5 · 16 / 8
+  EXPECT_EQ(step(std::numeric_limits<float>::infinity()), (Found{-1, 4}));
+  EXPECT_EQ(step(16), (Found{-3, 4}));
+  EXPECT_EQ(step(16), (Found{-5, 8}));  // the second good step
+}
+
 TEST_F(OptimizerTest, RunningStatisticsMoveByTheMeanOfTheMicroBatches) {
   add("a", {{"weight", {}, {}}}, true);
   Parameters parameters = make();
-  parameters.initialize(1);
   const auto optimizer = make_sgd(*ops_, device_->allocator(), parameters, update_ranges(parameters, 0, {}), {});
   for (int i = 0; i < 3; ++i) parameters.batch_state()[i] = static_cast<float>(8 * i);  // sums of four
   const StepScalars scalars{.one_over_micro_batches = 0.25F};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "core/device/types.h"
 
@@ -11,5 +12,7 @@ inline float bf16_bits_to_float(uint16_t bits) { return bf16_to_f32(bits); }
 inline uint16_t float_to_bf16_bits(float x) { return f32_to_bf16(x); }
 inline float f16_bits_to_float(uint16_t bits) { return f16_to_f32(bits); }
 inline uint16_t float_to_f16_bits(float x) { return f32_to_f16(x); }
+
+inline void store_16_bytes(void* to, const void* bytes) { std::memcpy(to, bytes, 16); }
 
 }  // namespace convoy
