@@ -15,15 +15,16 @@ class GpuNetworkTest : public GpuTest {
  protected:
   // ResNet-18 on made-up images; on the fake, ResNet-20 on small ones.
   Experiment resnet(const std::vector<std::string>& overrides) {
-    std::vector<std::string> all = {"data.shape=[64,64,3]", "batch={global: 32, micro: 32}",
-                                    "optimizer.learning_rate=0.01"};
-    if (small())
-      all = {"model={config: models/cifar-resnet20.yaml}", "data.shape=[12,12,3]", "batch={global: 4, micro: 4}",
-             "optimizer.learning_rate=0.01"};
+    const char* given = std::getenv("CONVOY_CONFIGS");
+    const std::string configs = given != nullptr ? given : CONVOY_SOURCE_DIR "/configs";
+    std::vector<std::string> all = {"data.shape=[64,64,3]", "batch={global: 32, micro: 32}"};
+    if (small()) {
+      all = {"model={config: " + configs + "/models/cifar-resnet20.yaml}", "data.shape=[12,12,3]",
+             "batch={global: 4, micro: 4}"};
+    }
+    all.push_back("optimizer.learning_rate=0.01");
     all.insert(all.end(), overrides.begin(), overrides.end());
-    const char* configs = std::getenv("CONVOY_CONFIGS");
-    return load_experiment((configs ? configs : CONVOY_SOURCE_DIR "/configs") + std::string("/resnet18-synthetic.yaml"),
-                           all);
+    return load_experiment(configs + "/resnet18-synthetic.yaml", all);
   }
 
   int64_t memory_in_use() const {
