@@ -46,7 +46,13 @@ endif()
 
 add_compile_definitions(_GLIBCXX_ASSERTIONS)
 convoy_add_flags(-fstack-protector-strong -fstack-clash-protection -fcf-protection=full
-                 -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks -fno-strict-overflow)
+                 -fno-delete-null-pointer-checks -fno-strict-overflow)
+# A flag that some compilers miscompile with: only where they do not.
+try_run(CONVOY_AUTO_VAR_INIT_WORKS compiles SOURCES ${PROJECT_SOURCE_DIR}/cmake/checks/auto_var_init.cpp
+  COMPILE_DEFINITIONS -ftrivial-auto-var-init=zero)
+if(compiles AND CONVOY_AUTO_VAR_INIT_WORKS EQUAL 0)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-ftrivial-auto-var-init=zero>)
+endif()
 convoy_add_link_flags(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed)
 
 if(CONVOY_SANITIZE)

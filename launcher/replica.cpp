@@ -106,6 +106,12 @@ void Replica::load(std::span<const uint8_t> pixels, std::span<const int32_t> lab
   inputs_.load({{pixels_.data(), pixels.data(), pixels_.bytes()}, {labels_.data(), labels.data(), labels_.bytes()}});
 }
 
+const float* Replica::take_control() {
+  const void* control = controls_.take();
+  backend_.communicator->progress();
+  return static_cast<const float*>(control);
+}
+
 std::optional<double> Replica::run(PassPosition position) {
   Pass& pass = at(position);
   upload_.send(&scalars_);

@@ -64,7 +64,8 @@ class Replica {
   void fetch_control() { controls_.fetch(parameters_.control()); }
   size_t pending_controls() const { return controls_.pending(); }
   // [kControlSize], the oldest that was fetched and not taken; waits for it.  Valid until the next fetch_control().
-  const float* take_control() { return static_cast<const float*>(controls_.take()); }
+  // Throws what ended the communication of ranks: then it was not summed.
+  const float* take_control();
 
   const MemoryPlan& training_memory() const { return training_program_.memory(); }
   const MemoryPlan& evaluation_memory() const { return evaluation_program_.memory(); }
