@@ -10,8 +10,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 for folder in "${CONVOY_BIN-}" "$here/../../../bin" "$here/../build/release"; do
-  [[ -n $folder && -x $folder/convoy ]] || continue
-  exec "${PYTHON:-python3}" "$here/gpu.py" --convoy "$(cd "$folder" && pwd)/convoy" "$@"
+  [[ -z $folder || ! -x $folder/convoy ]] || break
 done
-echo "gpu.sh: no convoy in \$CONVOY_BIN, a bundle or build/release" >&2
-exit 69
+[[ -x $folder/convoy ]] || { echo "gpu.sh: no convoy in \$CONVOY_BIN, a bundle or build/release" >&2; exit 69; }
+exec "${PYTHON:-python3}" "$here/gpu.py" --convoy "$(cd "$folder" && pwd)/convoy" "$@"

@@ -48,8 +48,8 @@ gtest() {  # gtest FILTER: some tests of convoy_gpu_test
   cat gtest.log
   ((status < 128)) || fail "ended by signal $((status - 128)) in $(grep -o 'RUN      \] .*' gtest.log | tail -n 1)"
   if ((status != 0)); then
-    fail "$(grep -c '^\[  FAILED  \] .* ms)$' gtest.log) failed, first $(grep -m 1 -o 'FAILED  \] .*' gtest.log | cut -c 11-): $(
-      grep -m 1 -A 1 ': Failure' gtest.log | tr '\n' ' ')$(grep -m 1 'exception with description' gtest.log)"
+    fail "$(grep -c '^\[  FAILED  \] .* ms)$' gtest.log) failed: $(grep -m 1 -A 1 ': Failure' gtest.log | tr '\n' ' ')$(
+      grep -m 1 'FAILED  \] .* ms)$' gtest.log | cut -c 12-)"
   fi
   grep -q '^\[       OK' gtest.log && return
   skip "$(grep -m 1 -A 1 'Skipped$' gtest.log | tail -n 1)"
