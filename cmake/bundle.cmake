@@ -24,8 +24,9 @@ install(DIRECTORY ${debian_libraries}/pmix2/share/pmix/ DESTINATION share/pmix F
 
 install(DIRECTORY configs DESTINATION share/convoy)
 install(DIRECTORY ${fashion_mnist} DESTINATION share/convoy)
-install(PROGRAMS tests/gpu/check.sh DESTINATION share/convoy/tests/gpu OPTIONAL)
-install(PROGRAMS benchmarks/gpu.sh DESTINATION share/convoy/benchmarks OPTIONAL)
+install(PROGRAMS tests/gpu/check.sh DESTINATION share/convoy/tests/gpu)
+install(PROGRAMS benchmarks/gpu.sh DESTINATION share/convoy/benchmarks)
+install(FILES benchmarks/gpu.py benchmarks/gpu_pytorch.py DESTINATION share/convoy/benchmarks)
 install(FILES LICENSE DESTINATION share/doc/licenses/convoy)
 # What is compiled in or copied; complete.sh adds those of the libraries.
 foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-dev libxxhash-dev libgtest-dev)

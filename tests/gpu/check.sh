@@ -48,8 +48,8 @@ gtest() {  # gtest FILTER: some tests of convoy_gpu_test
   cat gtest.log
   ((status < 128)) || fail "ended by signal $((status - 128)) in $(grep -o 'RUN      \] .*' gtest.log | tail -n 1)"
   if ((status != 0)); then
-    fail "$(grep -c '^\[  FAILED  \] .* ms)$' gtest.log) failed, first $(grep -m 1 -o 'FAILED  \] .*' gtest.log | cut -c 11-): $(
-      grep -m 1 -A 1 ': Failure' gtest.log | tr '\n' ' ')$(grep -m 1 'exception with description' gtest.log)"
+    fail "$(grep -c '^\[  FAILED  \] .* ms)$' gtest.log) failed: $(grep -m 1 -A 1 ': Failure' gtest.log | tr '\n' ' ')$(
+      grep -m 1 'FAILED  \] .* ms)$' gtest.log | cut -c 12-)"
   fi
   grep -q '^\[       OK' gtest.log && return
   skip "$(grep -m 1 -A 1 'Skipped$' gtest.log | tail -n 1)"
@@ -144,7 +144,7 @@ sanitizer() {  # sanitizer TOOL: over Convoy's own kernels, not those of librari
   local program
   program=$(PATH=$PATH:/usr/local/cuda/bin:/usr/local/cuda/compute-sanitizer command -v compute-sanitizer) ||
     skip "there is no compute-sanitizer"
-  "$program" --tool "$1" --report-api-errors no "$bin/convoy_gpu_test" --gtest_filter="GpuDeviceTest.*:$(
+  "$program" --tool "$1" --target-processes all --report-api-errors no "$bin/convoy_gpu_test" --gtest_filter="GpuDeviceTest.*:$(
     printf '*GpuLayersTest.*/%s:' '*_odd_bf16' '*_odd_f32' max_pool_overlap_f32 'softmax_cross_entropy_padded*' \
       'conv2d_depthwise_17_*')-*linear*" >sanitizer.log 2>&1
   cat sanitizer.log
@@ -173,7 +173,7 @@ row_kill_rank() {
     train.steps=10000000 train.log_every_steps=10 'batch={per_rank: 64}' progress=plain >kill.log 2>&1 &
   local job=$! victim begin status=0
   for _ in {1..300}; do
-    grep -q '^step' kill.log && break
+    grep -q ' step [0-9]' kill.log && break
     kill -0 "$job" || break
     sleep 0.2
   done

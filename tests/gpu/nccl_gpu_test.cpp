@@ -26,7 +26,7 @@ TEST_F(GpuNcclTest, OneRankAddsUpInsideCapturedWork) {
   const std::unique_ptr<FlatOps> ops = make_cuda_flat_ops(library_);
   const std::unique_ptr<Communicator> nccl = make_nccl_communicator(library_, *host, *device, {});
   figure("communicator", nccl->name());
-  if (!small()) check_everything(*nccl, *device);
+  check_everything(*nccl, *device);
 
   constexpr int kElements = 100'000, kReplays = 100;
   std::vector<float> numbers(kElements);
@@ -66,7 +66,7 @@ TEST_F(GpuNcclTest, RanksAddUpExactly) {
     run_thread_group(n, [&](Communicator& host) {
       const std::unique_ptr<Device> device = library_.make_device(host.rank());
       const std::unique_ptr<Communicator> nccl = make_nccl_communicator(library_, host, *device, {});
-      if (small()) {
+      if (small()) {  // streams of the fake stand still while their host waits for another host
         check_all_reduce(*nccl, *device);
       } else {
         check_everything(*nccl, *device);
