@@ -27,4 +27,7 @@ done
 for program in "$bundle"/libexec/*; do
   install -D "$(dirname "$0")/start.sh" "$bundle/bin/${program##*/}"
 done
-sed -i "s|:$data}|:../$(basename "$data")}|" "$bundle"/share/convoy/configs/*.yaml
+# The data lie unpacked: the archive packs them better.
+data_name=$(basename "$data")
+gunzip -f "$bundle/share/convoy/$data_name"/*.gz
+sed -i "s|:$data}\(.*\)\.gz|:../$data_name}\1|" "$bundle"/share/convoy/configs/*.yaml
