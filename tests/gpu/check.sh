@@ -12,6 +12,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export CONVOY_CONFIGS=$here/../../configs
+export CONVOY_LAYER_ERRORS=1  # the worst errors by layer, as a table in the log
 small=${CONVOY_GPU_TEST_SMALL:+1}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
@@ -283,7 +284,11 @@ fi
 
 dir=${1:?"usage: check.sh DIR [ROW…]"}
 shift
-wanted=("$@")
+wanted=()
+(($# == 0)) || wanted=(device "$@")  # which also says what machine this is
+for name in "${wanted[@]}"; do
+  declare -F "row_$name" >/dev/null || { echo "check.sh: there is no row '$name'" >&2; exit 64; }
+done
 order=()
 rm -rf "$dir"/{rows,logs,work,check.json,check.log}
 mkdir -p "$dir"/{rows,logs,work}
