@@ -23,8 +23,8 @@ class RankGroup {
 // Ranks that add numbers together.  One per process (or per thread, in a thread group).
 //
 // Implementations: solo (one rank), thread_group (N ranks as threads, for tests), mpi (shared window within a host,
-// progress thread between hosts), staged (device memory through another one), and nccl in libconvoy_cuda.so.  Ranks only ever *sum*: a loss is already divided by
-// the global count, so there is no average and no mean of means.
+// progress thread between hosts), staged (device memory through another one), and nccl in libconvoy_cuda.so.  Ranks
+// only ever *sum*: a loss is already divided by the global count, so there is no average and no mean of means.
 //
 // Threads: one thread per rank calls into a communicator.  All ranks call the same collectives in the same order with
 // the same types; start-up agreement (dist/agreement.h) makes sure that they run the same plan.

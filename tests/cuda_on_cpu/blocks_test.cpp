@@ -21,7 +21,7 @@ class Blocks : public testing::Test {
     kernel_settings() = {};
     device_ = cuda_device(0);
   }
-  ~Blocks() override {
+  void TearDown() override {
     device_ = nullptr;
     kernel_settings() = {};
     cuda_on_cpu::clear_fault();

@@ -22,7 +22,7 @@ void wait_for_all(Device& device) {
   device.scheduler->wait(device.default_stream.tails);
 }
 
-void enqueue(cudaStream_t stream, std::string name, std::function<void()> work) {
+void enqueue(cudaStream_t stream, const std::string& name, std::function<void()> work) {
   call(name.c_str(), [&] {
     CudaStreamOnCpu& to = resolve(stream);
     const std::lock_guard lock(to.device->mutex);

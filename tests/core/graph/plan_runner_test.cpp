@@ -20,9 +20,7 @@ class CapturingDevice : public Device {
   Stream& copies() override { return cpu_->copies(); }
   std::unique_ptr<Stream> make_stream() override { return cpu_->make_stream(); }
   std::unique_ptr<Event> make_event() override { return cpu_->make_event(); }
-  void copy(void* to, const void* from, int64_t bytes, Stream& stream) override {
-    cpu_->copy(to, from, bytes, stream);
-  }
+  void copy(void* to, const void* from, int64_t bytes, Stream& stream) override { cpu_->copy(to, from, bytes, stream); }
   bool runs_ahead() const override { return true; }
   bool captures() const override { return true; }
   std::unique_ptr<CapturedWork> capture(const std::function<void()>& body) override {
