@@ -141,10 +141,6 @@ class NcclCommunicator : public DeviceCommunicator {
   void progress() override { connection_.poll(); }
   int64_t in_flight() override { return 0; }
   bool capturable() const override { return true; }
-  [[noreturn]] void abort(ExitCode code) noexcept override {
-    connection_.abort();
-    DeviceCommunicator::abort(code);
-  }
 
  private:
   // A tensor as NCCL sees it.

@@ -64,7 +64,7 @@ NcclConnection::NcclConnection(Communicator& host) : host_(host) {
       return ncclCommInitRankConfig(&comm_, host.size(), id, host.rank(), &config);
     });
   } catch (...) {
-    abort();
+    abort_and_wait();
     throw;
   }
   watch_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
@@ -72,12 +72,17 @@ NcclConnection::NcclConnection(Communicator& host) : host_(host) {
 
 void NcclConnection::close() noexcept {
   watch_ = {};  // stops and joins it
-  if (!healthy()) return abort();
+  if (!healthy()) return abort_and_wait();
   ncclResult_t result = ncclCommFinalize(comm_);
   wait_for(result, kGoodbye);
-  if (result != ncclSuccess) return abort();
+  if (result != ncclSuccess) return abort_and_wait();
   ncclCommDestroy(comm_);
   comm_ = nullptr;
+}
+
+void NcclConnection::abort_and_wait() noexcept {
+  end("rank " + std::to_string(host_.rank()) + ": NCCL was aborted");
+  if (aborted_.valid()) aborted_.wait_for(kGoodbye);
 }
 
 void NcclConnection::call(const Call& call) {
@@ -160,8 +165,12 @@ void NcclConnection::throw_if_ended() {
 void NcclConnection::end(const std::string& message) noexcept {
   const std::lock_guard lock(mutex_);
   if (ended_by_.empty()) ended_by_ = message;
-  if (comm_ != nullptr) ncclCommAbort(comm_);
-  comm_ = nullptr;
+  if (comm_ == nullptr) return;
+  // In a thread of its own, which the process may leave behind: NCCL stays in there until captured work is destroyed,
+  // and that is for the thread that must hear of the error first.
+  std::packaged_task<void()> abort([comm = std::exchange(comm_, nullptr)] { ncclCommAbort(comm); });
+  aborted_ = abort.get_future();
+  std::thread(std::move(abort)).detach();
 }
 
 }  // namespace convoy

@@ -3,7 +3,8 @@
 // NCCL never blocks the host: calls return at once, and where one must be through, the host asks NCCL again and again.
 // What the host waits for in other ways, a stream or an event, may never end when a peer is gone.  So a thread asks
 // NCCL ten times a second whether it met an error in the background, and aborts: work on the GPU ends, with whatever
-// result, waits return, and the next call throws.
+// result, waits return, and the next call throws.  NCCL sees errors of networks, not a peer of the same host that is
+// gone, and its kernels for symmetric windows do not end for an abort: there the launcher ends the other ranks.
 #pragma once
 
 #include <nccl.h>
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -39,14 +41,15 @@ class NcclConnection {
   // Throws what NCCL met in the background.  Host only: allowed while a stream is captured.
   void poll();
   // Gives back something that the connection holds.  After an error, or with an exception on its way, aborts instead.
-  void release(const Call& call) noexcept { healthy() ? static_cast<void>(start(call)) : abort(); }
-  // Ends collectives under way, here and, as far as NCCL can tell them, on the other ranks.
-  void abort() noexcept { end("rank " + std::to_string(host_.rank()) + ": NCCL was aborted"); }
+  // Requires: work that was captured with calls in it is destroyed.
+  void release(const Call& call) noexcept { healthy() ? static_cast<void>(start(call)) : abort_and_wait(); }
   // Waits for the other ranks to do the same, a while; or aborts, as above.
   void close() noexcept;
 
  private:
   bool healthy();
+  // Ends collectives under way, here and, as far as NCCL can tell them, on the other ranks.
+  void abort_and_wait() noexcept;
   ncclResult_t start(const Call& call);
   void wait_for(ncclResult_t& result, std::chrono::milliseconds at_most);
   ncclResult_t state();
@@ -62,6 +65,7 @@ class NcclConnection {
   // Guarded by mutex_.
   ncclComm_t comm_ = nullptr;  // null: it has not begun, or has ended
   std::string ended_by_;       // empty: it has not
+  std::future<void> aborted_;
   std::jthread watch_;
 };
 

@@ -12,7 +12,9 @@ class StagedCommunicator : public DeviceCommunicator {
   StagedCommunicator(Communicator& host, Device& device)
       : DeviceCommunicator(host), device_(device), stream_(device.make_stream()) {}
 
-  std::string name() const override { return "staged through host memory: " + host().name(); }
+  std::string name() const override {
+    return size() == 1 ? host().name() : "staged through host memory: " + host().name();
+  }
   Allocator& allocator() override { return device_.allocator(); }
 
   Stream& stream() override { return *stream_; }

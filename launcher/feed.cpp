@@ -12,6 +12,13 @@ Feed::Feed(const DataSource& source, const Sampler& sampler, Replica& replica, D
       loader_(source.cache != nullptr ? static_cast<const Dataset&>(numbers_) : *source.dataset, sampler,
               device.host_allocator(), options) {}
 
+Feed::~Feed() {
+  try {
+    replica_.wait_until_read();  // the memory goes back
+  } catch (const Error&) {       // of the device: nothing is read any more, and whoever uses it next hears of it
+  }
+}
+
 double Feed::load_next() {
   const Stopwatch wait;
   replica_.wait_until_read();  // the last batch: its memory is the loader's again

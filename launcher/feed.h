@@ -17,7 +17,7 @@ class Feed {
   // Starts to read.  All arguments must outlive it; options as for a Loader.
   Feed(const DataSource& source, const Sampler& sampler, Replica& replica, Device& device,
        const Loader::Options& options);
-  ~Feed() { replica_.wait_until_read(); }
+  ~Feed();
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
 

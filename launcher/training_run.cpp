@@ -103,6 +103,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   run_on_all_ranks(communicator_, [&] { make_data(); });
   run_on_all_ranks(communicator_,
                    [&] { agree_on_run(communicator_, options_.version, options_.threads, backend_, data_); });
+  run_on_all_ranks(communicator_, [&] { make_caches(); });
   run_on_all_ranks(communicator_, [&] { make_network(); });
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
@@ -127,11 +128,13 @@ void TrainingRun::make_data() {
   horizon_ = horizon(experiment_, sampler_->steps_per_epoch());
 }
 
+void TrainingRun::make_caches() {
+  if (experiment_.data.cache != DataCache::kDevice) return;
+  training_cache_ = std::make_unique<DeviceCache>(*data_.train, batch_.micro, backend_);
+  if (data_.test) test_cache_ = std::make_unique<DeviceCache>(*data_.test, batch_.micro, backend_);
+}
+
 void TrainingRun::make_network() {
-  if (experiment_.data.cache == DataCache::kDevice) {
-    training_cache_ = std::make_unique<DeviceCache>(*data_.train, batch_.micro, backend_);
-    if (data_.test) test_cache_ = std::make_unique<DeviceCache>(*data_.test, batch_.micro, backend_);
-  }
   replica_ = std::make_unique<Replica>(
       build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), backend_,
       replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));

@@ -38,6 +38,7 @@ class TrainingRun {
   bool leads() const { return communicator_.rank() == 0; }
   bool speaks() const { return leads() && experiment_.progress != ProgressStyle::kNone; }
   void make_data();
+  void make_caches();
   void make_network();
   void open_run_directory();
   void resume();

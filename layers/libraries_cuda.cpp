@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <limits>
 
 #include "core/device/stream_cuda.h"
 #include "layers/engines_cuda.h"
@@ -61,7 +62,7 @@ class Libraries : public CudaLibraries {
   }
 
   std::unique_ptr<Convolution> convolution(const ConvolutionSpec& spec) override {
-    constexpr size_t kTried = 10;  // of each library
+    constexpr size_t kTried = 40;  // of each library: the first ten may be one engine with other settings
     Engines found;
     const auto add = [&](Engines engines) { std::ranges::move(engines, std::back_inserter(found)); };
     const auto enough = [&] { return !found.empty() && !options_.autotune; };
@@ -78,7 +79,13 @@ class Libraries : public CudaLibraries {
   std::unique_ptr<Convolution> fastest(const ConvolutionSpec& spec, Engines engines) {
     Trial trial(device_, spec, engines);
     std::vector<float> times;
-    for (const auto& engine : engines) times.push_back(trial.milliseconds(*engine));
+    for (const auto& engine : engines) {
+      try {
+        times.push_back(trial.milliseconds(*engine));
+      } catch (const Error&) {  // one that was planned but does not run
+        times.push_back(std::numeric_limits<float>::infinity());
+      }
+    }
     return std::move(engines[static_cast<size_t>(std::ranges::min_element(times) - times.begin())]);
   }
 

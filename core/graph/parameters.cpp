@@ -25,7 +25,8 @@ float draw(const Initializer& initializer, uint64_t key, int64_t element) {
 
 }  // namespace
 
-Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow)
+Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow,
+                       bool travels_as_bf16)
     : allocator_(allocator), gradient_allocator_(gradient_allocator), shadow_dtype_(shadow) {
   for (const Graph::Node& node : graph.nodes()) {
     const std::vector<Shape> inputs = graph.input_shapes(node);
@@ -52,6 +53,7 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
   const int64_t bytes_each = size_of(Dtype::kF32);
   // First what all ranks allocate together: a rank that fails before would leave the others waiting.
   gradients_ = Buffer(gradient_allocator, reduced_elements() * bytes_each);
+  if (travels_as_bf16) bf16_gradients();
   values_ = Buffer(allocator, value_elements_ * bytes_each);
   state_ = Buffer(allocator, state_elements_ * bytes_each);
   loss_scale_ = Buffer(allocator, sizeof(LossScale));

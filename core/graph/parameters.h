@@ -42,7 +42,9 @@ struct StateSlot {
 class Parameters {
  public:
   // `gradient_allocator` is the communicator's; both allocators must outlive this.  `shadow` f32: none is kept.
-  Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow = Dtype::kF32);
+  // `travels_as_bf16`: makes bf16_gradients() at once, beside the other memory that all ranks allocate together.
+  Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow = Dtype::kF32,
+             bool travels_as_bf16 = false);
 
   const std::vector<ParameterSlot>& slots() const { return slots_; }
   const std::vector<StateSlot>& state_slots() const { return state_slots_; }

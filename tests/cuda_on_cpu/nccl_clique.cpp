@@ -33,7 +33,12 @@ ncclResult_t NcclClique::poll(NcclCommOnCpu& comm) {
     comm.phase = Phase::kReady;
     const std::vector<NcclCall> calls = std::move(comm.launching);
     lock.unlock();  // streams may run work at once
-    for (const NcclCall& call : calls) enqueue(call.stream, to_string(call), [this, &comm, call] { run(comm, call); });
+    for (const NcclCall& call : calls) {
+      cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+      cudaStreamIsCapturing(call.stream, &status);
+      const std::shared_ptr<int> held = status == cudaStreamCaptureStatusActive ? comm.captured : nullptr;
+      enqueue(call.stream, to_string(call), [this, &comm, call, held] { run(comm, call); });
+    }
     return ncclSuccess;
   }
   comm.asked = true;
@@ -174,10 +179,13 @@ ncclResult_t NcclClique::destroy(NcclCommOnCpu& comm) {
 }
 
 void NcclClique::abort(NcclCommOnCpu& comm) {
-  const std::lock_guard lock(mutex_);
-  if (comm.error == ncclSuccess) fail(comm, ncclSystemError, "aborted");
-  comm.phase = Phase::kEnded;
-  changed_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    if (comm.error == ncclSuccess) fail(comm, ncclSystemError, "aborted");
+    comm.phase = Phase::kEnded;
+    changed_.notify_all();
+  }
+  while (comm.captured.use_count() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 // ---- States

@@ -59,6 +59,8 @@ struct NcclCommOnCpu {
   std::vector<convoy::cuda_on_cpu::NcclCall> launching;
   int calls = 0, runs = 0;
   std::vector<std::unique_ptr<NcclWindowOnCpu>> windows;  // by number; null: deregistered
+  // Held by captured work: as long as there is any, NCCL's abort does not return.
+  std::shared_ptr<int> captured = std::make_shared<int>(0);
 };
 
 namespace convoy::cuda_on_cpu {

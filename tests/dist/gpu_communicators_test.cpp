@@ -51,7 +51,8 @@ TEST_P(GpuCommunicators, SayWhatTheyAre) {
     const Sums sums = GetParam().sums;
     const Buffer memory(it.allocator(), 4096);
     EXPECT_EQ(it.capturable(), sums != Sums::kThroughHost);
-    EXPECT_EQ(it.name(), sums == Sums::kThroughHost               ? "staged through host memory: threads"
+    EXPECT_EQ(it.name(), sums == Sums::kThroughHost
+                             ? (it.size() > 1 ? "staged through host memory: threads" : "threads")
                          : sums == Sums::kByNccl && it.size() > 1 ? "nccl 2.28.9 (symmetric window)"
                                                                   : "nccl 2.28.9");
   });

@@ -15,8 +15,7 @@ namespace fs = std::filesystem;
 
 class CudaRunTest : public RunTest {
  protected:
-  CudaRunTest() { setenv("CONVOY_CUDA_LIBRARY", CONVOY_FAKE_CUDA, 1); }
-  ~CudaRunTest() override {
+  void TearDown() override {
     const FakeLive live = library_.function<decltype(convoy_fake_live)>("convoy_fake_live")();
     EXPECT_EQ(live.device_memory + live.pinned_memory + live.streams + live.events + live.graphs, 0);
     unsetenv("CONVOY_CUDA_LIBRARY");

@@ -8,7 +8,7 @@ namespace {
 
 class Conv2dCudaTest : public LayerTest {
  protected:
-  ~Conv2dCudaTest() override { cuda_on_cpu::refused_convolutions() = nullptr; }
+  void TearDown() override { cuda_on_cpu::refused_convolutions() = nullptr; }
   void check_without(const std::function<bool(const ConvolutionSpec&)>& engines) {
     cuda_on_cpu::refused_convolutions() = engines;
     const CudaUnderTest cuda = cuda_under_test();

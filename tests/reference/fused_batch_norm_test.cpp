@@ -30,7 +30,8 @@ struct Fused {
 
 Normalizer normalizer(const BatchNorm& layer, const Inputs& in, size_t c, size_t channels) {
   const Array& x = in.x[0];
-  const auto n = static_cast<double>(x.size() / channels);
+  const size_t rows = x.size() / channels;
+  const auto n = static_cast<double>(rows);
   double sum = 0, squares = 0;
   for (size_t i = c; i < x.size(); i += channels) {
     const double d = x[i] - x[c];
@@ -69,7 +70,8 @@ Gradients fused_backward(const BatchNorm& layer, const Inputs& in) {
   const Fused fused = fused_forward(layer, in);
   const Array& x = in.x[0];
   const size_t channels = fused.normalizers.size();
-  const auto n = static_cast<double>(x.size() / channels);
+  const size_t rows = x.size() / channels;
+  const auto n = static_cast<double>(rows);
   Gradients g = reference::zero_gradients(in);
   for (size_t c = 0; c < channels; ++c) {
     const Normalizer& by = fused.normalizers[c];
