@@ -18,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kRound = std::chrono::milliseconds(100);  // between two looks at the other ranks
 constexpr auto kGoodbye = std::chrono::seconds(10);      // for the others to come to the end
+constexpr auto kPatience = std::chrono::minutes(5);      // for a call of all ranks: then something is in its way
 
 // "GPU 0000:17:00.0 of node07", and what tells hosts of one name apart.  NCCL compares the same.
 std::string gpu_of_this_rank() {
@@ -95,12 +96,15 @@ void NcclConnection::call(const Call& call) {
 // Ranks meet again and again until all are through: NCCL alone would leave the others waiting for one that fails.
 void NcclConnection::call_on_all_ranks(const std::string& failure, const Call& call, ExitCode code) {
   const std::string waiting = "…";
+  const std::string too_long = "rank " + std::to_string(host_.rank()) + ": " + failure + ": no answer for 5 minutes";
+  const Clock::time_point end_of_patience = Clock::now() + kPatience;
   ncclResult_t result = start(call);
   for (bool all_through = false; !all_through;) {
     wait_for(result, kRound);
     all_through = true;
+    const std::string pending = Clock::now() < end_of_patience ? waiting : too_long;
     for (const std::string& it :
-         host_.all_gather_bytes(result == ncclInProgress ? waiting : message(failure, result))) {
+         host_.all_gather_bytes(result == ncclInProgress ? pending : message(failure, result))) {
       if (it == waiting) all_through = false;
       if (it == waiting || it.empty()) continue;
       end(it);

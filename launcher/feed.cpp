@@ -20,8 +20,8 @@ Feed::~Feed() {
 }
 
 double Feed::load_next() {
-  const Stopwatch wait;
   replica_.wait_until_read();  // the last batch: its memory is the loader's again
+  const Stopwatch wait;
   const Batch& batch = loader_.next();
   const double seconds = wait.seconds();
   replica_.scalars().valid_rows = batch.valid;

@@ -1,6 +1,7 @@
 #include "launcher/snapshot.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -61,6 +62,18 @@ void Snapshot::take() {
   device_.compute().synchronize();
 }
 
+bool Snapshot::finite() const {
+  constexpr size_t kModel = 2;  // parts: values, state
+  for (size_t i = 0; i < kModel; ++i) {
+    const auto* begin = parts_[i].copy.as<float>();
+    if (!std::all_of(begin, begin + parts_[i].copy.bytes() / size_of(Dtype::kF32),
+                     [](float x) { return std::isfinite(x); })) {
+      return false;
+    }
+  }
+  return true;
+}
+
 void Snapshot::put() {
   for (const Part& part : parts_) {
     device_.copy(part.on_device, part.copy.data(), part.copy.bytes(), device_.compute());
@@ -103,6 +116,7 @@ std::vector<NamedTensor> Snapshot::optimizer_tensors() const {
 
 void Checkpointer::save(int64_t step, int64_t epoch, int64_t samples_in_epoch) {
   snapshot_.take();
+  if (!snapshot_.finite()) throw Error(ExitCode::kNonFinite, "a weight or a running statistic is not finite");
   CheckpointContents contents{run_, snapshot_.model_tensors(), snapshot_.optimizer_tensors(), {}};
   contents.manifest.step = step;
   contents.manifest.epoch = epoch;

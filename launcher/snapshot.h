@@ -17,8 +17,9 @@ class Snapshot {
   // Copies nothing yet.  `optimizer` may be null: then there is only the model.  All outlive it.
   Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device);
 
-  void take();  // from the device; waits for its work
-  void put();   // to the device
+  void take();          // from the device; waits for its work
+  bool finite() const;  // all values and statistics of the copy
+  void put();           // to the device
   // Overwrites tensors of the copy with those of a checkpoint.  Throws Error(kBadData) naming the tensor that is
   // missing or of another shape, or one that does not belong here.
   void restore_model(const Checkpoint& checkpoint);
@@ -50,8 +51,8 @@ class Checkpointer {
   Checkpointer(FileSystem& files, std::string root, int keep, Manifest run, Snapshot& snapshot)
       : files_(files), root_(std::move(root)), keep_(keep), run_(std::move(run)), snapshot_(snapshot) {}
 
-  // Returns when the checkpoint is on the disk.  Throws Error (kIo, kCannotCreate, kPermission); earlier checkpoints
-  // are untouched then.
+  // Returns when the checkpoint is on the disk.  Throws Error (kIo, kCannotCreate, kPermission; kNonFinite where a
+  // value is not finite, which nobody wants to go on from); earlier checkpoints are untouched then.
   void save(int64_t step, int64_t epoch, int64_t samples_in_epoch);
 
  private:

@@ -20,6 +20,15 @@ Loader::Options loader_options(const Trainer::Parts& parts, const Loading& loadi
           .end_epoch = (horizon.steps + horizon.steps_per_epoch - 1) / horizon.steps_per_epoch};
 }
 
+const char* phase_at_end(ExitCode code) {
+  switch (code) {
+    case ExitCode::kDone: return "finished";
+    case ExitCode::kNonFinite: return "nonfinite";
+    case ExitCode::kIo: return "unsaved";
+    default: return "stopped";
+  }
+}
+
 }  // namespace
 
 Trainer::Trainer(const Parts& parts, Schedule schedule, const Loading& loading, uint64_t seed, const Horizon& horizon,
@@ -166,6 +175,7 @@ bool Trainer::save() {
     parts_.progress.finish();
     parts_.log.warning(std::string("checkpoint not saved: ") + error.what());
     saved_ = false;
+    save_error_ = error.code();
   }
   return saved_;
 }
@@ -173,13 +183,13 @@ bool Trainer::save() {
 ExitCode Trainer::stop(ExitCode code) {
   const bool keep = code != ExitCode::kNonFinite;  // what led to a NaN must not become the newest checkpoint
   const bool saved = !keep || save();
-  const bool saved_by_rank_0 = parts_.communicator.broadcast_bytes(saved ? "1" : "0", 0) == "1";
+  const std::string failure = saved ? "" : save_error_ == ExitCode::kNonFinite ? "nonfinite" : "unsaved";
+  const std::string of_rank_0 = parts_.communicator.broadcast_bytes(failure, 0);
+  if (of_rank_0 == "nonfinite") code = ExitCode::kNonFinite;
+  if (of_rank_0 == "unsaved") code = ExitCode::kIo;
   parts_.progress.finish();
-  if (parts_.run_directory != nullptr) {
-    const char* phase = code == ExitCode::kDone ? "finished" : keep ? "stopped" : "nonfinite";
-    parts_.run_directory->write_status(saved_by_rank_0 ? phase : "unsaved", step_);
-  }
-  return saved_by_rank_0 ? code : ExitCode::kIo;
+  if (parts_.run_directory != nullptr) parts_.run_directory->write_status(phase_at_end(code), step_);
+  return code;
 }
 
 }  // namespace convoy

@@ -84,7 +84,8 @@ class Trainer {
   bool save_requested_ = false;
   std::optional<Evaluation> last_evaluation_;
   int64_t evaluated_step_ = -1, save_tried_at_ = -1;
-  bool saved_ = false;  // at save_tried_at_
+  bool saved_ = false;                   // at save_tried_at_
+  ExitCode save_error_ = ExitCode::kIo;  // if it was not
 };
 
 }  // namespace convoy

@@ -71,6 +71,18 @@ std::optional<Checkpoint> find_checkpoint(const std::string& resume, const RunDi
   return load_checkpoint(resume);
 }
 
+// With f16, and only then, a loss scale is part of the optimizer's state.
+void require_same_loss_scaling(const Manifest& saved, const Manifest& now, const std::string& path) {
+  const auto precision = [](const Manifest& of) {
+    const auto found = of.facts.find("precision");
+    return found == of.facts.end() ? std::string("unknown") : found->second;
+  };
+  const std::string before = precision(saved), after = precision(now);
+  if ((before == "f16") == (after == "f16")) return;
+  throw Error(ExitCode::kConfig,
+              path + ": cannot go on from here: train.precision was " + before + ", is " + after + kOtherSettings);
+}
+
 std::string resume_text(const Checkpoint& checkpoint, const Manifest& now) {
   const std::string obstacle = bitwise_obstacle(checkpoint.manifest, now);
   return "going on from " + checkpoint.path + (obstacle.empty() ? ", bit for bit" : "; not bit for bit: " + obstacle);
@@ -130,8 +142,12 @@ void TrainingRun::make_data() {
 
 void TrainingRun::make_caches() {
   if (experiment_.data.cache != DataCache::kDevice) return;
-  training_cache_ = std::make_unique<DeviceCache>(*data_.train, batch_.micro, backend_);
-  if (data_.test) test_cache_ = std::make_unique<DeviceCache>(*data_.test, batch_.micro, backend_);
+  try {
+    training_cache_ = std::make_unique<DeviceCache>(*data_.train, batch_.micro, backend_);
+    if (data_.test) test_cache_ = std::make_unique<DeviceCache>(*data_.test, batch_.micro, backend_);
+  } catch (const Error& error) {
+    throw Error(error.code(), std::string("data.cache: device: ") + error.what());
+  }
 }
 
 void TrainingRun::make_network() {
@@ -162,6 +178,7 @@ void TrainingRun::resume() {
                                        std::to_string(horizon_.steps) + " steps" + kOtherSettings);
   }
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
+  require_same_loss_scaling(checkpoint->manifest, manifest_, checkpoint->path);
   try {
     snapshot_->take();
     snapshot_->restore_model(*checkpoint);
@@ -178,6 +195,9 @@ void TrainingRun::announce() const {
   if (!speaks()) return;
   std::string text = run_header({options_.version, experiment_, batch_, horizon_, backend_, communicator_, *replica_,
                                  data_.train->size(), data_.test ? data_.test->size() : 0});
+  if (!backend_.note.empty() && !backend_.note.starts_with("libconvoy_cuda.so not found")) {
+    text += "\n  device    no GPU: " + backend_.note;
+  }
   if (!options_.binding.empty()) text += "\n  binding   " + options_.binding;
   if (options_.gpustat && backend_.device->kind() == DeviceKind::kCpu) {
     text += "\n  gpustat   there is no GPU in this run to report on: " +

@@ -83,7 +83,7 @@ class CpuDevice : public Device {
     throw InternalError("the CPU captures no work");
   }
   void copy(void* to, const void* from, int64_t bytes, Stream&) override {
-    std::memcpy(to, from, static_cast<size_t>(bytes));
+    if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));
   }
 
  private:

@@ -23,7 +23,8 @@ std::string last_error() {
 
 // The file to open; the bare name leaves the search to the system.
 std::string library_path() {
-  if (const char* chosen = std::getenv("CONVOY_CUDA_LIBRARY")) return chosen;
+  const char* chosen = std::getenv("CONVOY_CUDA_LIBRARY");
+  if (chosen != nullptr && *chosen != '\0') return chosen;
   std::error_code ignored;
   const fs::path folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
   for (const fs::path& candidate : {folder / kName, folder.parent_path() / "lib" / kName}) {

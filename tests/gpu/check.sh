@@ -282,8 +282,13 @@ if [[ ${1-} == --row ]]; then
   exit
 fi
 
-dir=${1:?"usage: check.sh DIR [ROW…]"}
+[[ -n ${1-} && $1 != -* ]] || { echo "usage: check.sh DIR [ROW…]" >&2; exit 64; }
+command -v python3 >/dev/null || { echo "check.sh: python3 is not found, which writes the report" >&2; exit 69; }
+dir=$1
 shift
+mkdir -p "$dir" && dir=$(cd "$dir" && pwd) || exit 73
+# What an earlier check left there may go; nothing else.
+[[ -e $dir/check.json || -z $(ls -A "$dir") ]] || { echo "check.sh: $dir: expected an empty folder, or one of an earlier check" >&2; exit 73; }
 wanted=()
 (($# == 0)) || wanted=(device "$@")  # which also says what machine this is
 for name in "${wanted[@]}"; do
@@ -292,7 +297,6 @@ done
 order=()
 rm -rf "$dir"/{rows,logs,work,check.json,check.log}
 mkdir -p "$dir"/{rows,logs,work}
-dir=$(cd "$dir" && pwd)
 "$bin/convoy" --version >"$dir/version.txt" 2>&1
 
 rows 60 device
