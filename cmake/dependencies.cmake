@@ -2,6 +2,8 @@
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(ZLIB REQUIRED)
+find_package(JPEG REQUIRED)  # libjpeg-turbo: region decode (jpeg_crop_scanline) is its own
+find_package(PNG REQUIRED)
 find_package(nlohmann_json 3 REQUIRED)
 find_package(Boost 1.74 CONFIG REQUIRED COMPONENTS program_options)
 find_package(prometheus-cpp CONFIG REQUIRED)

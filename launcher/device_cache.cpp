@@ -23,7 +23,7 @@ void DeviceCache::read(const Dataset& dataset) {
   for (int64_t first = 0; first < dataset.size(); first += chunk) {
     const int64_t count = std::min(chunk, dataset.size() - first);
     for (int64_t i = 0; i < count; ++i) {
-      labels.as<int32_t>()[i] = dataset.read(first + i, pixels.as<uint8_t>() + i * sample_bytes_);
+      labels.as<int32_t>()[i] = dataset.read(first + i, 0, pixels.as<uint8_t>() + i * sample_bytes_);
     }
     device_.copy(pixels_.as<uint8_t>() + first * sample_bytes_, pixels.data(), count * sample_bytes_,
                  device_.compute());

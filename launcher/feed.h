@@ -35,7 +35,7 @@ class Feed {
     Shape sample() const override { return {}; }
     int classes() const override { return all_.classes(); }
     std::string fingerprint() const override { return all_.fingerprint(); }
-    int read(int64_t, uint8_t*) const override { return 0; }
+    int read(int64_t, int64_t, uint8_t*) const override { return 0; }
 
    private:
     const Dataset& all_;

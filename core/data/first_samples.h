@@ -18,7 +18,8 @@ class FirstSamples final : public Dataset {
   int64_t size() const override { return size_; }
   Shape sample() const override { return all_->sample(); }
   int classes() const override { return all_->classes(); }
-  int read(int64_t i, uint8_t* pixels) const override { return all_->read(i, pixels); }
+  int read(int64_t i, int64_t epoch, uint8_t* pixels) const override { return all_->read(i, epoch, pixels); }
+  void will_read(int64_t i) const override { all_->will_read(i); }
   std::string fingerprint() const override { return "first " + std::to_string(size_) + " of " + all_->fingerprint(); }
 
  private:

@@ -143,7 +143,7 @@ IdxDataset::IdxDataset(const std::string& images_path, const std::string& labels
                   hash128_hex(std::as_bytes(std::span(pixels_))) + hash128_hex(std::as_bytes(std::span(labels_))));
 }
 
-int IdxDataset::read(int64_t i, uint8_t* pixels) const {
+int IdxDataset::read(int64_t i, int64_t, uint8_t* pixels) const {
   const auto bytes = static_cast<size_t>(sample_.elements());
   std::memcpy(pixels, pixels_.data() + static_cast<size_t>(i) * bytes, bytes);
   return labels_[static_cast<size_t>(i)];

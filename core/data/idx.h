@@ -23,10 +23,6 @@ struct IdxArray {
 // `name` is for messages.  Throws Error(kBadData).
 IdxArray parse_idx(std::span<const std::byte> file, const std::string& name);
 
-struct ImagesHeader {
-  int64_t size = 0;  // images
-  Shape sample;      // n = 1
-};
 // Of a file of images, without reading them.  Throws Error(kNoInput, kBadData).
 ImagesHeader read_images_header(const std::string& path);
 
@@ -40,7 +36,7 @@ class IdxDataset final : public Dataset {
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
   Shape sample() const override { return sample_; }
   int classes() const override { return classes_; }
-  int read(int64_t i, uint8_t* pixels) const override;
+  int read(int64_t i, int64_t epoch, uint8_t* pixels) const override;
   std::string fingerprint() const override { return fingerprint_; }
 
  private:
@@ -50,8 +46,6 @@ class IdxDataset final : public Dataset {
   std::vector<uint8_t> labels_;
   std::string fingerprint_;
 };
-
-enum class Split { kTrain, kTest };
 
 // The customary names in `directory`: {train,t10k}-{images-idx3,labels-idx1}-ubyte, with or without .gz.
 std::unique_ptr<Dataset> open_idx(const std::string& directory, Split split, int classes);

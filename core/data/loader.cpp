@@ -65,7 +65,9 @@ void Loader::fill(Slot& slot, const Position& position) const {
   const size_t valid = micro_batch.ids.size(), bytes = static_cast<size_t>(dataset_.sample().elements());
   auto* pixels = slot.pixels.as<uint8_t>();
   auto* labels = slot.labels.as<int32_t>();
-  for (size_t row = 0; row < valid; ++row) labels[row] = dataset_.read(micro_batch.ids[row], pixels + row * bytes);
+  for (size_t row = 0; row < valid; ++row) {
+    labels[row] = dataset_.read(micro_batch.ids[row], position.epoch, pixels + row * bytes);
+  }
   std::fill(pixels + valid * bytes, pixels + slot.pixels.bytes(), uint8_t{0});
   std::fill(labels + valid, labels + slot.batch.labels.size(), 0);
   slot.batch.ids = std::move(micro_batch.ids);

@@ -39,7 +39,7 @@ SyntheticDataset::SyntheticDataset(const Options& options)
     patterns_[k] = static_cast<uint8_t>(philox(key_, kPatternSpace, k)[0] % kLevels);
 }
 
-int SyntheticDataset::read(int64_t i, uint8_t* pixels) const {
+int SyntheticDataset::read(int64_t i, int64_t, uint8_t* pixels) const {
   const Shape& s = options_.sample;
   const int64_t number = options_.offset + i;
   const int label = static_cast<int>(number % options_.classes);

@@ -27,7 +27,7 @@ class SyntheticDataset final : public Dataset {
   int64_t size() const override { return options_.size; }
   Shape sample() const override { return options_.sample; }
   int classes() const override { return options_.classes; }
-  int read(int64_t i, uint8_t* pixels) const override;
+  int read(int64_t i, int64_t epoch, uint8_t* pixels) const override;
   std::string fingerprint() const override;
 
  private:

@@ -37,7 +37,7 @@ class Bench {
     replica_.initialize(experiment.experiment.seed, {});
     replica_.add_update(*optimizer_);
     for (int row = 0; row < batch_.micro; ++row) {
-      labels_.as<int32_t>()[row] = data.read(row % data.size(), pixels_.as<uint8_t>() + row * data.sample().elements());
+      labels_.as<int32_t>()[row] = data.read(row % data.size(), 0, pixels_.as<uint8_t>() + row * data.sample().elements());
     }
     StepScalars& scalars = replica_.scalars();
     scalars.learning_rate = 1e-4F;

@@ -17,7 +17,7 @@ Stepper::Stepper(const Experiment& experiment, const Change& change, const LossS
   pixels_ = Buffer(backend_.device->host_allocator(), batch.micro * bytes);
   labels_ = Buffer(backend_.device->host_allocator(), batch.micro * size_of(Dtype::kI32));
   for (int row = 0; row < batch.micro; ++row) {
-    labels_.as<int32_t>()[row] = data_->read(row, pixels_.as<uint8_t>() + row * bytes);
+    labels_.as<int32_t>()[row] = data_->read(row, 0, pixels_.as<uint8_t>() + row * bytes);
   }
   StepScalars& scalars = replica_->scalars();
   scalars.learning_rate = static_cast<float>(experiment.optimizer.learning_rate);

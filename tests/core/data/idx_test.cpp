@@ -91,10 +91,10 @@ TEST_F(IdxFiles, SamplesAndLabels) {
   EXPECT_EQ(data.size(), 2);
   EXPECT_EQ(data.sample(), (Shape{1, 1, 2, 1}));
   uint8_t pixels[2];
-  EXPECT_EQ(data.read(1, pixels), 0);
+  EXPECT_EQ(data.read(1, 0, pixels), 0);
   EXPECT_EQ(pixels[0], 'c');
   EXPECT_EQ(pixels[1], 'd');
-  EXPECT_EQ(data.read(0, pixels), 2);
+  EXPECT_EQ(data.read(0, 0, pixels), 2);
   EXPECT_EQ(pixels[0], 'a');
 }
 

@@ -71,7 +71,7 @@ TEST_F(LoaderTest, RowsAreThoseOfTheDataSet) {
   for (const auto& [key, row] : deliver(sampler, 2, {.threads = 2, .end_epoch = 1})) {
     EXPECT_EQ(row.id, permuted(key.first * 48 + key.second, 203, 9, 0));
     std::vector<uint8_t> pixels(row.pixels.size());
-    EXPECT_EQ(row.label, data_.read(row.id, pixels.data()));
+    EXPECT_EQ(row.label, data_.read(row.id, 0, pixels.data()));
     EXPECT_EQ(row.pixels, pixels);
   }
 }
@@ -120,7 +120,7 @@ class Failing final : public Dataset {
   Shape sample() const override { return {}; }
   int classes() const override { return 1; }
   std::string fingerprint() const override { return "failing"; }
-  int read(int64_t i, uint8_t*) const override {
+  int read(int64_t i, int64_t, uint8_t*) const override {
     ++reads_;
     if (i == bad_) throw Error(ExitCode::kBadData, "sample " + std::to_string(i));
     return 0;

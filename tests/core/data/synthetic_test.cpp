@@ -10,7 +10,7 @@ namespace {
 
 std::vector<uint8_t> image(const Dataset& data, int64_t i, int* label = nullptr) {
   std::vector<uint8_t> pixels(static_cast<size_t>(data.sample().elements()));
-  const int found = data.read(i, pixels.data());
+  const int found = data.read(i, 0, pixels.data());
   if (label != nullptr) *label = found;
   return pixels;
 }
