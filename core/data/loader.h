@@ -1,4 +1,5 @@
-// Reads ahead: worker threads decode the micro-batches of one rank, in order, into a ring of buffers.
+// Reads ahead: worker threads decode the micro-batches of one rank, in order, into a ring of buffers.  All threads work
+// on the samples of the batch that is needed next, so that few buffers are enough for many threads.
 //
 // What is delivered depends on data set, sampler, rank, world and starting point only, never on the number of threads.
 #pragma once
@@ -33,14 +34,16 @@ class Loader {
  public:
   struct Options {
     int rank = 0, world = 1;
-    int threads = 1;                                          // that decode
+    int threads = 1;                                          // that decode; 0: one, more as batches are waited for
+    int most_threads = 1;                                     // with threads 0
     int prefetch = 4;                                         // micro-batches decoded ahead of the one in use
     int64_t epoch = 0, step = 0;                              // of the first batch: where a resumed run goes on
     int64_t end_epoch = std::numeric_limits<int64_t>::max();  // stop before this one
   };
 
   // Starts to read.  `dataset`, `sampler` and `allocator` (of host memory, pinned for a GPU) must outlive the loader.
-  // Requires: threads >= 1, prefetch >= 1, step < sampler.steps_per_epoch().
+  // Requires: threads >= 0, most_threads >= 1, prefetch >= 1,
+  // step < sampler.steps_per_epoch().
   Loader(const Dataset& dataset, const Sampler& sampler, Allocator& allocator, const Options& options);
 
   // The following methods belong to one thread, the consumer.
@@ -52,37 +55,59 @@ class Loader {
   // now and at every later call.  Requires: !finished().
   const Batch& next();
 
+  int threads() const { return static_cast<int>(threads_.size()); }
+  int ready() const { return ready_; }  // batches that were decoded when next() was called
+
  private:
   // A micro-batch of this rank; steps through epochs in order.
   struct Position {
     int64_t epoch = 0, step = 0, index = 0;
     bool valid = true;  // false: past the end
   };
+  // Of the batch `opened_ - 1` rows are handed out in order, those of earlier ones have been.  What a slot holds belongs
+  // to the workers until it is ready, then to the consumer; the numbers are guarded by mutex_.
   struct Slot {
     Buffer pixels, labels;
     Batch batch;
-    std::exception_ptr error;
-    bool ready = false;  // guarded by mutex_; the rest belongs to the worker until ready, then to the consumer
+    int64_t claimed = 0, done = 0;  // rows
+    std::exception_ptr error;       // of the first row that failed
+    int64_t error_row = 0;
+    bool ready = false;
+  };
+  struct Claim {
+    Slot* slot;
+    Share rows;
+    bool opens;  // the first of its batch
   };
 
   Position first_position() const;
   Position following(Position position) const;
+  void start_thread();
+  void adapt(bool waited);
   void work(const std::stop_token& stop);
-  void fill(Slot& slot, const Position& position) const;
+  bool may_claim() const;
+  Claim claim();
+  void open(Slot& slot, const Position& position) const;
+  void read(Slot& slot, int64_t row) const;
+  void finish(Slot& slot) const;
 
   const Dataset& dataset_;
   const Sampler& sampler_;
   const Options options_;
+  const int64_t rows_at_once_;
   std::vector<Slot> ring_;  // micro-batch number t of this rank goes through slot t % ring_.size()
 
   // The consumer's.
   Position position_;      // what next() delivers
   int64_t delivered_ = 0;  // calls of next()
+  int ready_ = 0;
+  int waited_ = 0;  // for batches since adapt() last decided
 
   std::mutex mutex_;
-  std::condition_variable_any changed_;
+  std::condition_variable_any work_;  // there are rows to claim
+  std::condition_variable_any done_;  // a batch is ready
   Position to_decode_;    // guarded by mutex_
-  int64_t claimed_ = 0;   // guarded by mutex_; micro-batches that a worker took
+  int64_t opened_ = 0;    // guarded by mutex_; micro-batches that a worker began
   int64_t released_ = 0;  // guarded by mutex_; micro-batches that the consumer is done with
 
   std::vector<std::jthread> threads_;  // last: stopped and joined before anything above goes away

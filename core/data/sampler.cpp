@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 #include <string>
 
 #include "core/base/error.h"
@@ -86,9 +87,10 @@ int64_t Sampler::valid_rows(int64_t step) const {
 
 int64_t Sampler::micro_batches(int64_t step) const { return divide_up(valid_rows(step), options_.micro_batch); }
 
-MicroBatch Sampler::micro_batch(int64_t epoch, int64_t step, int64_t index) const {
+MicroBatch Sampler::micro_batch(int64_t epoch, int64_t step, int64_t index, MicroBatch memory) const {
   CHECK(step >= 0 && step < steps_per_epoch() && index >= 0 && index < micro_batches(step), "Sampler::micro_batch");
-  MicroBatch batch;
+  MicroBatch batch = std::move(memory);
+  batch.ids.clear();
   batch.first_row = index * options_.micro_batch;
   const int64_t begin = step * options_.global_batch + batch.first_row;
   const int64_t end = std::min(begin + options_.micro_batch, options_.size);

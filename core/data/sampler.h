@@ -59,7 +59,8 @@ class Sampler {
   int64_t valid_rows(int64_t step) const;  // samples in this step, over all ranks: what the loss divides by
 
   // Requires: step < steps_per_epoch(), index < micro_batches(step).
-  MicroBatch micro_batch(int64_t epoch, int64_t step, int64_t index) const;
+  // `memory`: of one that is not needed any more, so that none is allocated.
+  MicroBatch micro_batch(int64_t epoch, int64_t step, int64_t index, MicroBatch memory = {}) const;
 
  private:
   const Options options_;

@@ -79,6 +79,30 @@ void check_shape(const DataConfig& data) {
   }
 }
 
+void check_images(const DataConfig& data) {
+  if (const int channels = (*data.shape)[2]; channels != 1 && channels != 3) {
+    config_error(data.where, "data.shape", "expected 1 channel (grey) or 3, found " + std::to_string(channels));
+  }
+  if (data.test_path && data.validation > 0) {
+    config_error(data.where, "data.validation", "excludes data.test_path; give one of the two");
+  }
+  for (const auto& [key, range] : {std::pair("scale", data.crop.scale), std::pair("ratio", data.crop.ratio)}) {
+    if (range[0] > range[1]) config_error(data.crop.where, child_path("data.crop", key), "expected [least, most]");
+  }
+}
+
+// What lies decoded in the memory of the device is the same in every epoch, but for what the device itself does to it.
+void check_cache(const DataConfig& data) {
+  const auto refuse = [&](std::string_view key) {
+    config_error(data.where, child_path("data", key), "is not done in the memory of the device; needs cache: none");
+  };
+  const AugmentConfig& augment = data.augment;
+  if (augment.brightness > 0 || augment.contrast > 0 || augment.saturation > 0 || augment.hue > 0) refuse("augment");
+  if (augment.rotation > 0 || augment.policy != AugmentPolicy::kNone || augment.erasing > 0) refuse("augment");
+  if (data.mix.mixup > 0 || data.mix.cutmix > 0) refuse("mix");
+  if (data.format == DataFormat::kImages && data.crop.type == CropType::kRandomResized) refuse("crop.type");
+}
+
 void check_data(const DataConfig& data) {
   if (data.shape) check_shape(data);
   const size_t channels =
@@ -91,6 +115,11 @@ void check_data(const DataConfig& data) {
   };
   check("mean", data.mean.size());
   check("std", data.std.size());
+  if (data.format == DataFormat::kCifar && data.classes != 10 && data.classes != 100) {
+    config_error(data.where, "data.classes", "expected 10 or 100 of CIFAR, found " + std::to_string(data.classes));
+  }
+  if (data.format == DataFormat::kImages) check_images(data);
+  if (data.cache == DataCache::kDevice) check_cache(data);
 }
 
 void check_sections(const Experiment& e) {

@@ -16,8 +16,11 @@
 
 namespace convoy {
 
-enum class DataFormat { kIdx, kSynthetic };
+enum class DataFormat { kIdx, kNpy, kNpz, kCifar, kImages, kSynthetic };
 enum class DataCache { kNone, kDevice };
+enum class CropType { kRandomResized, kCentre, kStretch };
+enum class AugmentPolicy { kNone, kRandAugment, kTrivialAugment };
+enum class OnError { kFail, kSkip };
 enum class LastBatch { kDrop };
 enum class NonFinitePolicy { kStop };
 enum class OptimizerType { kSgd, kAdam };
@@ -49,16 +52,49 @@ struct ModelConfig {
   Mark where;
 };
 
-struct IdxFiles {
-  std::string images, labels;  // absolute paths; gzip or plain
+struct SampleFiles {
+  std::string images, labels;  // absolute paths
   Mark where;
+};
+
+// How an image of any size becomes one of data.shape.
+struct CropConfig {
+  CropType type = CropType::kRandomResized;     // of training; random_resized is what ImageNet recipes mean
+  std::array<double, 2> scale = {0.08, 1};      // random_resized: share of the area
+  std::array<double, 2> ratio = {0.75, 4. / 3}; // random_resized: width by height
+  double central = 0.875;                       // centre, and evaluation but of stretch: share of the shorter side
+  Mark where;
+};
+
+// Of training samples; each draw is a function of (experiment.seed, epoch, sample).  Applied in this order.
+struct AugmentConfig {
+  double flip = 0;   // probability, left to right
+  int pad_crop = 0;  // pixels: zeros around, and a crop of the old size somewhere
+  double brightness = 0, contrast = 0, saturation = 0, hue = 0;  // strengths, as torchvision's ColorJitter
+  double rotation = 0;                                           // degrees, either way
+  AugmentPolicy policy = AugmentPolicy::kNone;
+  int operations = 2;  // randaugment: of each image
+  int magnitude = 9;   // randaugment: 0 to 30
+  double erasing = 0;  // probability of one rectangle
+  int cutout = 0;      // side of a square in pixels
+};
+
+// Two samples of a micro-batch as one, with the labels of both.
+struct MixConfig {
+  double mixup = 0;        // alpha of Beta(alpha, alpha), from which the share is drawn; 0: off
+  double cutmix = 0;       // likewise; where both are on, each takes every other row by chance
+  double probability = 1;  // of a row
 };
 
 struct DataConfig {
   DataFormat format = DataFormat::kIdx;
-  int classes = 0;                          // labels are 0 … classes-1
-  std::optional<IdxFiles> train, test;      // idx; test may be absent: then nothing is evaluated
-  std::optional<std::array<int, 3>> shape;  // synthetic: [H,W,C]
+  int classes = 0;                         // labels are 0 … classes-1
+  std::optional<SampleFiles> train, test;  // idx, npy; test may be absent: then nothing is evaluated
+  std::string path;                        // npz, cifar: of train and test; images: to train on, or both
+  std::optional<std::string> test_path;    // images
+  double validation = 0;                   // images: share of path that is not trained on but evaluated
+  std::optional<std::array<int, 3>> shape;  // synthetic, images: [H,W,C]
+  CropConfig crop;                          // images
   int train_size = 1024;                    // synthetic: samples
   int test_size = 256;
   std::vector<double> mean = {0};     // of pixels scaled to [0,1]; one number for all channels or one per channel
@@ -66,7 +102,12 @@ struct DataConfig {
   LastBatch last = LastBatch::kDrop;  // a short last global batch would change the meaning of a step
   // device: the whole set is decoded once into the memory of the device, where batches are gathered.  For small sets.
   DataCache cache = DataCache::kNone;
-  int workers = 1;                 // loader threads per rank; more when the loader wait shows in the report
+  AugmentConfig augment;
+  MixConfig mix;
+  // skip: the next good sample takes the place of a bad one, which is reported; wrong data is better noticed, so fail.
+  OnError on_error = OnError::kFail;
+  double max_bad = 0.001;          // skip: share of bad samples above which the run stops
+  int workers = 0;                 // loader threads per rank; 0: more whenever a step waits for data
   int prefetch = 2;                // batches ready ahead: one in use, one waiting
   std::optional<int> train_limit;  // only the first n samples: quick trials
   std::optional<int> test_limit;

@@ -142,6 +142,29 @@ TEST_F(LoaderTest, AnErrorArrivesWithItsBatchAndStays) {
   }
 }
 
+TEST_F(LoaderTest, OfSeveralErrorsInABatchTheFirstRowIsTold) {
+  class AllFail final : public Dataset {
+   public:
+    int64_t size() const override { return 64; }
+    Shape sample() const override { return {1, 256, 256, 1}; }
+    int classes() const override { return 1; }
+    std::string fingerprint() const override { return "all fail"; }
+    int read(int64_t i, int64_t, uint8_t*) const override {
+      if (i % 2 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      throw Error(ExitCode::kBadData, "sample " + std::to_string(i));
+    }
+  };
+  const AllFail data;
+  const Sampler sampler({.size = 64, .global_batch = 16, .micro_batch = 16, .shuffle = false});
+  Loader loader(data, sampler, device_->allocator(), {.threads = 4});
+  try {
+    loader.next();
+    ADD_FAILURE() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "sample 0");
+  }
+}
+
 TEST_F(LoaderTest, ReadsNoFurtherAheadThanAsked) {
   const Failing data(-1);
   const Sampler sampler({.size = 64, .global_batch = 8, .micro_batch = 4});
@@ -150,6 +173,66 @@ TEST_F(LoaderTest, ReadsNoFurtherAheadThanAsked) {
   while (data.reads() < 12) std::this_thread::yield();  // the batch in use and two ahead
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(data.reads(), 12);
+}
+
+// Samples of one at a time that take a while to read, larger than what a worker takes on at once.
+class Slow final : public Dataset {
+ public:
+  explicit Slow(std::chrono::microseconds time) : time_(time) {}
+  int64_t size() const override { return 4096; }
+  Shape sample() const override { return {1, 256, 256, 1}; }
+  int classes() const override { return 1; }
+  std::string fingerprint() const override { return "slow"; }
+  void will_read(int64_t) const override { ++announced_; }
+  int read(int64_t, int64_t, uint8_t*) const override {
+    const int now = ++reading_;
+    for (int most = most_; now > most && !most_.compare_exchange_weak(most, now);) {
+    }
+    std::this_thread::sleep_for(time_);
+    --reading_;
+    ++reads_;
+    return 0;
+  }
+  int most() const { return most_; }  // at the same time
+  int reads() const { return reads_; }
+  int announced() const { return announced_; }
+
+ private:
+  const std::chrono::microseconds time_;
+  mutable std::atomic<int> reading_ = 0, most_ = 0, reads_ = 0, announced_ = 0;
+};
+
+TEST_F(LoaderTest, ThreadsShareTheSamplesOfABatchAndAnnounceThem) {
+  const Slow data(std::chrono::milliseconds(2));
+  const Sampler sampler({.size = 4096, .global_batch = 64, .micro_batch = 64});
+  Loader loader(data, sampler, device_->allocator(), {.threads = 8, .prefetch = 1});
+  loader.next();
+  EXPECT_EQ(data.most(), 8);
+  EXPECT_GE(data.announced(), 64);
+  EXPECT_GE(data.reads(), 64);
+}
+
+TEST_F(LoaderTest, AddsThreadsOnlyWhereBatchesAreWaitedFor) {
+  const Sampler sampler({.size = 4096, .global_batch = 4, .micro_batch = 4});
+  const Loader::Options options = {.threads = 0, .most_threads = 3, .prefetch = 2};
+  const Slow slow(std::chrono::milliseconds(1));
+  Loader waited_for(slow, sampler, device_->allocator(), options);
+  EXPECT_EQ(waited_for.threads(), 1);
+  for (int i = 0; i < 64; ++i) waited_for.next();
+  EXPECT_EQ(waited_for.threads(), 3);
+
+  const Slow fast(std::chrono::microseconds(1));
+  Loader ready(fast, sampler, device_->allocator(), options);
+  for (int i = 0; i < 32; ++i) {
+    const int before = fast.reads();
+    if (i > 0) {
+      while (fast.reads() < before + 4 && fast.reads() < (i + 3) * 4) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // as a step would
+    }
+    ready.next();
+  }
+  EXPECT_EQ(ready.threads(), 1);
+  EXPECT_EQ(ready.ready(), 2);
 }
 
 }  // namespace
