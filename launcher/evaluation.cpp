@@ -32,6 +32,7 @@ Evaluation evaluate(Replica& replica, const DataSource& data, Communicator& comm
             {.rank = communicator.rank(),
              .world = communicator.size(),
              .threads = loading.threads,
+             .most_threads = loading.most_threads,
              .prefetch = loading.prefetch,
              .end_epoch = 1});
   Evaluation mine;

@@ -17,7 +17,8 @@ struct Evaluation {
 
 // How a run reads its data; see Loader::Options.
 struct Loading {
-  int threads = 1;
+  int threads = 1;       // 0: as many as needed …
+  int most_threads = 1;  // … but no more than these
   int prefetch = 2;
 };
 

@@ -25,6 +25,7 @@ class Feed {
   // The next micro-batch becomes the replica's, with valid_rows and first_row of its scalars.  Returns the seconds that
   // this waited for the data.  Throws what reading threw.  Requires: !finished().
   double load_next();
+  const Loader& loader() const { return loader_; }
 
  private:
   // Sample numbers alone: what the loader hands out where the cache has the rest.

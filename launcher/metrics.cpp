@@ -88,6 +88,11 @@ struct MetricsExporter::Series {
   prometheus::Counter& nonfinite =
       counter("convoy_nonfinite_steps_total", "Steps skipped because a loss or gradient was not finite");
   prometheus::Counter& data_wait = counter("convoy_data_wait_seconds_total", "Time spent waiting for the loader");
+  prometheus::Gauge& ready_batches =
+      gauge("convoy_loader_queue_depth", "Micro-batches that were decoded when the last one was asked for");
+  prometheus::Gauge& loader_threads = gauge("convoy_loader_threads", "Threads of this rank that decode");
+  prometheus::Gauge& bad_samples =
+      gauge("convoy_bad_samples", "Different samples that this rank could not read and passed over");
   prometheus::Counter& communication_wait =
       counter("convoy_communication_exposed_seconds_total", "Time compute waited for communication");
   prometheus::Gauge& loss = gauge("convoy_loss", "Mean loss of the last step or evaluation", {{"split", "train"}});
@@ -120,6 +125,9 @@ void MetricsExporter::publish(const StepReport& report) {
   to.steps.Increment();
   if (report.nonfinite) to.nonfinite.Increment();
   to.data_wait.Increment(report.data_wait_seconds);
+  to.ready_batches.Set(report.ready_batches);
+  to.loader_threads.Set(report.loader_threads);
+  to.bad_samples.Set(static_cast<double>(report.bad_samples));
   to.communication_wait.Increment(report.communication_wait_seconds.value_or(0));
   to.loss.Set(report.loss);
   to.accuracy.Set(report.accuracy);

@@ -20,8 +20,9 @@ class RunDirectory {
 
   const std::string& path() const { return path_; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
+  static std::string path_of(const std::string& output_dir, const std::string& name) { return output_dir + "/" + name; }
   static std::string checkpoints_of(const std::string& output_dir, const std::string& name) {
-    return output_dir + "/" + name + "/checkpoints";
+    return path_of(output_dir, name) + "/checkpoints";
   }
 
   // Throws Error(kCannotCreate) when an earlier life finished all of `total_steps`.  A damaged status.json is none.

@@ -6,9 +6,6 @@
 #include <cmath>
 
 #include "core/base/threads.h"
-#include "core/data/first_samples.h"
-#include "core/data/idx.h"
-#include "core/data/synthetic.h"
 #include "dist/agreement.h"
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
@@ -16,22 +13,6 @@
 
 namespace convoy {
 namespace {
-
-std::unique_ptr<Dataset> open_idx(const std::optional<IdxFiles>& files, int classes) {
-  if (!files) return nullptr;
-  return std::make_unique<IdxDataset>(files->images, files->labels, classes);
-}
-
-std::unique_ptr<Dataset> make_synthetic(const DataConfig& data, uint64_t seed, int64_t size, int64_t offset) {
-  const auto [height, width, channels] = *data.shape;
-  return std::make_unique<SyntheticDataset>(SyntheticDataset::Options{
-      .size = size, .sample = {1, height, width, channels}, .classes = data.classes, .seed = seed, .offset = offset});
-}
-
-std::unique_ptr<Dataset> limited(std::unique_ptr<Dataset> all, const std::optional<int>& limit) {
-  if (all == nullptr || !limit || *limit >= all->size()) return all;
-  return std::make_unique<FirstSamples>(std::move(all), *limit);
-}
 
 int64_t in_steps(double epochs, int64_t steps_per_epoch) {
   return std::llround(epochs * static_cast<double>(steps_per_epoch));
@@ -83,21 +64,6 @@ void agree_on_run(RankGroup& group, const std::string& version, int threads, con
                 {"threads", on_cpu ? std::to_string(threads) : "any"},
                 {"training data", data.train->fingerprint()},
                 {"test data", data.test != nullptr ? data.test->fingerprint() : "none"}});
-}
-
-Datasets open_datasets(const DataConfig& data, uint64_t seed) {
-  Datasets sets;
-  if (data.format == DataFormat::kIdx) {
-    sets = {open_idx(data.train, data.classes), open_idx(data.test, data.classes)};
-  } else {
-    sets = {make_synthetic(data, seed, data.train_size, 0),
-            make_synthetic(data, seed, data.test_size, data.train_size)};
-  }
-  if (sets.test != nullptr && sets.test->sample() != sets.train->sample()) {
-    throw Error(ExitCode::kBadData, "training images are " + to_string(sets.train->sample()) + ", test images " +
-                                        to_string(sets.test->sample()));
-  }
-  return {limited(std::move(sets.train), data.train_limit), limited(std::move(sets.test), data.test_limit)};
 }
 
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world) {

@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "core/data/dataset.h"
 #include "core/device/device.h"
 #include "core/train/optimizer.h"
 #include "core/train/schedule.h"
@@ -12,6 +11,7 @@
 #include "launcher/backend.h"
 #include "launcher/command_line.h"
 #include "launcher/config/experiment.h"
+#include "launcher/datasets.h"
 #include "launcher/replica.h"
 #include "launcher/trainer.h"
 
@@ -26,13 +26,6 @@ struct Start {
 // Collective.  Every rank reads the experiment that is word `index` of its command line; when all have read the same,
 // they make the communicator that it asks for.  Throws CollectiveError.
 Start start(MpiSession& session, const CommandLine& line, size_t index = 0);
-
-struct Datasets {
-  std::unique_ptr<Dataset> train;
-  std::unique_ptr<Dataset> test;  // null: there is none
-};
-// Throws Error(kNoInput, kBadData) naming the file.
-Datasets open_datasets(const DataConfig& data, uint64_t seed);
 
 // Collective.  Throws Error(kRanksDisagree) where a rank has another program, device, libraries, data or threads.
 void agree_on_run(RankGroup& group, const std::string& version, int threads, const Backend& backend,

@@ -16,6 +16,9 @@ struct StepReport {
   float learning_rate = 0;
   double step_seconds = 0;
   double data_wait_seconds = 0;  // waiting for the loader
+  int ready_batches = 0;         // micro-batches that were decoded when the last one was asked for
+  int loader_threads = 0;
+  int64_t bad_samples = 0;  // that this rank passed over, since the start
   // In the join of the last pass: what overlap did not hide.  Nothing where the host does not see the device wait.
   std::optional<double> communication_wait_seconds;
   bool nonfinite = false;       // loss or gradient was NaN or infinite; the update was skipped on all ranks

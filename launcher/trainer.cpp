@@ -14,6 +14,7 @@ Loader::Options loader_options(const Trainer::Parts& parts, const Loading& loadi
   return {.rank = parts.communicator.rank(),
           .world = parts.communicator.size(),
           .threads = loading.threads,
+          .most_threads = loading.most_threads,
           .prefetch = loading.prefetch,
           .epoch = first_step / horizon.steps_per_epoch,
           .step = first_step % horizon.steps_per_epoch,
@@ -52,6 +53,7 @@ void Trainer::step() {
   begin_step();
   for (int64_t pass = 0; pass < share_.count; ++pass) {
     report.data_wait_seconds += feed_.load_next();
+    report.ready_batches = feed_.loader().ready();
     // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs, and updates.
     report.communication_wait_seconds = replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
   }
@@ -59,6 +61,8 @@ void Trainer::step() {
 
   report.step = ++step_;
   report.learning_rate = replica.scalars().learning_rate;
+  report.loader_threads = feed_.loader().threads();
+  report.bad_samples = parts_.bad_samples.count();
 }
 
 void Trainer::begin_step() {
@@ -129,6 +133,7 @@ ExitCode Trainer::run() {
 }
 
 void Trainer::publish(const StepReport& report) {
+  report_bad_samples();
   parts_.progress.step(report);
   if (parts_.metrics != nullptr) parts_.metrics->publish(report);
   const bool last = report.step == report.steps || report.nonfinite || report.stop_requested;
@@ -144,10 +149,17 @@ void Trainer::publish(const StepReport& report) {
        report.step_seconds}}.dump());
 }
 
+void Trainer::report_bad_samples() {
+  if (parts_.bad_samples.waiting() == 0) return;
+  parts_.progress.finish();
+  parts_.bad_samples.flush();
+}
+
 void Trainer::evaluate_now() {
   if (parts_.test_data.dataset == nullptr || evaluated_step_ == step_) return;
   const Stopwatch watch;
   last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading_);
+  report_bad_samples();
   evaluated_step_ = step_;
   const Evaluation& it = *last_evaluation_;
   char text[160];

@@ -7,6 +7,7 @@
 #include "core/base/log.h"
 #include "core/train/schedule.h"
 #include "dist/communicator.h"
+#include "launcher/bad_samples.h"
 #include "launcher/evaluation.h"
 #include "launcher/feed.h"
 #include "launcher/metrics.h"
@@ -45,6 +46,7 @@ class Trainer {
     MetricsExporter* metrics;     // null: none
     Checkpointer* checkpointer;   // null on all ranks but 0
     RunDirectory* run_directory;  // null on all ranks but 0
+    BadSamples& bad_samples;
   };
   Trainer(const Parts& parts, Schedule schedule, const Loading& loading, uint64_t seed, const Horizon& horizon,
           int64_t first_step);
@@ -68,6 +70,7 @@ class Trainer {
   void publish(const StepReport& report);
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
   void evaluate_now();
+  void report_bad_samples();
   bool save();
   ExitCode stop(ExitCode code);
 

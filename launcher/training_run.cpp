@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "core/base/hash.h"
 #include "launcher/collective_errors.h"
@@ -29,6 +30,7 @@ std::string settings_that_compute(Experiment experiment) {
   experiment.experiment.output_dir = defaults.output_dir;
   experiment.data.workers = DataConfig().workers;
   experiment.data.prefetch = DataConfig().prefetch;
+  experiment.data.on_error = DataConfig().on_error;
   experiment.train.log_every_steps = TrainConfig().log_every_steps;
   experiment.train.log_every_seconds = TrainConfig().log_every_seconds;
   experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
@@ -110,7 +112,8 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
       experiment_(experiment),
       communicator_(communicator),
       signals_(signals),
-      log_(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1) {
+      log_(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1),
+      bad_samples_(log_, communicator.rank()) {
   backend_ = make_backend(experiment_, communicator_, options_.threads);
   run_on_all_ranks(communicator_, [&] { make_data(); });
   run_on_all_ranks(communicator_,
@@ -123,6 +126,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
     if (leads()) directory_->write_config(show(experiment_));
     metrics_ = make_metrics(experiment_, communicator_);
   });
+  run_on_all_ranks(communicator_, [&] { open_bad_samples(); });
   first_step_ = std::stoll(communicator_.broadcast_bytes(std::to_string(first_step_), 0));
   broadcast_state(replica_->parameters(), optimizer_.get(), *backend_.communicator);
   replica_->values_changed();
@@ -130,7 +134,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
 }
 
 void TrainingRun::make_data() {
-  data_ = open_datasets(experiment_.data, experiment_.experiment.seed);
+  data_ = open_datasets(experiment_.data, experiment_.experiment.seed, bad_samples_);
   batch_ = resolve(experiment_.batch, communicator_.size());
   require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
   sampler_.emplace(Sampler::Options{.size = data_.train->size(),
@@ -167,6 +171,13 @@ void TrainingRun::open_run_directory() {
   directory_->require_unfinished(horizon_.steps);
   checkpointer_ = std::make_unique<Checkpointer>(files_, directory_->checkpoints(), experiment_.checkpoint.keep,
                                                  manifest_, *snapshot_);
+}
+
+// Behind the run directory, which rank 0 makes.  One that only the host of rank 0 sees has the bad samples of its ranks.
+void TrainingRun::open_bad_samples() {
+  if (experiment_.data.on_error != OnError::kSkip) return;
+  const std::string directory = RunDirectory::path_of(experiment_.experiment.output_dir, experiment_.experiment.name);
+  if (leads() || std::filesystem::exists(directory)) bad_samples_.open(directory + "/bad_samples.jsonl");
 }
 
 void TrainingRun::resume() {
@@ -226,8 +237,9 @@ ExitCode TrainingRun::run() {
                    log_,
                    metrics_.get(),
                    checkpointer_.get(),
-                   directory_.get()},
-                  make_schedule(experiment_, horizon_), {experiment_.data.workers, experiment_.data.prefetch},
+                   directory_.get(),
+                   bad_samples_},
+                  make_schedule(experiment_, horizon_), {experiment_.data.workers, options_.threads, experiment_.data.prefetch},
                   experiment_.experiment.seed, horizon_, first_step_);
   const ExitCode code = trainer.run();
   last_evaluation_ = trainer.last_evaluation();

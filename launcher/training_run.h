@@ -41,6 +41,7 @@ class TrainingRun {
   void make_caches();
   void make_network();
   void open_run_directory();
+  void open_bad_samples();
   void resume();
   void announce() const;
   void conclude(ExitCode code, int64_t steps, double images_per_second) const;
@@ -53,6 +54,7 @@ class TrainingRun {
   PosixFileSystem files_;
 
   Backend backend_;
+  BadSamples bad_samples_;
   Datasets data_;
   std::unique_ptr<DeviceCache> training_cache_, test_cache_;
   ResolvedBatch batch_;

@@ -7,7 +7,7 @@
 #include "launcher/config/experiment.h"
 #include "launcher/config/values.h"
 #include "launcher/model_builder.h"
-#include "launcher/sample_shape.h"
+#include "launcher/datasets.h"
 #include "launcher/setup.h"
 
 namespace convoy {

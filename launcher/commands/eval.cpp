@@ -29,11 +29,12 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   const Experiment& experiment = started.experiment;
   Communicator& communicator = *started.communicator;
   Backend backend = make_backend(experiment, communicator, started.threads);
+  BadSamples bad_samples(Log(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1), communicator.rank());
   Datasets data;
   std::unique_ptr<Replica> replica;
   std::string path;
   run_on_all_ranks(communicator, [&] {
-    data = open_datasets(experiment.data, experiment.experiment.seed);
+    data = open_datasets(experiment.data, experiment.experiment.seed, bad_samples);
     if (data.test == nullptr) throw Error(ExitCode::kConfig, "data.test: expected files to evaluate on, found none");
   });
   run_on_all_ranks(communicator, [&] { agree_on_run(communicator, version_text(), started.threads, backend, data); });
@@ -56,7 +57,7 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   replica->values_changed();
 
   const Evaluation result = evaluate(*replica, {data.test.get(), nullptr}, communicator, *backend.device,
-                                     {experiment.data.workers, experiment.data.prefetch});
+                                     {experiment.data.workers, started.threads, experiment.data.prefetch});
   if (communicator.rank() != 0) return 0;
   if (line.json) {
     std::printf("%s\n",

@@ -9,7 +9,7 @@
 
 #include "core/graph/program.h"
 #include "launcher/commands/commands.h"
-#include "launcher/sample_shape.h"
+#include "launcher/datasets.h"
 #include "launcher/setup.h"
 
 namespace convoy {

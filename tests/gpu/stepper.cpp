@@ -5,7 +5,7 @@ namespace convoy {
 Stepper::Stepper(const Experiment& experiment, const Change& change, const LossScaleOptions& loss_scale)
     : backend_(make_backend(experiment, *host_, 1)) {
   if (change) change(backend_, *host_);
-  data_ = open_datasets(experiment.data, experiment.experiment.seed).train;
+  data_ = open_datasets(experiment.data, experiment.experiment.seed, bad_samples_).train;
   const ResolvedBatch batch = resolve(experiment.batch, 1);
   replica_.emplace(build_model(experiment.model, experiment.data, data_->sample(), batch.micro), backend_,
                    replica_options(experiment, batch, 0, 1));

@@ -36,6 +36,7 @@ class Stepper {
 
   std::unique_ptr<Communicator> host_ = make_solo_communicator();
   Backend backend_;
+  BadSamples bad_samples_{Log(LogLevel::kWarning), 0};
   std::unique_ptr<Dataset> data_;
   std::optional<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;

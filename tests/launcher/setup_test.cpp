@@ -1,6 +1,6 @@
 #include "launcher/setup.h"
 
-#include "launcher/sample_shape.h"
+#include "launcher/datasets.h"
 #include "tests/launcher/config/fixture.h"
 
 namespace convoy {

@@ -1,0 +1,31 @@
+// The samples that an experiment trains on and is evaluated on.
+#pragma once
+
+#include <memory>
+
+#include "core/data/cheap_augment.h"
+#include "core/data/dataset.h"
+#include "launcher/bad_samples.h"
+#include "launcher/config/experiment.h"
+
+namespace convoy {
+
+struct Datasets {
+  std::unique_ptr<Dataset> train;
+  std::unique_ptr<Dataset> test;  // null: there is none
+};
+
+// Training samples are augmented, but with data.cache: device, where the cache does that.  With on_error: skip, what
+// cannot be read is passed over and told `bad_samples`, which must outlive the sets.
+// Throws Error(kNoInput, kBadData) naming the file.
+Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples);
+
+// What the host or the device does to training samples before anything else.
+CheapAugmentOptions cheap_augmentation(const AugmentConfig& config);
+
+// The shape of a sample (n = 1) and the number of training samples, found without reading images.
+// Throws Error: kNoInput for a missing file, kBadData for one that is not what the format says.
+Shape sample_shape(const DataConfig& data);
+int64_t training_samples(const DataConfig& data);
+
+}  // namespace convoy
