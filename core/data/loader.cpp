@@ -14,9 +14,9 @@ Loader::Loader(const Dataset& dataset, const Sampler& sampler, Allocator& alloca
   ring_.resize(static_cast<size_t>(options_.prefetch) + 1);  // and the one in use
   for (Slot& slot : ring_) {
     slot.pixels = Buffer(allocator, rows * dataset_.sample().elements());
-    slot.labels = Buffer(allocator, rows * size_of(Dtype::kI32));
+    slot.targets = Buffer(allocator, rows * int64_t{sizeof(Target)});
     slot.batch.pixels = {slot.pixels.as<uint8_t>(), static_cast<size_t>(slot.pixels.bytes())};
-    slot.batch.labels = {slot.labels.as<int32_t>(), static_cast<size_t>(rows)};
+    slot.batch.targets = {slot.targets.as<Target>(), static_cast<size_t>(rows)};
   }
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
 }
@@ -64,12 +64,12 @@ void Loader::fill(Slot& slot, const Position& position) const {
   MicroBatch micro_batch = sampler_.micro_batch(position.epoch, position.step, position.index);
   const size_t valid = micro_batch.ids.size(), bytes = static_cast<size_t>(dataset_.sample().elements());
   auto* pixels = slot.pixels.as<uint8_t>();
-  auto* labels = slot.labels.as<int32_t>();
+  auto* targets = slot.targets.as<Target>();
   for (size_t row = 0; row < valid; ++row) {
-    labels[row] = dataset_.read(micro_batch.ids[row], position.epoch, pixels + row * bytes);
+    targets[row] = Target::of(dataset_.read(micro_batch.ids[row], position.epoch, pixels + row * bytes));
   }
   std::fill(pixels + valid * bytes, pixels + slot.pixels.bytes(), uint8_t{0});
-  std::fill(labels + valid, labels + slot.batch.labels.size(), 0);
+  std::fill(targets + valid, targets + slot.batch.targets.size(), Target{});
   slot.batch.ids = std::move(micro_batch.ids);
   slot.batch.valid = static_cast<int>(valid);
   slot.batch.first_row = micro_batch.first_row;

@@ -15,13 +15,14 @@
 #include "core/data/dataset.h"
 #include "core/data/sampler.h"
 #include "core/device/device.h"
+#include "core/device/target.h"
 
 namespace convoy {
 
-// One decoded micro-batch.  Rows from `valid` on are padding: zero pixels, label 0; their results must be ignored.
+// One decoded micro-batch.  Rows from `valid` on are padding: zero pixels, class 0; their results must be ignored.
 struct Batch {
   std::span<const uint8_t> pixels;  // [micro,H,W,C]
-  std::span<const int32_t> labels;  // [micro]
+  std::span<const Target> targets;  // [micro]
   std::vector<int64_t> ids;         // sample numbers of the valid rows
   int valid = 0;                    // rows
   int64_t first_row = 0;            // of the global batch
@@ -59,7 +60,7 @@ class Loader {
     bool valid = true;  // false: past the end
   };
   struct Slot {
-    Buffer pixels, labels;
+    Buffer pixels, targets;
     Batch batch;
     std::exception_ptr error;
     bool ready = false;  // guarded by mutex_; the rest belongs to the worker until ready, then to the consumer
