@@ -15,9 +15,9 @@ class DeviceCache {
   // Throws what reading throws, and Error(kOutOfMemory) where it does not fit.
   DeviceCache(const Dataset& dataset, int rows, Backend& backend);
 
-  // Gathers samples on the compute stream: pixels [rows,H,W,C], labels [rows], device memory.  Rows from ids.size() on
+  // Gathers samples on the compute stream: pixels [rows,H,W,C], targets [rows], device memory.  Rows from ids.size() on
   // are copies of sample 0, to be ignored.
-  void gather(std::span<const int64_t> ids, void* pixels, void* labels);
+  void gather(std::span<const int64_t> ids, void* pixels, void* targets);
 
  private:
   void read(const Dataset& dataset);
@@ -26,7 +26,7 @@ class DeviceCache {
   const int64_t sample_bytes_;
   Device& device_;
   FlatOps& ops_;
-  Buffer pixels_, labels_;
+  Buffer pixels_, targets_;
   Upload ids_;
 };
 

@@ -29,7 +29,7 @@ double Feed::load_next() {
   if (source_.cache != nullptr) {
     replica_.load(*source_.cache, batch.ids);
   } else {
-    replica_.load(batch.pixels, batch.labels);
+    replica_.load(batch.pixels, batch.targets);
   }
   return seconds;
 }

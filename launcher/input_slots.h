@@ -8,7 +8,7 @@
 
 namespace convoy {
 
-// One of the two inputs of a network: pixels or labels.
+// One of the two inputs of a network: pixels or targets.
 struct InputCopy {
   void* to;          // device memory that the programs read
   const void* from;  // of the host

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/device/target.h"
 #include "launcher/config/params.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
@@ -245,10 +246,10 @@ Model build_model(const ModelConfig& model, const DataConfig& data, const Shape&
   CHECK(sample.n == 1 && rows >= 1 && !model.layers.empty());
   Graph graph;
   const ValueId image = graph.input("image", {rows, sample.h, sample.w, sample.c}, Dtype::kU8);
-  const ValueId label = graph.input("label", {rows, 1, 1, 1}, Dtype::kI32);
+  const ValueId target = graph.input("target", targets_shape(rows), Dtype::kI32);
   const ValueId logits = Builder(graph).append(model.layers, normalized(graph, data, image));
   expect_logits(model, graph.shape(logits));
-  graph.add(kLoss, std::make_unique<SoftmaxCrossEntropy>(), {logits, label});
+  graph.add(kLoss, std::make_unique<SoftmaxCrossEntropy>(), {logits, target});
   rewrite(graph, logits);
   return {std::move(graph), logits};
 }

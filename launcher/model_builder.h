@@ -7,7 +7,7 @@
 namespace convoy {
 
 struct Model {
-  Graph graph;  // inputs "image" u8 [rows,H,W,C] and "label" i32 [rows,1,1,1]
+  Graph graph;  // inputs "image" u8 [rows,H,W,C] and "target" i32 [rows,1,1,3]
   ValueId logits;
 };
 

@@ -44,15 +44,15 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       upload_(device_, sizeof(StepScalars)),
       controls_(device_, kControlSize * sizeof(float)),
       pixels_(device_.allocator(), input_type(model_.graph, "image").bytes()),
-      labels_(device_.allocator(), input_type(model_.graph, "label").bytes()),
-      inputs_(device_, pixels_.bytes() + labels_.bytes()),
+      targets_(device_.allocator(), input_type(model_.graph, "target").bytes()),
+      inputs_(device_, pixels_.bytes() + targets_.bytes()),
       training_program_(model_.graph, parameters_, *backend.kernels, {Mode::kTrain, backend.precision, {}}),
       evaluation_program_(model_.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}),
       arena_(device_.allocator(),
              std::max({training_program_.memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})) {
   const std::map<std::string, Tensor> inputs = {
       {"image", {pixels_.data(), input_type(model_.graph, "image")}},
-      {"label", {labels_.data(), input_type(model_.graph, "label")}},
+      {"target", {targets_.data(), input_type(model_.graph, "target")}},
   };
   training_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
   evaluation_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
@@ -101,10 +101,10 @@ void Replica::add_update(Optimizer& optimizer) {
   }
 }
 
-void Replica::load(std::span<const uint8_t> pixels, std::span<const int32_t> labels) {
+void Replica::load(std::span<const uint8_t> pixels, std::span<const Target> targets) {
   CHECK(static_cast<int64_t>(pixels.size_bytes()) == pixels_.bytes() &&
-        static_cast<int64_t>(labels.size_bytes()) == labels_.bytes());
-  inputs_.load({{pixels_.data(), pixels.data(), pixels_.bytes()}, {labels_.data(), labels.data(), labels_.bytes()}});
+        static_cast<int64_t>(targets.size_bytes()) == targets_.bytes());
+  inputs_.load({{pixels_.data(), pixels.data(), pixels_.bytes()}, {targets_.data(), targets.data(), targets_.bytes()}});
 }
 
 const float* Replica::take_control() {

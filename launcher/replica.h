@@ -44,10 +44,10 @@ class Replica {
 
   // What the next pass reads: the host's copy, which run() and evaluate() send along.
   StepScalars& scalars() { return scalars_; }
-  // The micro-batch that the next pass works on: pixels [N,H,W,C], labels [N].  They must stay until wait_until_read().
-  void load(std::span<const uint8_t> pixels, std::span<const int32_t> labels);
+  // The micro-batch that the next pass works on: pixels [N,H,W,C], targets [N].  They must stay until wait_until_read().
+  void load(std::span<const uint8_t> pixels, std::span<const Target> targets);
   // Likewise, out of the memory of the device.
-  void load(DeviceCache& cache, std::span<const int64_t> ids) { cache.gather(ids, pixels_.data(), labels_.data()); }
+  void load(DeviceCache& cache, std::span<const int64_t> ids) { cache.gather(ids, pixels_.data(), targets_.data()); }
   void wait_until_read() { inputs_.wait_until_read(); }
 
   // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that its end waited for
@@ -89,7 +89,7 @@ class Replica {
   StepScalars scalars_;
   Upload upload_;  // of scalars_
   Download controls_;
-  Buffer pixels_, labels_;
+  Buffer pixels_, targets_;
   InputSlots inputs_;
   Program training_program_, evaluation_program_;
   Buffer arena_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/device/target.h"
 #include "layers/kernel_cpu.h"
 
 namespace convoy {
@@ -61,8 +62,9 @@ class SoftmaxCrossEntropyCpu : public CpuKernel {
   }
 
   RowResult judge(int row) const {
-    const int label = args_.x[1].as<int32_t>()[row];
-    if (label < 0 || label >= classes()) return {std::numeric_limits<double>::quiet_NaN(), false};
+    const Target target = args_.x[1].as<Target>()[row];
+    const auto exists = [this](int label) { return label >= 0 && label < classes(); };
+    if (!exists(target.a) || !exists(target.b)) return {std::numeric_limits<double>::quiet_NaN(), false};
     double loss = 0;
     int64_t best = 0;
     with_elements(inputs_[0].dtype, [&](auto zero) {
@@ -71,9 +73,12 @@ class SoftmaxCrossEntropyCpu : public CpuKernel {
       for (int64_t k = 1; k < classes(); ++k) best = load(x + k) > load(x + best) ? k : best;
       double sum = 0;
       for (int64_t k = 0; k < classes(); ++k) sum += std::exp(load(x + k) - load(x + best));
-      loss = std::log(sum) + load(x + best) - load(x + label);
+      const double of_a = std::log(sum) + load(x + best) - load(x + target.a);
+      const double of_b = std::log(sum) + load(x + best) - load(x + target.b);
+      const double share = target.share;
+      loss = target.a == target.b ? of_a : share * of_a + (1 - share) * of_b;
     });
-    return {loss, best == label};
+    return {loss, best == target.a};
   }
 
   template <class T>
@@ -81,12 +86,13 @@ class SoftmaxCrossEntropyCpu : public CpuKernel {
     const StepScalars& scalars = *args_.scalars;
     const float scale = scalars.one_over_global_rows * args_.loss_scale->scale;
     const float* p = args_.y.as<float>();
-    const int32_t* labels = args_.x[1].as<int32_t>();
+    const Target* targets = args_.x[1].as<Target>();
     for (int64_t row = 0; row < output_.shape.n; ++row) {
+      const Target target = targets[row];
       for (int64_t k = 0; k < classes(); ++k) {
         const int64_t i = row * classes() + k;
-        const float target = labels[row] == k ? 1.0F : 0.0F;
-        store(dx + i, row < scalars.valid_rows ? (p[i] - target) * scale : 0.0F);
+        const float wanted = (target.a == k ? target.share : 0.0F) + (target.b == k ? 1 - target.share : 0.0F);
+        store(dx + i, row < scalars.valid_rows ? (p[i] - wanted) * scale : 0.0F);
       }
     }
   }
@@ -97,7 +103,7 @@ class SoftmaxCrossEntropyCpu : public CpuKernel {
 std::unique_ptr<Kernel> make_cpu_kernel(const SoftmaxCrossEntropy&, const CompileRequest& request) {
   expect_activation(request.inputs[0]);
   if (request.inputs[1].dtype != Dtype::kI32) {
-    throw Error(ExitCode::kConfig, std::string("expected i32 labels, found ") + to_string(request.inputs[1].dtype));
+    throw Error(ExitCode::kConfig, std::string("expected i32 targets, found ") + to_string(request.inputs[1].dtype));
   }
   return std::make_unique<SoftmaxCrossEntropyCpu>(request);
 }

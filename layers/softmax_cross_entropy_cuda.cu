@@ -1,6 +1,7 @@
 // Forward: a block a row, then one block that adds up what the rows found, in order.
 #include "layers/softmax_cross_entropy.h"
 
+#include "core/device/target.h"
 #include "layers/kernel_cuda.h"
 #include "layers/kernels_cuda.h"
 
@@ -43,7 +44,7 @@ __device__ T reduce(T x, T* scratch, Merge merge) {
 template <class T>
 struct Forward {
   const T* logits;
-  const int32_t* labels;
+  const Target* targets;
   float* y;
   RowResult* results;
   const StepScalars* scalars;
@@ -51,10 +52,13 @@ struct Forward {
 
   __device__ RowResult judge(int row, Logit largest, double sum) const {
     if (row >= scalars->valid_rows) return {};
-    const int label = labels[row];
-    if (label < 0 || label >= classes) return {NAN, 0};
-    const float logit = to_float(logits[int64_t{row} * classes + label]);
-    return {log(sum) + largest.value - logit, largest.at == label ? 1.0 : 0.0};
+    const Target target = targets[row];
+    if (target.a < 0 || target.a >= classes || target.b < 0 || target.b >= classes) return {NAN, 0};
+    const T* x = logits + int64_t{row} * classes;
+    const double of_a = log(sum) + largest.value - to_float(x[target.a]);
+    const double of_b = log(sum) + largest.value - to_float(x[target.b]);
+    const double share = target.share;
+    return {target.a == target.b ? of_a : share * of_a + (1 - share) * of_b, largest.at == target.a ? 1.0 : 0.0};
   }
 };
 
@@ -99,7 +103,7 @@ __global__ void __launch_bounds__(kMostThreads)
 template <class T>
 struct Gradient {
   const float* y;
-  const int32_t* labels;
+  const Target* targets;
   T* dx;
   const StepScalars* scalars;
   const LossScale* loss_scale;
@@ -109,11 +113,12 @@ struct Gradient {
     const auto row = static_cast<int>(i / classes), k = static_cast<int>(i % classes);
     const float scale = scalars->one_over_global_rows * loss_scale->scale;
     const bool counts = row < scalars->valid_rows;
-    const int label = labels[row];
+    const Target target = targets[row];
     const Pack<float, N> p = load<N>(y + i);
     Pack<T, N> gradient;
     for (int j = 0; j < N; ++j) {
-      gradient.at[j] = from_float<T>(counts ? (p.at[j] - (label == k + j ? 1.0F : 0.0F)) * scale : 0.0F);
+      const float wanted = (target.a == k + j ? target.share : 0.0F) + (target.b == k + j ? 1 - target.share : 0.0F);
+      gradient.at[j] = from_float<T>(counts ? (p.at[j] - wanted) * scale : 0.0F);
     }
     store(dx + i, gradient);
   }
@@ -138,7 +143,7 @@ class SoftmaxCrossEntropyCuda : public CudaKernel {
     with_elements_cuda(inputs_[0].dtype, [&](auto zero) {
       using T = decltype(zero);
       const Forward<T> it{
-          args_.x[0].as<T>(), args_.x[1].as<int32_t>(), args_.y.as<float>(), results, args_.scalars, classes};
+          args_.x[0].as<T>(), args_.x[1].as<Target>(), args_.y.as<float>(), results, args_.scalars, classes};
       launch(softmax_kernel<T>, rows, threads, stream, it);
     });
     launch(add_up_kernel, 1, most, stream, results, rows, args_.scalars, args_.control);
@@ -148,7 +153,7 @@ class SoftmaxCrossEntropyCuda : public CudaKernel {
     with_elements_cuda(inputs_[0].dtype, [&](auto zero) {
       using T = decltype(zero);
       constexpr int kN = kPack<float>;
-      const Gradient<T> op{args_.y.as<float>(), args_.x[1].as<int32_t>(), args_.dx[0].as<T>(),
+      const Gradient<T> op{args_.y.as<float>(), args_.x[1].as<Target>(), args_.dx[0].as<T>(),
                            args_.scalars,       args_.loss_scale,         output_.shape.c};
       for_each<kN>(op, output_.shape.elements(), op.classes % kN == 0 && aligned<kN>(op.y, op.dx), stream);
     });
@@ -160,7 +165,7 @@ class SoftmaxCrossEntropyCuda : public CudaKernel {
 std::unique_ptr<Kernel> make_cuda_kernel(const SoftmaxCrossEntropy&, const CudaCompile& compile) {
   const Dtype found = compile.request.inputs[1].dtype;
   if (found != Dtype::kI32) {
-    throw Error(ExitCode::kConfig, std::string("expected i32 labels, found ") + to_string(found));
+    throw Error(ExitCode::kConfig, std::string("expected i32 targets, found ") + to_string(found));
   }
   return std::make_unique<SoftmaxCrossEntropyCuda>(compile.request);
 }

@@ -25,9 +25,9 @@ Loader::Loader(const Dataset& dataset, const Sampler& sampler, Allocator& alloca
   ring_.resize(static_cast<size_t>(options_.prefetch) + 1);  // and the one in use
   for (Slot& slot : ring_) {
     slot.pixels = Buffer(allocator, rows * dataset_.sample().elements());
-    slot.labels = Buffer(allocator, rows * size_of(Dtype::kI32));
+    slot.targets = Buffer(allocator, rows * int64_t{sizeof(Target)});
     slot.batch.pixels = {slot.pixels.as<uint8_t>(), static_cast<size_t>(slot.pixels.bytes())};
-    slot.batch.labels = {slot.labels.as<int32_t>(), static_cast<size_t>(rows)};
+    slot.batch.targets = {slot.targets.as<Target>(), static_cast<size_t>(rows)};
   }
   for (int i = 0; i < std::max(options_.threads, 1); ++i) start_thread();
 }
@@ -135,14 +135,14 @@ void Loader::open(Slot& slot, const Position& position) const {
 void Loader::read(Slot& slot, int64_t row) const {
   const int64_t id = slot.batch.ids[static_cast<size_t>(row)];
   uint8_t* const pixels = slot.pixels.as<uint8_t>() + row * dataset_.sample().elements();
-  slot.labels.as<int32_t>()[row] = dataset_.read(id, slot.batch.epoch, pixels);
+  slot.targets.as<Target>()[row] = Target::of(dataset_.read(id, slot.batch.epoch, pixels));
 }
 
 // When all rows are there.
 void Loader::finish(Slot& slot) const {
   const auto valid = static_cast<size_t>(slot.batch.valid), bytes = static_cast<size_t>(dataset_.sample().elements());
   std::fill(slot.pixels.as<uint8_t>() + valid * bytes, slot.pixels.as<uint8_t>() + slot.pixels.bytes(), uint8_t{0});
-  std::fill(slot.labels.as<int32_t>() + valid, slot.labels.as<int32_t>() + slot.batch.labels.size(), 0);
+  std::fill(slot.targets.as<Target>() + valid, slot.targets.as<Target>() + slot.batch.targets.size(), Target{});
 }
 
 Loader::Position Loader::first_position() const {

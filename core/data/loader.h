@@ -16,13 +16,14 @@
 #include "core/data/dataset.h"
 #include "core/data/sampler.h"
 #include "core/device/device.h"
+#include "core/device/target.h"
 
 namespace convoy {
 
-// One decoded micro-batch.  Rows from `valid` on are padding: zero pixels, label 0; their results must be ignored.
+// One decoded micro-batch.  Rows from `valid` on are padding: zero pixels, class 0; their results must be ignored.
 struct Batch {
   std::span<const uint8_t> pixels;  // [micro,H,W,C]
-  std::span<const int32_t> labels;  // [micro]
+  std::span<const Target> targets;  // [micro]
   std::vector<int64_t> ids;         // sample numbers of the valid rows
   int valid = 0;                    // rows
   int64_t first_row = 0;            // of the global batch
@@ -67,7 +68,7 @@ class Loader {
   // Of the batch `opened_ - 1` rows are handed out in order, those of earlier ones have been.  What a slot holds belongs
   // to the workers until it is ready, then to the consumer; the numbers are guarded by mutex_.
   struct Slot {
-    Buffer pixels, labels;
+    Buffer pixels, targets;
     Batch batch;
     int64_t claimed = 0, done = 0;  // rows
     std::exception_ptr error;       // of the first row that failed

@@ -25,7 +25,7 @@ class Graph {
     bool frozen = false;  // parameters get no gradient
   };
 
-  // A value that comes from outside: "image" u8 [N,H,W,C], "label" i32 [N,1,1,1].
+  // A value that comes from outside: "image" u8 [N,H,W,C], "target" i32 [N,1,1,3].
   ValueId input(std::string name, const Shape& shape, Dtype dtype);
   // Throws Error(kConfig) that begins with `where` when the layer refuses these inputs or the name is taken.
   ValueId add(std::string name, std::unique_ptr<Layer> layer, std::vector<ValueId> inputs, std::string where = "");

@@ -33,11 +33,12 @@ class Bench {
         optimizer_(make_optimizer(experiment.optimizer, backend, replica_.parameters())),
         passes_(share_of(batch_.micro_batches, host.rank(), host.size()).count),
         pixels_(device_.host_allocator(), batch_.micro * data.sample().elements()),
-        labels_(device_.host_allocator(), batch_.micro * size_of(Dtype::kI32)) {
+        targets_(device_.host_allocator(), batch_.micro * int64_t{sizeof(Target)}) {
     replica_.initialize(experiment.experiment.seed, {});
     replica_.add_update(*optimizer_);
     for (int row = 0; row < batch_.micro; ++row) {
-      labels_.as<int32_t>()[row] = data.read(row % data.size(), 0, pixels_.as<uint8_t>() + row * data.sample().elements());
+      uint8_t* const pixels = pixels_.as<uint8_t>() + row * data.sample().elements();
+      targets_.as<Target>()[row] = Target::of(data.read(row % data.size(), 0, pixels));
     }
     StepScalars& scalars = replica_.scalars();
     scalars.learning_rate = 1e-4F;
@@ -117,7 +118,7 @@ class Bench {
     for (int64_t pass = 0; pass < passes_; ++pass) {
       replica_.wait_until_read();
       replica_.load({pixels_.as<uint8_t>(), static_cast<size_t>(pixels_.bytes())},
-                    {labels_.as<int32_t>(), static_cast<size_t>(batch_.micro)});
+                    {targets_.as<Target>(), static_cast<size_t>(batch_.micro)});
       run(PassPosition{pass == 0, pass + 1 == passes_});
     }
     ++replica_.scalars().step;
@@ -133,7 +134,7 @@ class Bench {
   Replica replica_;
   std::unique_ptr<Optimizer> optimizer_;
   int64_t passes_;
-  Buffer pixels_, labels_;
+  Buffer pixels_, targets_;
   std::vector<double> seconds_;  // by step
   std::map<std::string, double> by_kind_;
   double communication_wait_ = 0, multiply_seconds_ = 0;

@@ -1,7 +1,9 @@
 #include "tests/cases/case_data.h"
 
+#include <bit>
 #include <random>
 
+#include "core/device/target.h"
 #include "layers/normalize.h"
 
 namespace convoy {
@@ -40,10 +42,26 @@ Array integers(const Shape& shape, uint64_t count, Random& random) {
   return result;
 }
 
+// Every other one of two classes.
+Array targets(const Shape& shape, uint64_t classes, Random& random) {
+  Array words(shape);
+  for (size_t row = 0; 3 * row < words.size(); ++row) {
+    Target target = Target::of(static_cast<int>(random() % classes));
+    if (row % 2 == 1) {
+      target.b = static_cast<int>(random() % classes);
+      target.share = static_cast<float>(random() % 257) / 256;
+    }
+    words[3 * row] = target.a;
+    words[3 * row + 1] = target.b;
+    words[3 * row + 2] = std::bit_cast<int32_t>(target.share);
+  }
+  return words;
+}
+
 Array draw_input(const LayerCase& it, size_t i, Dtype dtype, Random& random) {
   switch (input_dtype(it, i, dtype)) {
     case Dtype::kU8: return integers(it.inputs[i], 256, random);
-    case Dtype::kI32: return integers(it.inputs[i], static_cast<uint64_t>(it.inputs[0].c), random);
+    case Dtype::kI32: return targets(it.inputs[i], static_cast<uint64_t>(it.inputs[0].c), random);
     default: return activations(it.inputs[i], it.mean, it.std, dtype, random);
   }
 }

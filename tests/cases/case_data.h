@@ -8,7 +8,7 @@ namespace convoy {
 
 std::vector<Shape> parameter_shapes(const LayerCase& it);
 std::vector<Shape> state_shapes(const LayerCase& it);
-// Of input i, where activations have `compute`: pixels are u8 and labels i32.
+// Of input i, where activations have `compute`: pixels are u8 and targets i32.
 Dtype input_dtype(const LayerCase& it, size_t i, Dtype compute);
 bool wants_dx(const LayerCase& it, size_t i);
 bool wants_dw(const LayerCase& it);

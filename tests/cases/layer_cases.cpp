@@ -1,5 +1,6 @@
 #include "tests/cases/layer_cases.h"
 
+#include "core/device/target.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -265,7 +266,7 @@ Cases elementwise_cases() {
 
 Cases loss_cases() {
   const auto loss = make<SoftmaxCrossEntropy>();
-  const auto on = [](int rows, int classes) { return std::vector<Shape>{{rows, 1, 1, classes}, {rows, 1, 1, 1}}; };
+  const auto on = [](int rows, int classes) { return std::vector<Shape>{{rows, 1, 1, classes}, targets_shape(rows)}; };
   return {
       {.name = "softmax_cross_entropy",
        .layer = loss,
@@ -304,7 +305,7 @@ Cases threaded_cases() {
       {"global_average_threads", make<GlobalAverage>(), {kImages}},
       {"conv2d_threads", conv(33, window(1)), {kImages}},
       {"normalize_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}), {{5, 64, 65, 3}}},
-      {"softmax_cross_entropy_threads", loss, {{64, 1, 1, 600}, {64, 1, 1, 1}}},
+      {"softmax_cross_entropy_threads", loss, {{64, 1, 1, 600}, targets_shape(64)}},
   };
 }
 
@@ -343,7 +344,7 @@ Cases benchmark_cases() {
       {"max_pool_imagenet", make<MaxPool>(window(3, 2, pad(1))), {{4, 112, 112, 64}}},
       {"average_pool_densenet", make<AveragePool>(window(2, 2)), {{kRows, 16, 16, 128}}},
       {"global_average_resnet", make<GlobalAverage>(), {kBlock4}},
-      {"softmax_cross_entropy_imagenet", loss, {{kRows, 1, 1, 1000}, {kRows, 1, 1, 1}}},
+      {"softmax_cross_entropy_imagenet", loss, {{kRows, 1, 1, 1000}, targets_shape(kRows)}},
   };
   for (LayerCase& it : cases) it.benchmark = true;
   return cases;

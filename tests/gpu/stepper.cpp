@@ -15,9 +15,9 @@ Stepper::Stepper(const Experiment& experiment, const Change& change, const LossS
 
   const int64_t bytes = data_->sample().elements();
   pixels_ = Buffer(backend_.device->host_allocator(), batch.micro * bytes);
-  labels_ = Buffer(backend_.device->host_allocator(), batch.micro * size_of(Dtype::kI32));
+  targets_ = Buffer(backend_.device->host_allocator(), batch.micro * int64_t{sizeof(Target)});
   for (int row = 0; row < batch.micro; ++row) {
-    labels_.as<int32_t>()[row] = data_->read(row, 0, pixels_.as<uint8_t>() + row * bytes);
+    targets_.as<Target>()[row] = Target::of(data_->read(row, 0, pixels_.as<uint8_t>() + row * bytes));
   }
   StepScalars& scalars = replica_->scalars();
   scalars.learning_rate = static_cast<float>(experiment.optimizer.learning_rate);
@@ -29,7 +29,7 @@ Stepper::Stepper(const Experiment& experiment, const Change& change, const LossS
 void Stepper::give_step() {
   replica_->wait_until_read();
   replica_->load({pixels_.as<uint8_t>(), static_cast<size_t>(pixels_.bytes())},
-                 {labels_.as<int32_t>(), static_cast<size_t>(replica_->rows())});
+                 {targets_.as<Target>(), static_cast<size_t>(replica_->rows())});
   replica_->run({.first = true, .last = true});
   ++replica_->scalars().step;
 }

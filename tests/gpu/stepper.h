@@ -40,7 +40,7 @@ class Stepper {
   std::unique_ptr<Dataset> data_;
   std::optional<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;
-  Buffer pixels_, labels_;
+  Buffer pixels_, targets_;
   std::vector<float> control_;
 };
 

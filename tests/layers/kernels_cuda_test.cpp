@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/device/target.h"
 #include "tests/cases/kernel_rig.h"
 #include "tests/core/device/testing.h"
 #include "tests/layers/cuda_under_test.h"
@@ -98,7 +99,7 @@ TEST(DropoutCuda, HasTheMaskOfTheCpu) {
 LayerCase loss(int rows, int classes) {
   return {.name = "loss",
           .layer = [] { return std::make_unique<SoftmaxCrossEntropy>(); },
-          .inputs = {{rows, 1, 1, classes}, {rows, 1, 1, 1}}};
+          .inputs = {{rows, 1, 1, classes}, targets_shape(rows)}};
 }
 
 TEST(SoftmaxCrossEntropyCuda, CountsTheFirstOfEqualLogits) {
@@ -109,11 +110,13 @@ TEST(SoftmaxCrossEntropyCuda, CountsTheFirstOfEqualLogits) {
 
 TEST(SoftmaxCrossEntropyCuda, FlagsLabelsThatLieAndLossesThatAreNotFinite) {
   const std::vector<std::pair<const char*, std::function<void(reference::Inputs&)>>> spoils = {
-      {"label -1", [](reference::Inputs& in) { in.x[1][2] = -1; }},
-      {"label behind the last", [](reference::Inputs& in) { in.x[1][2] = 33; }},
+      {"first class -1", [](reference::Inputs& in) { in.x[1][3 * 2] = -1; }},
+      {"first class behind the last", [](reference::Inputs& in) { in.x[1][3 * 2] = 33; }},
+      {"second class -1", [](reference::Inputs& in) { in.x[1][3 * 2 + 1] = -1; }},
+      {"second class behind the last", [](reference::Inputs& in) { in.x[1][3 * 2 + 1] = 33; }},
       {"NaN", [](reference::Inputs& in) { in.x[0][40] = kNan; }},
       {"infinity", [](reference::Inputs& in) { in.x[0][40] = kInfinity; }},
-      {"only in rows that do not count", [](reference::Inputs& in) { in.x[1][6] = 1000; }}};
+      {"only in rows that do not count", [](reference::Inputs& in) { in.x[1][3 * 6] = in.x[1][3 * 6 + 1] = 1000; }}};
   LayerCase it = loss(7, 33);
   it.scalars.valid_rows = 5;
   for (const auto& [name, spoil] : spoils) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 
+#include "core/device/target.h"
 #include "core/graph/program.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
@@ -28,7 +29,7 @@ class Net {
  public:
   Graph graph;
   ValueId last = graph.input("image", kImage, Dtype::kF32);
-  const ValueId label = graph.input("label", {kImage.n, 1, 1, 1}, Dtype::kI32);
+  const ValueId target = graph.input("target", targets_shape(kImage.n), Dtype::kI32);
 
   ValueId add(const std::string& name, std::unique_ptr<Layer> layer, std::vector<ValueId> inputs) {
     return last = graph.add(name, std::move(layer), std::move(inputs));
@@ -48,7 +49,7 @@ class Net {
   void loss() {
     const ValueId pooled = add("pool", std::make_unique<GlobalAverage>(), {last});
     const ValueId logits = linear("logits", relu("hidden_relu", linear("hidden", pooled)));
-    graph.add("loss", std::make_unique<SoftmaxCrossEntropy>(), {logits, label});
+    graph.add("loss", std::make_unique<SoftmaxCrossEntropy>(), {logits, target});
   }
   int layers(const std::string& type) const {
     return static_cast<int>(
@@ -75,13 +76,13 @@ std::vector<float> train(const Graph& graph) {
     parameters.values()[i] += 0.1F * std::sin(static_cast<float>(i));
   }
   Program program(graph, parameters, *make_cpu_kernels(), {});
-  const Buffer image(allocator, kImage.elements() * 4), labels(allocator, kImage.n * 4);
+  const Buffer image(allocator, kImage.elements() * 4), targets(allocator, kImage.n * int64_t{sizeof(Target)});
   const Buffer arena(allocator, program.memory().arena_bytes);
   for (int i = 0; i < kImage.elements(); ++i) image.as<float>()[i] = std::sin(static_cast<float>(i * i % 1009));
-  for (int i = 0; i < kImage.n; ++i) labels.as<int32_t>()[i] = i;
+  for (int i = 0; i < kImage.n; ++i) targets.as<Target>()[i] = Target::of(i);
   const StepScalars scalars{.one_over_global_rows = 1.0F / kImage.n, .valid_rows = kImage.n};
   program.bind(arena.data(), parameters,
-               {{"image", {image.data(), {kImage}}}, {"label", {labels.data(), {{kImage.n, 1, 1, 1}, Dtype::kI32}}}},
+               {{"image", {image.data(), {kImage}}}, {"target", {targets.data(), {targets_shape(kImage.n), Dtype::kI32}}}},
                &scalars, device->compute());
   std::fill_n(parameters.gradients(), parameters.reduced_elements(), 0.0F);
   EXPECT_EQ(program.plan().run_checked(), "");

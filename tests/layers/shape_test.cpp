@@ -131,10 +131,10 @@ TEST(Pool, RefusesWindowsOfPaddingOnly) {
 
 TEST(SoftmaxCrossEntropy, RefusesLogitsOfImagesAndOtherBatches) {
   const SoftmaxCrossEntropy loss;
-  EXPECT_EQ(shape_of(loss, {{8, 1, 1, 10}, {8, 1, 1, 1}}), (Shape{8, 1, 1, 10}));
-  expect_refused(loss, {{8, 2, 2, 10}, {8, 1, 1, 1}}, {"logits", "8x2x2x10", "flatten"});
-  expect_refused(loss, {{8, 1, 1, 10}, {4, 1, 1, 1}}, {"labels", "8x1x1x1", "4x1x1x1"});
-  expect_refused(loss, {{8, 1, 1, 10}, {8, 1, 1, 10}}, {"labels"});
+  EXPECT_EQ(shape_of(loss, {{8, 1, 1, 10}, {8, 1, 1, 3}}), (Shape{8, 1, 1, 10}));
+  expect_refused(loss, {{8, 2, 2, 10}, {8, 1, 1, 3}}, {"logits", "8x2x2x10", "flatten"});
+  expect_refused(loss, {{8, 1, 1, 10}, {4, 1, 1, 3}}, {"targets", "8x1x1x3", "4x1x1x3"});
+  expect_refused(loss, {{8, 1, 1, 10}, {8, 1, 1, 10}}, {"targets"});
 }
 
 TEST(Add, RefusesShapesThatDiffer) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/device/target.h"
 #include "core/graph/program.h"
 #include "core/train/optimizer.h"
 #include "layers/conv2d.h"
@@ -27,7 +28,7 @@ constexpr Shape kImage{kRows, kSide, kSide, kChannels};
 Graph tiny_network() {
   Graph graph;
   ValueId value = graph.input("image", kImage, Dtype::kU8);
-  const ValueId label = graph.input("label", {kRows, 1, 1, 1}, Dtype::kI32);
+  const ValueId target = graph.input("target", targets_shape(kRows), Dtype::kI32);
   const auto add = [&](const char* name, std::unique_ptr<Layer> layer) {
     value = graph.add(name, std::move(layer), {value});
   };
@@ -39,14 +40,14 @@ Graph tiny_network() {
       std::make_unique<MaxPool>(Window{.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2, .padding = {}}));
   add("flatten", std::make_unique<Flatten>());
   add("fc", std::make_unique<Linear>(LinearOptions{.units = 5}));
-  graph.add("loss", std::make_unique<SoftmaxCrossEntropy>(), {value, label});
+  graph.add("loss", std::make_unique<SoftmaxCrossEntropy>(), {value, target});
   return graph;
 }
 
 // The formulas of the script.
-void fill_batch(uint8_t* pixels, int32_t* labels) {
+void fill_batch(uint8_t* pixels, Target* targets) {
   for (int n = 0; n < kRows; ++n) {
-    labels[n] = (n * n + 3 * n) % 5;
+    targets[n] = Target::of((n * n + 3 * n) % 5);
     for (int h = 0; h < kSide; ++h)
       for (int w = 0; w < kSide; ++w)
         for (int c = 0; c < kChannels; ++c)
@@ -71,15 +72,15 @@ std::vector<double> losses(Dtype compute, int threads) {
   const Graph graph = tiny_network();
   Parameters parameters(graph, allocator, allocator);
   Program program(graph, parameters, *make_cpu_kernels(), {.compute = compute});
-  const Buffer pixels(allocator, kImage.elements()), labels(allocator, kRows * size_of(Dtype::kI32));
+  const Buffer pixels(allocator, kImage.elements()), targets(allocator, kRows * int64_t{sizeof(Target)});
   const Buffer arena(allocator, program.memory().arena_bytes);
   const StepScalars scalars{.learning_rate = 0.05F, .one_over_global_rows = 1.0F / kRows, .valid_rows = kRows};
-  fill_batch(pixels.as<uint8_t>(), labels.as<int32_t>());
+  fill_batch(pixels.as<uint8_t>(), targets.as<Target>());
   fill_weights(parameters);
   *parameters.loss_scale() = {};
   program.bind(
       arena.data(), parameters,
-      {{"image", {pixels.data(), {kImage, Dtype::kU8}}}, {"label", {labels.data(), {{kRows, 1, 1, 1}, Dtype::kI32}}}},
+      {{"image", {pixels.data(), {kImage, Dtype::kU8}}}, {"target", {targets.data(), {targets_shape(kRows), Dtype::kI32}}}},
       &scalars, device->compute());
   const auto optimizer = make_sgd(*ops, allocator, parameters, update_ranges(parameters, 0.01F, {}), {0.9F});
   const Plan plan = program.plan();

@@ -47,7 +47,7 @@ struct Gradients {
 };
 
 Outputs forward(const Layer& layer, const Inputs& inputs);
-// For Mode::kTrain.  Inputs without a gradient (labels, pixels) get zeros.
+// For Mode::kTrain.  Inputs without a gradient (targets, pixels) get zeros.
 Gradients backward(const Layer& layer, const Inputs& inputs);
 
 }  // namespace convoy::reference

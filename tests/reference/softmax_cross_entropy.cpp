@@ -1,9 +1,20 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
+#include "core/device/target.h"
 #include "tests/reference/layers.h"
 
 namespace convoy::reference {
+namespace {
+
+// Of the three words of a row.
+Target target_of(const Array& words, size_t row) {
+  const auto word = [&](size_t i) { return static_cast<int32_t>(words[3 * row + i]); };
+  return {word(0), word(1), std::bit_cast<float>(word(2))};
+}
+
+}  // namespace
 
 Outputs forward(const SoftmaxCrossEntropy&, const Inputs& in) {
   const Array& x = in.x[0];
@@ -18,9 +29,11 @@ Outputs forward(const SoftmaxCrossEntropy&, const Inputs& in) {
     for (size_t k = 0; k < classes; ++k) sum += std::exp(logits[k] - *best);
     for (size_t k = 0; k < classes; ++k) out.y[row * classes + k] = std::exp(logits[k] - *best) / sum;
     if (static_cast<int>(row) >= in.scalars.valid_rows) continue;
-    const double* truth = logits + static_cast<int>(in.x[1][row]);
-    out.control[kLossSum] += std::log(sum) + *best - *truth;
-    out.control[kCorrect] += truth == best ? 1 : 0;
+    const Target target = target_of(in.x[1], row);
+    const double share = target.share;
+    out.control[kLossSum] += share * (std::log(sum) + *best - logits[target.a]);
+    out.control[kLossSum] += (1 - share) * (std::log(sum) + *best - logits[target.b]);
+    out.control[kCorrect] += logits + target.a == best ? 1 : 0;
   }
   return out;
 }
@@ -31,8 +44,10 @@ Gradients backward(const SoftmaxCrossEntropy& layer, const Inputs& in) {
   const auto classes = static_cast<size_t>(p.shape.c);
   const double scale = double{in.loss_scale} * double{in.scalars.one_over_global_rows};
   for (size_t i = 0; i < static_cast<size_t>(in.scalars.valid_rows) * classes; ++i) {
-    const bool truth = static_cast<size_t>(in.x[1][i / classes]) == i % classes;
-    g.dx[0][i] = (p[i] - (truth ? 1 : 0)) * scale;
+    const Target target = target_of(in.x[1], i / classes);
+    const auto k = static_cast<int>(i % classes);
+    const double share = target.share;
+    g.dx[0][i] = (p[i] - (target.a == k ? share : 0) - (target.b == k ? 1 - share : 0)) * scale;
   }
   return g;
 }

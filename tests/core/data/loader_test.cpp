@@ -17,7 +17,7 @@ using RowKey = std::pair<int64_t, int64_t>;  // step of the run, row of the glob
 
 struct Row {
   int64_t id;
-  int label;
+  Target target;
   std::vector<uint8_t> pixels;
   friend bool operator==(const Row&, const Row&) = default;
 };
@@ -38,16 +38,16 @@ class LoaderTest : public testing::Test {
     const auto bytes = static_cast<size_t>(data_.sample().elements());
     EXPECT_EQ(batch.ids.size(), static_cast<size_t>(batch.valid));
     EXPECT_EQ(batch.first_row, batch.index * sampler.micro_batch_rows());
-    for (size_t r = 0; r < batch.labels.size(); ++r) {
+    for (size_t r = 0; r < batch.targets.size(); ++r) {
       const auto pixels = batch.pixels.subspan(r * bytes, bytes);
       if (r >= batch.ids.size()) {  // padding
-        EXPECT_EQ(batch.labels[r], 0);
+        EXPECT_EQ(batch.targets[r], Target{});
         EXPECT_EQ(std::count(pixels.begin(), pixels.end(), 0), static_cast<int64_t>(bytes));
         continue;
       }
       const RowKey key = {batch.epoch * sampler.steps_per_epoch() + batch.step,
                           batch.first_row + static_cast<int64_t>(r)};
-      const Row row = {batch.ids[r], batch.labels[r], {pixels.begin(), pixels.end()}};
+      const Row row = {batch.ids[r], batch.targets[r], {pixels.begin(), pixels.end()}};
       EXPECT_TRUE(rows.emplace(key, row).second) << "delivered twice";
     }
   }
@@ -71,7 +71,7 @@ TEST_F(LoaderTest, RowsAreThoseOfTheDataSet) {
   for (const auto& [key, row] : deliver(sampler, 2, {.threads = 2, .end_epoch = 1})) {
     EXPECT_EQ(row.id, permuted(key.first * 48 + key.second, 203, 9, 0));
     std::vector<uint8_t> pixels(row.pixels.size());
-    EXPECT_EQ(row.label, data_.read(row.id, 0, pixels.data()));
+    EXPECT_EQ(row.target, Target::of(data_.read(row.id, 0, pixels.data())));
     EXPECT_EQ(row.pixels, pixels);
   }
 }
