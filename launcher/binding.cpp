@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 
 #include "core/base/threads.h"
 
@@ -26,6 +29,20 @@ bool binding_was_chosen() {
 
 int64_t allowed_processors() { return std::ranges::count(processor_mask(), '1'); }
 
+// "0-3,8,10-11", the kernel's notation; empty for what is not.
+cpu_set_t parse_list(const std::string& text) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    int first = 0, last = 0;
+    const int found = std::sscanf(part.c_str(), "%d-%d", &first, &last);
+    if (found == 1) last = first;
+    for (int i = first; found >= 1 && i <= last && i < CPU_SETSIZE; ++i) CPU_SET(i, &set);
+  }
+  return set;
+}
+
 }  // namespace
 
 std::string undo_default_binding(int ranks, int local_ranks) {
@@ -40,6 +57,19 @@ std::string undo_default_binding(int ranks, int local_ranks) {
   if (after == before) return "";
   return "mpirun had bound each rank to " + std::to_string(before) + " of " + std::to_string(after) +
          " processors; undone (--bind-to core keeps it)";
+}
+
+std::string stay_near(const std::string& pci_address, const std::string& devices) {
+  if (pci_address.empty()) return "";
+  std::string list;
+  std::getline(std::ifstream(devices + "/" + pci_address + "/local_cpulist"), list);
+  const cpu_set_t near = parse_list(list);
+  cpu_set_t mine, both;
+  if (sched_getaffinity(0, sizeof mine, &mine) != 0) return "";
+  CPU_AND(&both, &mine, &near);
+  if (CPU_COUNT(&both) == 0 || CPU_EQUAL(&both, &mine) || sched_setaffinity(0, sizeof both, &both) != 0) return "";
+  return "kept to the " + std::to_string(CPU_COUNT(&both)) + " of " + std::to_string(CPU_COUNT(&mine)) +
+         " processors that are near GPU " + pci_address;
 }
 
 }  // namespace convoy

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "core/base/hash.h"
+#include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/run_header.h"
 
@@ -115,6 +116,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
       log_(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1),
       bad_samples_(log_, communicator.rank()) {
   backend_ = make_backend(experiment_, communicator_, options_.threads);
+  near_ = stay_near(backend_.device->pci_address());
   run_on_all_ranks(communicator_, [&] { make_data(); });
   run_on_all_ranks(communicator_,
                    [&] { agree_on_run(communicator_, options_.version, options_.threads, backend_, data_); });
@@ -173,7 +175,8 @@ void TrainingRun::open_run_directory() {
                                                  manifest_, *snapshot_);
 }
 
-// Behind the run directory, which rank 0 makes.  One that only the host of rank 0 sees has the bad samples of its ranks.
+// Behind the run directory, which rank 0 makes.  One that only the host of rank 0 sees has the bad samples of its
+// ranks.
 void TrainingRun::open_bad_samples() {
   if (experiment_.data.on_error != OnError::kSkip) return;
   const std::string directory = RunDirectory::path_of(experiment_.experiment.output_dir, experiment_.experiment.name);
@@ -209,7 +212,9 @@ void TrainingRun::announce() const {
   if (!backend_.note.empty() && !backend_.note.starts_with("libconvoy_cuda.so not found")) {
     text += "\n  device    no GPU: " + backend_.note;
   }
-  if (!options_.binding.empty()) text += "\n  binding   " + options_.binding;
+  for (const std::string& done : {options_.binding, near_}) {
+    if (!done.empty()) text += "\n  binding   " + done;
+  }
   if (options_.gpustat && backend_.device->kind() == DeviceKind::kCpu) {
     text += "\n  gpustat   there is no GPU in this run to report on: " +
             (backend_.note.empty() ? "it trains on the CPU" : backend_.note);
@@ -239,8 +244,9 @@ ExitCode TrainingRun::run() {
                    checkpointer_.get(),
                    directory_.get(),
                    bad_samples_},
-                  make_schedule(experiment_, horizon_), {experiment_.data.workers, options_.threads, experiment_.data.prefetch},
-                  experiment_.experiment.seed, horizon_, first_step_);
+                  make_schedule(experiment_, horizon_),
+                  {experiment_.data.workers, options_.threads, experiment_.data.prefetch}, experiment_.experiment.seed,
+                  horizon_, first_step_);
   const ExitCode code = trainer.run();
   last_evaluation_ = trainer.last_evaluation();
   conclude(code, trainer.steps_done(), progress.images_per_second());

@@ -54,6 +54,7 @@ class TrainingRun {
   PosixFileSystem files_;
 
   Backend backend_;
+  std::string near_;  // what was done to be near the device; may be empty
   BadSamples bad_samples_;
   Datasets data_;
   std::unique_ptr<DeviceCache> training_cache_, test_cache_;

@@ -97,8 +97,9 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual DeviceKind kind() const = 0;
-  virtual std::string name() const = 0;     // "AMD EPYC (avx512), 2 threads"; "NVIDIA H200, 141 GB, sm_90"
-  virtual Allocator& allocator() = 0;       // of device memory
+  virtual std::string name() const = 0;  // "AMD EPYC (avx512), 2 threads"; "NVIDIA H200, 141 GB, sm_90"
+  virtual std::string pci_address() const { return ""; }  // "0000:1b:00.0"; "" where there is none
+  virtual Allocator& allocator() = 0;                     // of device memory
   virtual Allocator& host_allocator() = 0;  // of host memory that copies fast and behind the host's back (pinned)
   virtual Stream& compute() = 0;            // kernels
   virtual Stream& copies() = 0;             // host to device, beside the kernels

@@ -91,6 +91,14 @@ class CudaDevice : public Device {
                   properties.major, properties.minor);
     return std::string(properties.name) + text;
   }
+  std::string pci_address() const override {
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, index_));
+    char text[32];
+    std::snprintf(text, sizeof text, "%04x:%02x:%02x.0", properties.pciDomainID, properties.pciBusID,
+                  properties.pciDeviceID);
+    return text;
+  }
   Allocator& allocator() override { return allocator_; }
   Allocator& host_allocator() override { return pinned_; }
   Stream& compute() override { return compute_; }

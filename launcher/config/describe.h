@@ -31,7 +31,7 @@ constexpr std::array<std::string_view, 6> names_of(DataFormat) {
 constexpr std::array<std::string_view, 3> names_of(CropType) { return {"random_resized", "centre", "stretch"}; }
 constexpr std::array<std::string_view, 3> names_of(AugmentPolicy) { return {"none", "randaugment", "trivialaugment"}; }
 constexpr std::array<std::string_view, 2> names_of(OnError) { return {"fail", "skip"}; }
-constexpr std::array<std::string_view, 2> names_of(DataCache) { return {"none", "device"}; }
+constexpr std::array<std::string_view, 3> names_of(DataCache) { return {"none", "ram", "device"}; }
 constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
 constexpr std::array<std::string_view, 1> names_of(NonFinitePolicy) { return {"stop"}; }
 constexpr std::array<std::string_view, 2> names_of(OptimizerType) { return {"sgd", "adam"}; }
@@ -166,7 +166,7 @@ void describe(Visitor& v, DataConfig& c) {
   v.key(c.mean, {.name = "mean", .doc = "subtracted from pixels in [0,1]; one, or one per channel"});
   v.key(c.std, {.name = "std", .doc = "divides after mean; one, or one per channel", .range = above(0)});
   v.key(c.last, {.name = "last", .doc = "what happens to a short last global batch of an epoch"});
-  v.key(c.cache, {.name = "cache", .doc = "device: the whole set lies decoded in the memory of the device"});
+  v.key(c.cache, {.name = "cache", .doc = "ram, device: where decoded samples are kept"});
   v.key(c.crop, key(images, "crop", "how an image of any size becomes one of shape", false));
   v.key(c.augment, {.name = "augment", .doc = "changes training samples at random"});
   v.key(c.mix, {.name = "mix", .doc = "makes one training sample of two"});

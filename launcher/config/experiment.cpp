@@ -91,16 +91,20 @@ void check_images(const DataConfig& data) {
   }
 }
 
-// What lies decoded in the memory of the device is the same in every epoch, but for what the device itself does to it.
+// What lies decoded in memory is the same in every epoch; the device itself can only do the cheap augmentations to it.
 void check_cache(const DataConfig& data) {
+  if (data.format == DataFormat::kImages && data.crop.type == CropType::kRandomResized) {
+    config_error(data.where, "data.cache", "decoded crops differ from epoch to epoch; expected crop: {type: centre}, " 
+                 "or no cache and a file of `convoy data pack --decoded`");
+  }
+  if (data.cache == DataCache::kRam) return;
   const auto refuse = [&](std::string_view key) {
-    config_error(data.where, child_path("data", key), "is not done in the memory of the device; needs cache: none");
+    config_error(data.where, child_path("data", key), "is not done in the memory of the device; needs cache: none or ram");
   };
   const AugmentConfig& augment = data.augment;
   if (augment.brightness > 0 || augment.contrast > 0 || augment.saturation > 0 || augment.hue > 0) refuse("augment");
   if (augment.rotation > 0 || augment.policy != AugmentPolicy::kNone || augment.erasing > 0) refuse("augment");
   if (data.mix.mixup > 0 || data.mix.cutmix > 0) refuse("mix");
-  if (data.format == DataFormat::kImages && data.crop.type == CropType::kRandomResized) refuse("crop.type");
 }
 
 void check_data(const DataConfig& data) {
@@ -119,7 +123,7 @@ void check_data(const DataConfig& data) {
     config_error(data.where, "data.classes", "expected 10 or 100 of CIFAR, found " + std::to_string(data.classes));
   }
   if (data.format == DataFormat::kImages) check_images(data);
-  if (data.cache == DataCache::kDevice) check_cache(data);
+  if (data.cache != DataCache::kNone) check_cache(data);
 }
 
 void check_sections(const Experiment& e) {

@@ -17,7 +17,7 @@
 namespace convoy {
 
 enum class DataFormat { kIdx, kNpy, kNpz, kCifar, kImages, kSynthetic };
-enum class DataCache { kNone, kDevice };
+enum class DataCache { kNone, kRam, kDevice };
 enum class CropType { kRandomResized, kCentre, kStretch };
 enum class AugmentPolicy { kNone, kRandAugment, kTrivialAugment };
 enum class OnError { kFail, kSkip };
@@ -100,7 +100,8 @@ struct DataConfig {
   std::vector<double> mean = {0};     // of pixels scaled to [0,1]; one number for all channels or one per channel
   std::vector<double> std = {1};      // likewise
   LastBatch last = LastBatch::kDrop;  // a short last global batch would change the meaning of a step
-  // device: the whole set is decoded once into the memory of the device, where batches are gathered.  For small sets.
+  // ram: decoded samples are kept.  device: the whole set is decoded once into the memory of the device, where batches
+  // are gathered.  For sets that fit; the page cache of the system keeps files in any case.
   DataCache cache = DataCache::kNone;
   AugmentConfig augment;
   MixConfig mix;
