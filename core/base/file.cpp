@@ -60,33 +60,15 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-// A regular file, open for reading.
-struct Input {
-  FileDescriptor fd;
-  int64_t bytes;
-};
-
-Input open_input(const std::string& path, Links links) {
+int open_for_reading(const std::string& path, Links links) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
-  FileDescriptor fd(::open(path.c_str(), flags));
-  if (fd.get() < 0) fail(ExitCode::kNoInput, path, "cannot open");
-  struct stat status;
-  if (::fstat(fd.get(), &status) != 0) fail(ExitCode::kNoInput, path, "cannot open");
-  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path + ": expected a regular file");
-  return {std::move(fd), status.st_size};
+  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0));
 }
 
-// Requires: count <= input.bytes.
-std::vector<std::byte> read_first(const Input& input, const std::string& path, int64_t count) {
+// Requires: count <= input.size().
+std::vector<std::byte> read_first(const InputFile& input, int64_t count) {
   std::vector<std::byte> bytes(static_cast<size_t>(count));
-  for (std::span<std::byte> rest = bytes; !rest.empty();) {
-    const ssize_t got = ::read(input.fd.get(), rest.data(), rest.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(ExitCode::kNoInput, path, "cannot read");
-    if (got == 0) throw Error(ExitCode::kBadData, path + ": became shorter while it was read");
-    rest = rest.subspan(static_cast<size_t>(got));
-  }
+  input.read_at(0, bytes);
   return bytes;
 }
 
@@ -156,17 +138,38 @@ void remove_tree(FileSystem& files, const std::string& path) {
   files.remove(path);
 }
 
+InputFile::InputFile(const std::string& path, Links links) : path_(path), fd_(open_for_reading(path, links)) {
+  if (fd_.get() < 0) fail(ExitCode::kNoInput, path_, "cannot open");
+  struct stat status;
+  if (::fstat(fd_.get(), &status) != 0) fail(ExitCode::kNoInput, path_, "cannot open");
+  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path_ + ": expected a regular file");
+  size_ = status.st_size;
+}
+
+void InputFile::read_at(int64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t got = ::pread(fd_.get(), out.data(), out.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ExitCode::kNoInput, path_, "cannot read");
+    if (got == 0)
+      throw Error(ExitCode::kBadData, path_ + ": expected " + std::to_string(out.size()) + " more bytes at byte " +
+                                          std::to_string(offset) + ", found the end of the file");
+    out = out.subspan(static_cast<size_t>(got));
+    offset += got;
+  }
+}
+
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links) {
-  const Input input = open_input(path, links);
-  if (input.bytes > max_bytes)
+  const InputFile input(path, links);
+  if (input.size() > max_bytes)
     throw Error(ExitCode::kBadData, path + ": expected at most " + std::to_string(max_bytes) + " bytes, found " +
-                                        std::to_string(input.bytes));
-  return read_first(input, path, input.bytes);
+                                        std::to_string(input.size()));
+  return read_first(input, input.size());
 }
 
 std::vector<std::byte> read_beginning(const std::string& path, int64_t max_bytes) {
-  const Input input = open_input(path, Links::kFollow);
-  return read_first(input, path, std::min(input.bytes, max_bytes));
+  const InputFile input(path);
+  return read_first(input, std::min(input.size(), max_bytes));
 }
 
 }  // namespace convoy

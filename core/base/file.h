@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/file_descriptor.h"
+
 namespace convoy {
 
 // A file being written, front to back.  Destroying it closes it without a promise; call sync() and close() for one.
@@ -60,6 +62,23 @@ void make_directories(FileSystem& files, const std::string& path);
 void remove_tree(FileSystem& files, const std::string& path);
 
 enum class Links { kFollow, kRefuse };  // kRefuse: `path` itself must not be a symbolic link
+
+// A regular file that is read at any place.  Threads: read_at may be called by any thread at any time.
+class InputFile {
+ public:
+  explicit InputFile(const std::string& path, Links links = Links::kFollow);
+
+  const std::string& path() const { return path_; }
+  int64_t size() const { return size_; }  // bytes, when it was opened
+  // Fills `out` with the bytes from `offset` on.  Throws Error(kBadData) where the file has no more.
+  // Requires: offset >= 0.
+  void read_at(int64_t offset, std::span<std::byte> out) const;
+
+ private:
+  std::string path_;
+  FileDescriptor fd_;
+  int64_t size_ = 0;
+};
 
 // The whole of a regular file.  More than max_bytes: kBadData, before anything is allocated.
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links = Links::kFollow);
