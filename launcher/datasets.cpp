@@ -1,20 +1,176 @@
-#include "launcher/sample_shape.h"
+#include "launcher/datasets.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "core/base/error.h"
+#include "core/data/augment.h"
+#include "core/data/cifar.h"
+#include "core/data/first_samples.h"
 #include "core/data/idx.h"
+#include "core/data/image_dataset.h"
+#include "core/data/npz.h"
+#include "core/data/ram_cache.h"
+#include "core/data/skip_bad.h"
+#include "core/data/store_subset.h"
+#include "core/data/synthetic.h"
 
 namespace convoy {
+namespace {
+
+using OpenFiles = std::unique_ptr<Dataset> (*)(const std::string& images, const std::string& labels, int classes);
+
+std::unique_ptr<Dataset> open(OpenFiles open_files, const std::optional<SampleFiles>& files, int classes) {
+  if (!files) return nullptr;
+  return open_files(files->images, files->labels, classes);
+}
+
+Datasets open_synthetic(const DataConfig& data, uint64_t seed) {
+  const auto [height, width, channels] = data.shape.value();
+  const auto make = [&](int64_t size, int64_t offset) {
+    return std::make_unique<SyntheticDataset>(SyntheticDataset::Options{
+        .size = size, .sample = {1, height, width, channels}, .classes = data.classes, .seed = seed, .offset = offset});
+  };
+  return {make(data.train_size, 0), make(data.test_size, data.train_size)};
+}
+
+// What is trained on and what is evaluated.
+ImageSplits open_splits(const DataConfig& data) {
+  ImageSplits splits = open_image_splits(data.path);
+  if (data.test_path) {
+    splits.validation = open_image_store(*data.test_path);
+  } else if (data.validation > 0) {
+    if (splits.validation != nullptr) {
+      config_error(data.where, "data.validation", data.path + " has images for validation of its own");
+    }
+    splits = split_by_name(splits.train, data.validation);
+  }
+  if (splits.validation != nullptr && splits.validation->class_names() != splits.train->class_names()) {
+    throw Error(ExitCode::kBadData, data.test_path.value_or(data.path) + ": expected the classes of the images to " +
+                                        "train on, in the same order; found others");
+  }
+  return splits;
+}
+
+ImageCrop training_crop(const CropConfig& config) {
+  ImageCrop crop;
+  switch (config.type) {
+    case CropType::kRandomResized: crop.type = ImageCrop::Type::kRandomResized; break;
+    case CropType::kCentre: crop.type = ImageCrop::Type::kCentre; break;
+    case CropType::kStretch: crop.type = ImageCrop::Type::kStretch; break;
+  }
+  crop.random = {config.scale[0], config.scale[1], config.ratio[0], config.ratio[1]};
+  crop.central = config.central;
+  return crop;
+}
+
+Datasets open_images(const DataConfig& data, uint64_t seed) {
+  const auto [height, width, channels] = data.shape.value();
+  const Shape sample = {1, height, width, channels};
+  ImageSplits splits = open_splits(data);
+  const ImageCrop crop = training_crop(data.crop);
+  ImageCrop fixed = crop;
+  if (crop.type == ImageCrop::Type::kRandomResized) fixed.type = ImageCrop::Type::kCentre;
+  const auto make = [&](std::shared_ptr<const ImageStore>& store, const ImageCrop& how) -> std::unique_ptr<Dataset> {
+    if (store == nullptr) return nullptr;
+    return std::make_unique<ImageDataset>(std::move(store), sample, data.classes, how, seed);
+  };
+  return {make(splits.train, crop), make(splits.validation, fixed)};
+}
+
+Datasets open_files(const DataConfig& data, uint64_t seed) {
+  switch (data.format) {
+    case DataFormat::kIdx:
+      return {open(open_idx_files, data.train, data.classes), open(open_idx_files, data.test, data.classes)};
+    case DataFormat::kNpy:
+      return {open(open_npy, data.train, data.classes), open(open_npy, data.test, data.classes)};
+    case DataFormat::kNpz:
+      return {open_npz(data.path, Split::kTrain, data.classes), open_npz(data.path, Split::kTest, data.classes)};
+    case DataFormat::kCifar:
+      return {open_cifar(data.path, Split::kTrain, data.classes), open_cifar(data.path, Split::kTest, data.classes)};
+    case DataFormat::kImages: return open_images(data, seed);
+    case DataFormat::kSynthetic: return open_synthetic(data, seed);
+  }
+  return {};
+}
+
+std::unique_ptr<Dataset> limited(std::unique_ptr<Dataset> all, const std::optional<int>& limit) {
+  if (!limit || *limit >= all->size()) return all;
+  return std::make_unique<FirstSamples>(std::move(all), *limit);
+}
+
+// All that is done to samples as they are read, but for augmentation.
+std::unique_ptr<Dataset> guarded(std::unique_ptr<Dataset> all, const std::optional<int>& limit, const DataConfig& data,
+                                 SkipBad::Report report) {
+  if (all == nullptr) return nullptr;
+  all = limited(std::move(all), limit);
+  if (data.on_error == OnError::kSkip) {
+    const auto most = static_cast<int64_t>(data.max_bad * static_cast<double>(all->size()));
+    all = std::make_unique<SkipBad>(std::move(all), most, std::move(report));
+  }
+  if (data.cache == DataCache::kRam) all = std::make_unique<RamCache>(std::move(all));
+  return all;
+}
+
+AugmentOptions augment_options(const AugmentConfig& config) {
+  AugmentOptions options;
+  options.cheap = cheap_augmentation(config);
+  options.jitter = {.brightness = config.brightness,
+                    .contrast = config.contrast,
+                    .saturation = config.saturation,
+                    .hue = config.hue};
+  options.rotation = config.rotation;
+  return options;
+}
+
+std::unique_ptr<Dataset> augmented(std::unique_ptr<Dataset> all, const DataConfig& data, uint64_t seed) {
+  const AugmentOptions options = augment_options(data.augment);
+  if (!options.any() || data.cache == DataCache::kDevice) return all;
+  return std::make_unique<AugmentedDataset>(std::move(all), options, seed);
+}
+
+// Of files that hold nothing but samples.
+ImagesHeader read_header(const DataConfig& data) {
+  switch (data.format) {
+    case DataFormat::kIdx: return read_images_header(data.train.value().images);
+    case DataFormat::kNpy: return read_npy_header(data.train.value().images);
+    case DataFormat::kNpz: return read_npz_header(data.path);
+    case DataFormat::kCifar: return read_cifar_header(data.path, data.classes);
+    default: return {};
+  }
+}
+
+}  // namespace
+
+Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples) {
+  Datasets sets = open_files(data, seed);
+  if (sets.test != nullptr && sets.test->sample() != sets.train->sample()) {
+    throw Error(ExitCode::kBadData, "training images are " + to_string(sets.train->sample()) + ", test images " +
+                                        to_string(sets.test->sample()));
+  }
+  sets.train = guarded(std::move(sets.train), data.train_limit, data, bad_samples.reporter(Split::kTrain));
+  sets.train = augmented(std::move(sets.train), data, seed);
+  sets.test = guarded(std::move(sets.test), data.test_limit, data, bad_samples.reporter(Split::kTest));
+  return sets;
+}
+
+CheapAugmentOptions cheap_augmentation(const AugmentConfig& config) {
+  return {.flip = config.flip, .pad_crop = config.pad_crop, .cutout = config.cutout, .erase = config.erasing};
+}
 
 Shape sample_shape(const DataConfig& data) {
-  if (data.format == DataFormat::kIdx) return read_images_header(data.train.value().images).sample;
-  const auto [h, w, c] = data.shape.value();
+  if (!data.shape) return read_header(data).sample;
+  const auto [h, w, c] = *data.shape;
   return {1, h, w, c};
 }
 
 int64_t training_samples(const DataConfig& data) {
-  const int64_t all =
-      data.format == DataFormat::kIdx ? read_images_header(data.train.value().images).size : data.train_size;
+  int64_t all = data.train_size;
+  if (data.format == DataFormat::kImages) {
+    all = open_splits(data).train->size();
+  } else if (data.format != DataFormat::kSynthetic) {
+    all = read_header(data).size;
+  }
   return data.train_limit ? std::min<int64_t>(all, *data.train_limit) : all;
 }
 

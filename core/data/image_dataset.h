@@ -28,7 +28,7 @@ struct ImageCrop {
 class ImageDataset final : public Dataset {
  public:
   // `sample` is [1,H,W,C] with 1 or 3 channels.  Throws Error(kBadData) where the store has more than `classes`.
-  ImageDataset(std::unique_ptr<ImageStore> store, const Shape& sample, int classes, const ImageCrop& crop,
+  ImageDataset(std::shared_ptr<const ImageStore> store, const Shape& sample, int classes, const ImageCrop& crop,
                uint64_t seed);
 
   int64_t size() const override { return store_->size(); }
@@ -41,7 +41,9 @@ class ImageDataset final : public Dataset {
   const ImageStore& store() const { return *store_; }
 
  private:
-  const std::unique_ptr<ImageStore> store_;
+  Box part(ImageSize size, int64_t i, int64_t epoch) const;  // that becomes the sample
+
+  const std::shared_ptr<const ImageStore> store_;
   const Shape sample_;
   const int classes_;
   const ImageCrop crop_;
