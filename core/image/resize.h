@@ -40,7 +40,6 @@ class Resizer {
     bool copies() const { return in_size == out_size && begin == 0 && end == static_cast<float>(in_size); }
   };
 
-  template <int kChannels>
   void resize_rows(const Image& from, int first_row, int rows);  // horizontal pass: to rows_
   void resize_columns(int first_row, Image& out);                // vertical pass
 
