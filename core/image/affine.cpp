@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 namespace convoy {
 namespace {
@@ -109,13 +110,15 @@ AffineMatrix rotation_matrix(double degrees, int width, int height) {
   return {cosine, sine, cosine * -x + sine * -y + 0.0 + x, -sine, cosine, -sine * -x + cosine * -y + 0.0 + y};
 }
 
-void transform(const ImageView& from, const AffineMatrix& matrix, Interpolation interpolation, uint8_t fill,
-               uint8_t* to) {
-  std::memset(to, fill, from.bytes());
+void transform(const ImageView& image, const AffineMatrix& matrix, Interpolation interpolation, uint8_t fill) {
+  thread_local std::vector<uint8_t> copy;
+  copy.assign(image.pixels, image.pixels + image.bytes());
+  const ImageView from = {copy.data(), image.width, image.height, image.channels};
+  std::memset(image.pixels, fill, image.bytes());
   if (interpolation == Interpolation::kNearest)
-    nearest(from, matrix, to);
+    nearest(from, matrix, image.pixels);
   else
-    bilinear(from, matrix, to);
+    bilinear(from, matrix, image.pixels);
 }
 
 }  // namespace convoy

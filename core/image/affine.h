@@ -28,8 +28,7 @@ AffineMatrix affine_matrix(const AffineOptions& options);
 // Pillow's Image.rotate(): counter-clockwise around the middle of an image of this size.
 AffineMatrix rotation_matrix(double degrees, int width, int height);
 
-// What comes from outside becomes `fill`, in all channels.  `to` has the size of `from` and does not overlap it.
-void transform(const ImageView& from, const AffineMatrix& matrix, Interpolation interpolation, uint8_t fill,
-               uint8_t* to);
+// In place, by way of a copy that each thread keeps.  What comes from outside becomes `fill`, in all channels.
+void transform(const ImageView& image, const AffineMatrix& matrix, Interpolation interpolation, uint8_t fill);
 
 }  // namespace convoy
