@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "core/base/error.h"
-#include "core/image/weighted_sums.h"
+#include "core/image/resize_loops.h"
 
 namespace convoy {
 namespace {
@@ -31,32 +31,6 @@ struct Bicubic {
 
 int32_t to_fixed(double weight) {
   return static_cast<int32_t>(weight * (1 << kWeightBits) + (weight < 0 ? -0.5 : 0.5));
-}
-
-// A group of rows is resized at once: kColumnBytes hold one pixel of each, `kPixel` bytes apart.
-template <int kChannels>
-struct Group {
-  static constexpr int kPixel = kChannels == 3 ? 4 : 1;
-  static constexpr int kRows = kColumnBytes / kPixel;
-};
-
-// from: kRows rows of `width` pixels; the byte after a pixel may be copied too, where there is one.
-template <int kChannels>
-void pack(const uint8_t* const* from, int width, uint8_t* to) {
-  using G = Group<kChannels>;
-  for (int x = 0; x < width - 1; ++x)
-    for (int r = 0; r < G::kRows; ++r)
-      std::memcpy(to + x * kColumnBytes + r * G::kPixel, from[r] + x * kChannels, G::kPixel);
-  for (int r = 0; r < G::kRows; ++r)
-    std::memcpy(to + (width - 1) * kColumnBytes + r * G::kPixel, from[r] + (width - 1) * kChannels, kChannels);
-}
-
-// `rows` of a group; the byte after a row is written too.
-template <int kChannels>
-void unpack(const uint8_t* from, int width, int rows, uint8_t* to, size_t stride) {
-  using G = Group<kChannels>;
-  for (int r = 0; r < rows; ++r, to += stride)
-    for (int x = 0; x < width; ++x) std::memcpy(to + x * kChannels, from + x * kColumnBytes + r * G::kPixel, G::kPixel);
 }
 
 }  // namespace
@@ -107,50 +81,47 @@ void Resizer::resize(const Image& from, const Box& box, ImageSize size, Image& o
   vertical_.prepare(from.height, box.top, box.bottom, size.height, filter_);
   out.resize(size.width, size.height, from.channels);
   const int first_row = vertical_.first.front(), end_row = vertical_.first.back() + vertical_.count.back();
-  stride_ = (out.row_bytes() + 1 + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+  stride_ = (out.row_bytes() + kSlack + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
   rows_.resize(stride_ * static_cast<size_t>(end_row - first_row));
-  if (from.channels == 3)
-    resize_rows<3>(from, first_row, end_row - first_row);
-  else
-    resize_rows<1>(from, first_row, end_row - first_row);
+  if (horizontal_.copies()) {
+    for (int y = first_row; y < end_row; ++y)
+      std::memcpy(rows_.data() + static_cast<size_t>(y - first_row) * stride_, from.row(y), from.row_bytes());
+  } else {
+    resize_rows(from, first_row, end_row - first_row);
+  }
   resize_columns(first_row, out);
 }
 
-template <int kChannels>
 void Resizer::resize_rows(const Image& from, int first_row, int rows) {
-  if (horizontal_.copies()) {
-    for (int y = 0; y < rows; ++y)
-      std::memcpy(rows_.data() + static_cast<size_t>(y) * stride_, from.row(first_row + y), from.row_bytes());
-    return;
-  }
-  using G = Group<kChannels>;
-  const WeightedSums sums = weighted_sums(level_);
+  const ResizeLoops loops = resize_loops(level_);
   // The last columns are read up to `taps` further than they go, with weights of zero.
   packed_.resize(static_cast<size_t>(from.width + horizontal_.taps) * kColumnBytes);
   resized_.resize(static_cast<size_t>(horizontal_.out_size) * kColumnBytes);
-  for (int y = 0; y < rows; y += G::kRows) {
-    const uint8_t* group[G::kRows];
-    for (int r = 0; r < G::kRows; ++r) group[r] = from.row(first_row + std::min(y + r, rows - 1));
-    pack<kChannels>(group, from.width, packed_.data());
-    sums.columns(packed_.data(), horizontal_.first.data(), horizontal_.weights.data(), horizontal_.taps,
-                 horizontal_.out_size, resized_.data());
-    unpack<kChannels>(resized_.data(), horizontal_.out_size, std::min(G::kRows, rows - y),
-                      rows_.data() + static_cast<size_t>(y) * stride_, stride_);
+  const int group_rows = rows_of_group(from.channels);
+  for (int y = 0; y < rows; y += group_rows) {
+    const uint8_t* group[rows_of_group(1)];
+    for (int r = 0; r < group_rows; ++r) group[r] = from.row(first_row + std::min(y + r, rows - 1));
+    (from.channels == 3 ? loops.pack_rgb : loops.pack_grey)(group, from.width, packed_.data());
+    loops.sum_columns(packed_.data(), horizontal_.first.data(), horizontal_.weights.data(), horizontal_.taps,
+                      horizontal_.out_size, resized_.data());
+    (from.channels == 3 ? loops.unpack_rgb : loops.unpack_grey)(
+        resized_.data(), horizontal_.out_size, std::min(group_rows, rows - y),
+        rows_.data() + static_cast<size_t>(y) * stride_, stride_);
   }
 }
 
 void Resizer::resize_columns(int first_row, Image& out) {
-  const WeightedSums sums = weighted_sums(level_);
+  const ResizeLoops loops = resize_loops(level_);
   const int blocks = static_cast<int>(out.row_bytes() / kBlockBytes);
   const size_t whole = static_cast<size_t>(blocks) * kBlockBytes, rest = out.row_bytes() - whole;
   for (int y = 0; y < out.height; ++y) {
     const auto i = static_cast<size_t>(y);
     const uint8_t* from = rows_.data() + static_cast<size_t>(vertical_.first[i] - first_row) * stride_;
     const int32_t* weights = vertical_.weights.data() + i * static_cast<size_t>(vertical_.taps);
-    sums.rows(from, stride_, weights, vertical_.count[i], blocks, out.row(y));
+    loops.sum_rows(from, stride_, weights, vertical_.count[i], blocks, out.row(y));
     if (rest == 0) continue;
     uint8_t last[kBlockBytes];
-    sums.rows(from + whole, stride_, weights, vertical_.count[i], 1, last);
+    loops.sum_rows(from + whole, stride_, weights, vertical_.count[i], 1, last);
     std::memcpy(out.row(y) + whole, last, rest);
   }
 }

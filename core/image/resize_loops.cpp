@@ -1,4 +1,4 @@
-#include "core/image/weighted_sums.h"
+#include "core/image/resize_loops.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,6 +13,34 @@ namespace convoy {
 namespace {
 
 constexpr int32_t kHalf = 1 << (kWeightBits - 1);
+
+// A pixel has kBytes of a column, one more than channels where they are three: that byte belongs to the next pixel,
+// and is not read where there is none.
+template <int kChannels>
+void pack(const uint8_t* const* from, int begin, int width, uint8_t* to) {
+  constexpr int kRows = rows_of_group(kChannels), kBytes = kColumnBytes / kRows;
+  for (int x = begin; x < width - 1; ++x)
+    for (int r = 0; r < kRows; ++r) std::memcpy(to + x * kColumnBytes + r * kBytes, from[r] + x * kChannels, kBytes);
+  for (int r = 0; r < kRows; ++r)
+    std::memcpy(to + (width - 1) * kColumnBytes + r * kBytes, from[r] + (width - 1) * kChannels, kChannels);
+}
+
+template <int kChannels>
+void unpack(const uint8_t* from, int begin, int width, int rows, uint8_t* to, size_t stride) {
+  constexpr int kRows = rows_of_group(kChannels), kBytes = kColumnBytes / kRows;
+  for (int r = 0; r < rows; ++r, to += stride)
+    for (int x = begin; x < width; ++x) std::memcpy(to + x * kChannels, from + x * kColumnBytes + r * kBytes, kBytes);
+}
+
+template <int kChannels>
+void pack(const uint8_t* const* from, int width, uint8_t* to) {
+  pack<kChannels>(from, 0, width, to);
+}
+
+template <int kChannels>
+void unpack(const uint8_t* from, int width, int rows, uint8_t* to, size_t stride) {
+  unpack<kChannels>(from, 0, width, rows, to, stride);
+}
 
 template <int kBytes>
 void sum(const uint8_t* from, size_t stride, const int32_t* weights, int taps, uint8_t* to) {
@@ -37,6 +65,43 @@ void sum_rows(const uint8_t* from, size_t stride, const int32_t* weights, int ta
 // g++ 12 makes byte-by-byte code of the loops above, so these are spelled out.
 #define CONVOY_AVX2 __attribute__((target("avx2")))
 #define CONVOY_AVX512 __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl")))
+
+// Of four vectors of four 32-bit words: word k of each makes vector k.
+CONVOY_AVX2 inline void transpose(__m128i (&v)[4]) {
+  const __m128i a = _mm_unpacklo_epi32(v[0], v[1]), b = _mm_unpacklo_epi32(v[2], v[3]);
+  const __m128i c = _mm_unpackhi_epi32(v[0], v[1]), d = _mm_unpackhi_epi32(v[2], v[3]);
+  v[0] = _mm_unpacklo_epi64(a, b);
+  v[1] = _mm_unpackhi_epi64(a, b);
+  v[2] = _mm_unpacklo_epi64(c, d);
+  v[3] = _mm_unpackhi_epi64(c, d);
+}
+
+CONVOY_AVX2 void pack_rgb_avx2(const uint8_t* const* from, int width, uint8_t* to) {
+  const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+  int x = 0;
+  for (; 3 * x + 16 <= 3 * width; x += 4) {
+    __m128i v[4];
+    for (int r = 0; r < 4; ++r)
+      v[r] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from[r] + 3 * x)), spread);
+    transpose(v);
+    for (int k = 0; k < 4; ++k) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (x + k) * kColumnBytes), v[k]);
+  }
+  pack<3>(from, x, width, to);
+}
+
+CONVOY_AVX2 void unpack_rgb_avx2(const uint8_t* from, int width, int rows, uint8_t* to, size_t stride) {
+  const __m128i gather = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+  int x = 0;
+  for (; x + 4 <= width; x += 4) {
+    __m128i v[4];
+    for (int k = 0; k < 4; ++k) v[k] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + (x + k) * kColumnBytes));
+    transpose(v);
+    for (int r = 0; r < rows; ++r)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + static_cast<size_t>(r) * stride + 3 * x),
+                       _mm_shuffle_epi8(v[r], gather));
+  }
+  unpack<3>(from, x, width, rows, to, stride);
+}
 
 // Eight sums of each of `a` and `b` to 16 bytes.
 CONVOY_AVX2 inline __m128i to_bytes(__m256i a, __m256i b) {
@@ -123,13 +188,15 @@ CONVOY_AVX512 void sum_rows_avx512(const uint8_t* from, size_t stride, const int
 
 }  // namespace
 
-WeightedSums weighted_sums(SimdLevel level) {
+ResizeLoops resize_loops(SimdLevel level) {
+  ResizeLoops loops = {pack<3>, pack<1>, unpack<3>, unpack<1>, sum_columns, sum_rows};
 #if defined(__x86_64__)
-  if (level == SimdLevel::kAvx512) return {sum_columns_avx512, sum_rows_avx512};
-  if (level == SimdLevel::kAvx2) return {sum_columns_avx2, sum_rows_avx2};
+  if (level >= SimdLevel::kAvx2)
+    loops = {pack_rgb_avx2, pack<1>, unpack_rgb_avx2, unpack<1>, sum_columns_avx2, sum_rows_avx2};
+  if (level == SimdLevel::kAvx512) loops.sum_columns = sum_columns_avx512, loops.sum_rows = sum_rows_avx512;
 #endif
   (void)level;
-  return {sum_columns, sum_rows};
+  return loops;
 }
 
 }  // namespace convoy
