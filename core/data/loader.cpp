@@ -15,6 +15,7 @@ Loader::Loader(const Dataset& dataset, const Sampler& sampler, Allocator& alloca
   for (Slot& slot : ring_) {
     slot.pixels = Buffer(allocator, rows * dataset_.sample().elements());
     slot.targets = Buffer(allocator, rows * int64_t{sizeof(Target)});
+    if (options_.mix.any()) slot.scratch.resize(static_cast<size_t>(dataset_.sample().elements()));
     slot.batch.pixels = {slot.pixels.as<uint8_t>(), static_cast<size_t>(slot.pixels.bytes())};
     slot.batch.targets = {slot.targets.as<Target>(), static_cast<size_t>(rows)};
   }
@@ -67,6 +68,9 @@ void Loader::fill(Slot& slot, const Position& position) const {
   auto* targets = slot.targets.as<Target>();
   for (size_t row = 0; row < valid; ++row) {
     targets[row] = Target::of(dataset_.read(micro_batch.ids[row], position.epoch, pixels + row * bytes));
+  }
+  if (options_.mix.any()) {
+    mix_rows(options_.mix, dataset_.sample(), position.epoch, micro_batch.ids, pixels, targets, slot.scratch.data());
   }
   std::fill(pixels + valid * bytes, pixels + slot.pixels.bytes(), uint8_t{0});
   std::fill(targets + valid, targets + slot.batch.targets.size(), Target{});

@@ -1,6 +1,7 @@
 // Reads ahead: worker threads decode the micro-batches of one rank, in order, into a ring of buffers.
 //
-// What is delivered depends on data set, sampler, rank, world and starting point only, never on the number of threads.
+// What is delivered depends on data set, sampler, mixing, rank, world and starting point only, never on the number of
+// threads.
 #pragma once
 
 #include <condition_variable>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "core/data/dataset.h"
+#include "core/data/mix.h"
 #include "core/data/sampler.h"
 #include "core/device/device.h"
 #include "core/device/target.h"
@@ -38,6 +40,7 @@ class Loader {
     int prefetch = 4;                                         // micro-batches decoded ahead of the one in use
     int64_t epoch = 0, step = 0;                              // of the first batch: where a resumed run goes on
     int64_t end_epoch = std::numeric_limits<int64_t>::max();  // stop before this one
+    MixOptions mix = {};                                      // of the rows of each micro-batch
   };
 
   // Starts to read.  `dataset`, `sampler` and `allocator` (of host memory, pinned for a GPU) must outlive the loader.
@@ -61,6 +64,7 @@ class Loader {
   };
   struct Slot {
     Buffer pixels, targets;
+    std::vector<uint8_t> scratch;  // one sample, where rows are mixed
     Batch batch;
     std::exception_ptr error;
     bool ready = false;  // guarded by mutex_; the rest belongs to the worker until ready, then to the consumer
