@@ -90,10 +90,14 @@ void apply(const CheapAugment& augment, const Shape& sample, const uint8_t* from
     else
       std::memcpy(to + int64_t{begin} * c, row, static_cast<size_t>(end - begin) * static_cast<size_t>(c));
     std::memset(to + int64_t{end} * c, fill, static_cast<size_t>(w - end) * static_cast<size_t>(c));
-    if (y >= augment.y0 && y < augment.y1)
-      std::memset(to + int64_t{augment.x0} * c, fill,
-                  static_cast<size_t>(augment.x1 - augment.x0) * static_cast<size_t>(c));
   }
+  erase(augment, sample, to - row_bytes * static_cast<size_t>(h), fill);
+}
+
+void erase(const CheapAugment& augment, const Shape& sample, uint8_t* pixels, uint8_t fill) {
+  for (int y = augment.y0; y < augment.y1; ++y)
+    std::memset(pixels + (int64_t{y} * sample.w + augment.x0) * sample.c, fill,
+                static_cast<size_t>(augment.x1 - augment.x0) * static_cast<size_t>(sample.c));
 }
 
 }  // namespace convoy

@@ -28,6 +28,9 @@ struct CheapAugmentOptions {
 };
 
 struct CheapAugment {
+  bool moves() const { return flip || dx != 0 || dy != 0; }
+  bool erases() const { return x0 < x1; }
+
   bool flip = false;
   int dx = 0, dy = 0;                  // pixels, -pad_crop .. pad_crop
   int x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // erased; empty where x0 == x1
@@ -41,5 +44,8 @@ CheapAugment draw_cheap(const CheapAugmentOptions& options, const Shape& sample,
 // One sample [H,W,C] of any number of channels; every channel of blank pixels becomes `fill`.
 // Requires: `to` does not overlap `from`.
 void apply(const CheapAugment& augment, const Shape& sample, const uint8_t* from, uint8_t* to, uint8_t fill);
+
+// The last part of it alone, in place.
+void erase(const CheapAugment& augment, const Shape& sample, uint8_t* pixels, uint8_t fill);
 
 }  // namespace convoy
