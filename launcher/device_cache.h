@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/data/dataset.h"
+#include "core/device/target.h"
 #include "core/device/transfer.h"
 #include "launcher/backend.h"
 

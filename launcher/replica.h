@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/device/target.h"
 #include "core/device/transfer.h"
 #include "core/graph/plan_runner.h"
 #include "core/graph/program.h"
@@ -44,7 +45,8 @@ class Replica {
 
   // What the next pass reads: the host's copy, which run() and evaluate() send along.
   StepScalars& scalars() { return scalars_; }
-  // The micro-batch that the next pass works on: pixels [N,H,W,C], targets [N].  They must stay until wait_until_read().
+  // The micro-batch that the next pass works on: pixels [N,H,W,C], targets [N].  They must stay until
+  // wait_until_read().
   void load(std::span<const uint8_t> pixels, std::span<const Target> targets);
   // Likewise, out of the memory of the device.
   void load(DeviceCache& cache, std::span<const int64_t> ids) { cache.gather(ids, pixels_.data(), targets_.data()); }

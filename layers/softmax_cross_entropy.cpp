@@ -13,8 +13,7 @@ Shape SoftmaxCrossEntropy::shape(std::span<const Shape> inputs) const {
                                        "; end the network with a linear layer, or flatten");
   }
   if (targets != wanted) {
-    throw Error(ExitCode::kConfig,
-                "expected targets of shape " + to_string(wanted) + ", found " + to_string(targets));
+    throw Error(ExitCode::kConfig, "expected targets of shape " + to_string(wanted) + ", found " + to_string(targets));
   }
   return logits;
 }

@@ -154,7 +154,7 @@ class SoftmaxCrossEntropyCuda : public CudaKernel {
       using T = decltype(zero);
       constexpr int kN = kPack<float>;
       const Gradient<T> op{args_.y.as<float>(), args_.x[1].as<Target>(), args_.dx[0].as<T>(),
-                           args_.scalars,       args_.loss_scale,         output_.shape.c};
+                           args_.scalars,       args_.loss_scale,        output_.shape.c};
       for_each<kN>(op, output_.shape.elements(), op.classes % kN == 0 && aligned<kN>(op.y, op.dx), stream);
     });
   }

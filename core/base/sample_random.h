@@ -19,6 +19,8 @@ enum class RandomStream : uint32_t {
   kColour = 5,
   kRotate = 6,
   kPolicy = 7,
+  kMix = 8,
+  kPartner = 9,
 };
 
 // A sequence of numbers, a pure function of what it is made of.

@@ -26,6 +26,7 @@ Loader::Loader(const Dataset& dataset, const Sampler& sampler, Allocator& alloca
   for (Slot& slot : ring_) {
     slot.pixels = Buffer(allocator, rows * dataset_.sample().elements());
     slot.targets = Buffer(allocator, rows * int64_t{sizeof(Target)});
+    if (options_.mix.any()) slot.scratch.resize(static_cast<size_t>(dataset_.sample().elements()));
     slot.batch.pixels = {slot.pixels.as<uint8_t>(), static_cast<size_t>(slot.pixels.bytes())};
     slot.batch.targets = {slot.targets.as<Target>(), static_cast<size_t>(rows)};
   }
@@ -141,6 +142,10 @@ void Loader::read(Slot& slot, int64_t row) const {
 // When all rows are there.
 void Loader::finish(Slot& slot) const {
   const auto valid = static_cast<size_t>(slot.batch.valid), bytes = static_cast<size_t>(dataset_.sample().elements());
+  if (options_.mix.any()) {
+    mix_rows(options_.mix, dataset_.sample(), slot.batch.epoch, slot.batch.ids, slot.pixels.as<uint8_t>(),
+             slot.targets.as<Target>(), slot.scratch.data());
+  }
   std::fill(slot.pixels.as<uint8_t>() + valid * bytes, slot.pixels.as<uint8_t>() + slot.pixels.bytes(), uint8_t{0});
   std::fill(slot.targets.as<Target>() + valid, slot.targets.as<Target>() + slot.batch.targets.size(), Target{});
 }

@@ -1,7 +1,8 @@
 // Reads ahead: worker threads decode the micro-batches of one rank, in order, into a ring of buffers.  All threads work
 // on the samples of the batch that is needed next, so that few buffers are enough for many threads.
 //
-// What is delivered depends on data set, sampler, rank, world and starting point only, never on the number of threads.
+// What is delivered depends on data set, sampler, mixing, rank, world and starting point only, never on the number of
+// threads.
 #pragma once
 
 #include <condition_variable>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "core/data/dataset.h"
+#include "core/data/mix.h"
 #include "core/data/sampler.h"
 #include "core/device/device.h"
 #include "core/device/target.h"
@@ -40,6 +42,7 @@ class Loader {
     int prefetch = 4;                                         // micro-batches decoded ahead of the one in use
     int64_t epoch = 0, step = 0;                              // of the first batch: where a resumed run goes on
     int64_t end_epoch = std::numeric_limits<int64_t>::max();  // stop before this one
+    MixOptions mix = {};                                      // of the rows of each micro-batch
   };
 
   // Starts to read.  `dataset`, `sampler` and `allocator` (of host memory, pinned for a GPU) must outlive the loader.
@@ -69,6 +72,7 @@ class Loader {
   // to the workers until it is ready, then to the consumer; the numbers are guarded by mutex_.
   struct Slot {
     Buffer pixels, targets;
+    std::vector<uint8_t> scratch;  // one sample, where rows are mixed
     Batch batch;
     int64_t claimed = 0, done = 0;  // rows
     std::exception_ptr error;       // of the first row that failed

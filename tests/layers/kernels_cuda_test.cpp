@@ -108,7 +108,7 @@ TEST(SoftmaxCrossEntropyCuda, CountsTheFirstOfEqualLogits) {
   }
 }
 
-TEST(SoftmaxCrossEntropyCuda, FlagsLabelsThatLieAndLossesThatAreNotFinite) {
+TEST(SoftmaxCrossEntropyCuda, FlagsClassesThatLieAndLossesThatAreNotFinite) {
   const std::vector<std::pair<const char*, std::function<void(reference::Inputs&)>>> spoils = {
       {"first class -1", [](reference::Inputs& in) { in.x[1][3 * 2] = -1; }},
       {"first class behind the last", [](reference::Inputs& in) { in.x[1][3 * 2] = 33; }},
@@ -119,8 +119,13 @@ TEST(SoftmaxCrossEntropyCuda, FlagsLabelsThatLieAndLossesThatAreNotFinite) {
       {"only in rows that do not count", [](reference::Inputs& in) { in.x[1][3 * 6] = in.x[1][3 * 6 + 1] = 1000; }}};
   LayerCase it = loss(7, 33);
   it.scalars.valid_rows = 5;
+  const std::unique_ptr<Device> cpu = make_cpu_device(1);
   for (const auto& [name, spoil] : spoils) {
     SCOPED_TRACE(name);
+    reference::Inputs inputs = draw_inputs(it, Dtype::kF32, 1);
+    spoil(inputs);
+    const KernelRig::Run run = KernelRig(it, *make_cpu_kernels(), *cpu, Dtype::kF32, {}).run(inputs);
+    EXPECT_EQ(run.outputs.control[kNonFinite], &name == &spoils.back().first ? 0 : 1);
     expect_as_on_cpu(it, spoil, {kCorrect, kValidRows, kNonFinite});
   }
 }

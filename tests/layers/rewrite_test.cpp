@@ -81,9 +81,10 @@ std::vector<float> train(const Graph& graph) {
   for (int i = 0; i < kImage.elements(); ++i) image.as<float>()[i] = std::sin(static_cast<float>(i * i % 1009));
   for (int i = 0; i < kImage.n; ++i) targets.as<Target>()[i] = Target::of(i);
   const StepScalars scalars{.one_over_global_rows = 1.0F / kImage.n, .valid_rows = kImage.n};
-  program.bind(arena.data(), parameters,
-               {{"image", {image.data(), {kImage}}}, {"target", {targets.data(), {targets_shape(kImage.n), Dtype::kI32}}}},
-               &scalars, device->compute());
+  program.bind(
+      arena.data(), parameters,
+      {{"image", {image.data(), {kImage}}}, {"target", {targets.data(), {targets_shape(kImage.n), Dtype::kI32}}}},
+      &scalars, device->compute());
   std::fill_n(parameters.gradients(), parameters.reduced_elements(), 0.0F);
   EXPECT_EQ(program.plan().run_checked(), "");
   return {parameters.gradients(), parameters.gradients() + parameters.reduced_elements()};

@@ -78,10 +78,10 @@ std::vector<double> losses(Dtype compute, int threads) {
   fill_batch(pixels.as<uint8_t>(), targets.as<Target>());
   fill_weights(parameters);
   *parameters.loss_scale() = {};
-  program.bind(
-      arena.data(), parameters,
-      {{"image", {pixels.data(), {kImage, Dtype::kU8}}}, {"target", {targets.data(), {targets_shape(kRows), Dtype::kI32}}}},
-      &scalars, device->compute());
+  program.bind(arena.data(), parameters,
+               {{"image", {pixels.data(), {kImage, Dtype::kU8}}},
+                {"target", {targets.data(), {targets_shape(kRows), Dtype::kI32}}}},
+               &scalars, device->compute());
   const auto optimizer = make_sgd(*ops, allocator, parameters, update_ranges(parameters, 0.01F, {}), {0.9F});
   const Plan plan = program.plan();
   std::vector<double> result;

@@ -66,6 +66,26 @@ TEST_F(LoaderTest, SameRowsForEveryWorldAndNumberOfThreads) {
           << world << " ranks, " << threads << " threads";
 }
 
+TEST_F(LoaderTest, MixedRowsAreTheSameForEveryWorldAndNumberOfThreads) {
+  const Sampler sampler({.size = 203, .global_batch = 48, .micro_batch = 8, .seed = 9, .last = Sampler::Last::kPad});
+  const MixOptions mix{.mixup_alpha = 0.4, .cutmix_alpha = 1, .probability = 0.9, .seed = 3};
+  const auto plain = deliver(sampler, 1, {.end_epoch = 2}),
+             expected = deliver(sampler, 1, {.end_epoch = 2, .mix = mix});
+  EXPECT_EQ(expected.size(), 2u * 203);
+  int differ = 0, of_two_classes = 0;
+  for (const auto& [key, row] : expected) {
+    EXPECT_EQ(row.id, plain.at(key).id);
+    differ += row == plain.at(key) ? 0 : 1;
+    of_two_classes += row.target.a == row.target.b ? 0 : 1;
+  }
+  EXPECT_GT(differ, 250);
+  EXPECT_GT(of_two_classes, 200);
+  for (int world = 1; world <= 4; ++world)
+    for (const int threads : {1, 3, 8})
+      EXPECT_EQ(deliver(sampler, world, {.threads = threads, .end_epoch = 2, .mix = mix}), expected)
+          << world << " ranks, " << threads << " threads";
+}
+
 TEST_F(LoaderTest, RowsAreThoseOfTheDataSet) {
   const Sampler sampler({.size = 203, .global_batch = 48, .micro_batch = 8, .seed = 9});
   for (const auto& [key, row] : deliver(sampler, 2, {.threads = 2, .end_epoch = 1})) {
