@@ -124,7 +124,7 @@ double load(const Options& options) {
   const auto classes = static_cast<int>(store->class_names().size());
   const ImageCrop crop = {.type = ImageCrop::Type::kRandomResized};
   auto images = std::make_unique<ImageDataset>(std::move(store), sample, classes, crop, 1);
-  const AugmentedDataset data(std::move(images), {.cheap = {.flip = 0.5}}, 1);
+  const AugmentedDataset data(std::move(images), AugmentOptions{.cheap = {.flip = 0.5}}, 1);
 
   const std::unique_ptr<Device> device = make_cpu_device(1);
   const Sampler sampler({.size = data.size(),

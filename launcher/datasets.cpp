@@ -113,19 +113,21 @@ std::unique_ptr<Dataset> guarded(std::unique_ptr<Dataset> all, const std::option
 }
 
 AugmentOptions augment_options(const AugmentConfig& config) {
-  AugmentOptions options;
-  options.cheap = cheap_augmentation(config);
-  options.jitter = {.brightness = config.brightness,
-                    .contrast = config.contrast,
-                    .saturation = config.saturation,
-                    .hue = config.hue};
-  options.rotation = config.rotation;
-  return options;
+  return {.cheap = cheap_augmentation(config),
+          .brightness = config.brightness,
+          .contrast = config.contrast,
+          .saturation = config.saturation,
+          .hue = config.hue,
+          .rotate = config.rotation,
+          .policy = config.policy,
+          .policy_ops = config.operations,
+          .policy_magnitude = config.magnitude};
 }
 
 std::unique_ptr<Dataset> augmented(std::unique_ptr<Dataset> all, const DataConfig& data, uint64_t seed) {
   const AugmentOptions options = augment_options(data.augment);
-  if (!options.any() || data.cache == DataCache::kDevice) return all;
+  const bool here = options.costly() || (options.cheap.any() && data.cache != DataCache::kDevice);
+  if (!here) return all;
   return std::make_unique<AugmentedDataset>(std::move(all), options, seed);
 }
 
@@ -156,6 +158,13 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_sa
 
 CheapAugmentOptions cheap_augmentation(const AugmentConfig& config) {
   return {.flip = config.flip, .pad_crop = config.pad_crop, .cutout = config.cutout, .erase = config.erasing};
+}
+
+MixOptions mix_options(const MixConfig& config, uint64_t seed) {
+  return {.mixup_alpha = config.mixup,
+          .cutmix_alpha = config.cutmix,
+          .probability = config.probability,
+          .seed = seed};
 }
 
 Shape sample_shape(const DataConfig& data) {

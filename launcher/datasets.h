@@ -5,6 +5,7 @@
 
 #include "core/data/cheap_augment.h"
 #include "core/data/dataset.h"
+#include "core/data/mix.h"
 #include "launcher/bad_samples.h"
 #include "launcher/config/experiment.h"
 
@@ -22,6 +23,8 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_sa
 
 // What the host or the device does to training samples before anything else.
 CheapAugmentOptions cheap_augmentation(const AugmentConfig& config);
+
+MixOptions mix_options(const MixConfig& config, uint64_t seed);
 
 // The shape of a sample (n = 1) and the number of training samples, found without reading images.
 // Throws Error: kNoInput for a missing file, kBadData for one that is not what the format says.

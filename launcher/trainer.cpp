@@ -18,7 +18,8 @@ Loader::Options loader_options(const Trainer::Parts& parts, const Loading& loadi
           .prefetch = loading.prefetch,
           .epoch = first_step / horizon.steps_per_epoch,
           .step = first_step % horizon.steps_per_epoch,
-          .end_epoch = (horizon.steps + horizon.steps_per_epoch - 1) / horizon.steps_per_epoch};
+          .end_epoch = (horizon.steps + horizon.steps_per_epoch - 1) / horizon.steps_per_epoch,
+          .mix = parts.mix};
 }
 
 const char* phase_at_end(ExitCode code) {

@@ -47,6 +47,7 @@ class Trainer {
     Checkpointer* checkpointer;   // null on all ranks but 0
     RunDirectory* run_directory;  // null on all ranks but 0
     BadSamples& bad_samples;
+    MixOptions mix;  // of training rows
   };
   Trainer(const Parts& parts, Schedule schedule, const Loading& loading, uint64_t seed, const Horizon& horizon,
           int64_t first_step);

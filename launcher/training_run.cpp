@@ -243,7 +243,8 @@ ExitCode TrainingRun::run() {
                    metrics_.get(),
                    checkpointer_.get(),
                    directory_.get(),
-                   bad_samples_},
+                   bad_samples_,
+                   mix_options(experiment_.data.mix, experiment_.experiment.seed)},
                   make_schedule(experiment_, horizon_),
                   {experiment_.data.workers, options_.threads, experiment_.data.prefetch}, experiment_.experiment.seed,
                   horizon_, first_step_);

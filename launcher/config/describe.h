@@ -95,6 +95,7 @@ void describe(Visitor& v, CropConfig& c) {
 
 template <class Visitor>
 void describe(Visitor& v, AugmentConfig& c) {
+  v.place(c.where);
   const Range share = between(0, 1);
   v.key(c.flip, {.name = "flip", .doc = "probability, left to right", .range = share});
   v.key(c.pad_crop, {.name = "pad_crop", .doc = "pixels that an image is shifted at most", .range = between(0, 4096)});

@@ -103,7 +103,7 @@ void check_cache(const DataConfig& data) {
   };
   const AugmentConfig& augment = data.augment;
   if (augment.brightness > 0 || augment.contrast > 0 || augment.saturation > 0 || augment.hue > 0) refuse("augment");
-  if (augment.rotation > 0 || augment.policy != AugmentPolicy::kNone || augment.erasing > 0) refuse("augment");
+  if (augment.rotation > 0 || augment.policy != AugmentPolicy::kNone) refuse("augment");
   if (data.mix.mixup > 0 || data.mix.cutmix > 0) refuse("mix");
 }
 
@@ -117,6 +117,9 @@ void check_data(const DataConfig& data) {
                  (channels == 1 ? "expected 1 number" : "expected 1 or " + std::to_string(channels) + " numbers") +
                      ", found " + std::to_string(size));
   };
+  if (data.augment.cutout > 0 && data.augment.erasing > 0) {
+    config_error(data.augment.where, "data.augment.cutout", "excludes data.augment.erasing; give one of the two");
+  }
   check("mean", data.mean.size());
   check("std", data.std.size());
   if (data.format == DataFormat::kCifar && data.classes != 10 && data.classes != 100) {

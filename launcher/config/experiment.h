@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/data/augment.h"
 #include "core/device/types.h"
 #include "launcher/config/yaml.h"
 
@@ -19,7 +20,6 @@ namespace convoy {
 enum class DataFormat { kIdx, kNpy, kNpz, kCifar, kImages, kSynthetic };
 enum class DataCache { kNone, kRam, kDevice };
 enum class CropType { kRandomResized, kCentre, kStretch };
-enum class AugmentPolicy { kNone, kRandAugment, kTrivialAugment };
 enum class OnError { kFail, kSkip };
 enum class LastBatch { kDrop };
 enum class NonFinitePolicy { kStop };
@@ -75,8 +75,9 @@ struct AugmentConfig {
   AugmentPolicy policy = AugmentPolicy::kNone;
   int operations = 2;  // randaugment: of each image
   int magnitude = 9;   // randaugment: 0 to 30
-  double erasing = 0;  // probability of one rectangle
+  double erasing = 0;  // probability of one rectangle; excludes cutout
   int cutout = 0;      // side of a square in pixels
+  Mark where;
 };
 
 // Two samples of a micro-batch as one, with the labels of both.
