@@ -60,26 +60,9 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-// A regular file, open for reading.
-struct Input {
-  FileDescriptor fd;
-  int64_t bytes;
-};
-
-Input open_input(const std::string& path, Links links) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
-  FileDescriptor fd(::open(path.c_str(), flags));
-  if (fd.get() < 0) fail(ExitCode::kNoInput, path, "cannot open");
-  struct stat status;
-  if (::fstat(fd.get(), &status) != 0) fail(ExitCode::kNoInput, path, "cannot open");
-  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path + ": expected a regular file");
-  return {std::move(fd), status.st_size};
-}
-
-// Requires: count <= input.bytes.
-std::vector<std::byte> read_first(const Input& input, const std::string& path, int64_t count) {
-  std::vector<std::byte> bytes(static_cast<size_t>(count));
+// The first `count` bytes.  Requires: count <= input.bytes.
+void read_first(const InputFile& input, const std::string& path, int64_t count, std::vector<std::byte>& bytes) {
+  bytes.resize(static_cast<size_t>(count));
   for (std::span<std::byte> rest = bytes; !rest.empty();) {
     const ssize_t got = ::read(input.fd.get(), rest.data(), rest.size());
     if (got < 0 && errno == EINTR) continue;
@@ -87,7 +70,13 @@ std::vector<std::byte> read_first(const Input& input, const std::string& path, i
     if (got == 0) throw Error(ExitCode::kBadData, path + ": became shorter while it was read");
     rest = rest.subspan(static_cast<size_t>(got));
   }
-  return bytes;
+}
+
+void read_whole(const InputFile& input, const std::string& path, int64_t max_bytes, std::vector<std::byte>& bytes) {
+  if (input.bytes > max_bytes)
+    throw Error(ExitCode::kBadData, path + ": expected at most " + std::to_string(max_bytes) + " bytes, found " +
+                                        std::to_string(input.bytes));
+  read_first(input, path, input.bytes, bytes);
 }
 
 }  // namespace
@@ -126,11 +115,15 @@ void write_file(FileSystem& files, const std::string& path, std::string_view con
   file->close();
 }
 
+void rename_durably(FileSystem& files, const std::string& from, const std::string& to) {
+  files.rename(from, to);
+  files.sync_directory(parent_of(to));
+}
+
 void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents) {
   const std::string temporary = path + ".tmp";
   write_file(files, temporary, contents);
-  files.rename(temporary, path);
-  files.sync_directory(parent_of(path));
+  rename_durably(files, temporary, path);
 }
 
 void make_directories(FileSystem& files, const std::string& path) {
@@ -156,17 +149,32 @@ void remove_tree(FileSystem& files, const std::string& path) {
   files.remove(path);
 }
 
+InputFile open_input(const std::string& path, Links links) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
+  FileDescriptor fd(::open(path.c_str(), flags));
+  if (fd.get() < 0) fail(ExitCode::kNoInput, path, "cannot open");
+  struct stat status;
+  if (::fstat(fd.get(), &status) != 0) fail(ExitCode::kNoInput, path, "cannot open");
+  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path + ": expected a regular file");
+  return {std::move(fd), status.st_size};
+}
+
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links) {
-  const Input input = open_input(path, links);
-  if (input.bytes > max_bytes)
-    throw Error(ExitCode::kBadData, path + ": expected at most " + std::to_string(max_bytes) + " bytes, found " +
-                                        std::to_string(input.bytes));
-  return read_first(input, path, input.bytes);
+  std::vector<std::byte> bytes;
+  read_whole(open_input(path, links), path, max_bytes, bytes);
+  return bytes;
+}
+
+void read_file(const std::string& path, int64_t max_bytes, std::vector<std::byte>& contents) {
+  read_whole(open_input(path), path, max_bytes, contents);
 }
 
 std::vector<std::byte> read_beginning(const std::string& path, int64_t max_bytes) {
-  const Input input = open_input(path, Links::kFollow);
-  return read_first(input, path, std::min(input.bytes, max_bytes));
+  const InputFile input = open_input(path);
+  std::vector<std::byte> bytes;
+  read_first(input, path, std::min(input.bytes, max_bytes), bytes);
+  return bytes;
 }
 
 }  // namespace convoy

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/file_descriptor.h"
+
 namespace convoy {
 
 // A file being written, front to back.  Destroying it closes it without a promise; call sync() and close() for one.
@@ -49,6 +51,9 @@ class PosixFileSystem final : public FileSystem {
 // Writes and syncs; a crash on the way leaves part of it.
 void write_file(FileSystem& files, const std::string& path, std::string_view contents);
 
+// `from`, which is synced, takes the place of `to`, also after a crash.
+void rename_durably(FileSystem& files, const std::string& from, const std::string& to);
+
 // Readers see the old contents or the new, never a mixture, also after a crash.  Uses `path`.tmp, which an error
 // may leave behind.
 void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents);
@@ -61,8 +66,18 @@ void remove_tree(FileSystem& files, const std::string& path);
 
 enum class Links { kFollow, kRefuse };  // kRefuse: `path` itself must not be a symbolic link
 
+// A regular file, open for reading.
+struct InputFile {
+  FileDescriptor fd;
+  int64_t bytes = 0;
+};
+InputFile open_input(const std::string& path, Links links = Links::kFollow);
+
 // The whole of a regular file.  More than max_bytes: kBadData, before anything is allocated.
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links = Links::kFollow);
+
+// The same into `contents`, which keeps its memory: for one file after the other.
+void read_file(const std::string& path, int64_t max_bytes, std::vector<std::byte>& contents);
 
 // The first max_bytes of a regular file, or all of a shorter one.
 std::vector<std::byte> read_beginning(const std::string& path, int64_t max_bytes);
