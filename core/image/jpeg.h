@@ -1,0 +1,10 @@
+// JPEG through libjpeg-turbo.  Internal to core/image.
+#pragma once
+
+#include "core/image/reader.h"
+
+namespace convoy {
+
+std::unique_ptr<ImageReader> make_jpeg_reader(int channels);
+
+}  // namespace convoy
