@@ -156,7 +156,7 @@ void expect_sums(const Dataset& data, const Sums& expected) {
   std::vector<uint8_t> image(28 * 28);
   int64_t pixels = 0, labels = 0;
   for (int64_t i = 0; i < data.size(); ++i) {
-    labels += data.read(i, image.data());
+    labels += data.read(i, 0, image.data());
     pixels = std::accumulate(image.begin(), image.end(), pixels);
   }
   EXPECT_EQ(pixels, expected.pixels);

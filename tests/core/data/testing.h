@@ -1,4 +1,4 @@
-// IDX files to order, and where the real data sets lie.
+// IDX files to order, what is in a store, and where the real data sets lie.
 #pragma once
 
 #include <zlib.h>
@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include "core/data/image_store.h"
 
 namespace convoy {
 
@@ -30,6 +32,17 @@ inline std::string gzip(const std::string& plain) {
   packed.resize(stream.total_out);
   deflateEnd(&stream);
   return packed;
+}
+
+// "name label" of each image.
+inline std::vector<std::string> names_and_labels(const ImageStore& store) {
+  std::vector<std::string> all;
+  for (int64_t i = 0; i < store.size(); ++i) all.push_back(store.name(i) + " " + std::to_string(store.label(i)));
+  return all;
+}
+
+inline std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // Folder of real data sets, or empty: CONVOY_TEST_DATA, else ../shared/data beside the repository.
