@@ -143,9 +143,8 @@ std::vector<int32_t> to_int32(std::span<const uint8_t> bytes, const std::string&
   for (size_t i = 0; i < integers.size(); ++i) {
     T value;
     std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-    if (!std::in_range<int32_t>(value))
+    if (__builtin_add_overflow(value, T{0}, &integers[i]))  // a conversion that says whether it fits
       bad(name, "element " + std::to_string(i) + ": expected a number of 32 bits, found " + std::to_string(value));
-    integers[i] = static_cast<int32_t>(value);  // NOLINT(bugprone-signed-char-misuse): int8_t is a number here
   }
   return integers;
 }
