@@ -60,23 +60,22 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-// The first `count` bytes.  Requires: count <= input.bytes.
-void read_first(const InputFile& input, const std::string& path, int64_t count, std::vector<std::byte>& bytes) {
-  bytes.resize(static_cast<size_t>(count));
-  for (std::span<std::byte> rest = bytes; !rest.empty();) {
-    const ssize_t got = ::read(input.fd.get(), rest.data(), rest.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(ExitCode::kNoInput, path, "cannot read");
-    if (got == 0) throw Error(ExitCode::kBadData, path + ": became shorter while it was read");
-    rest = rest.subspan(static_cast<size_t>(got));
-  }
+int open_for_reading(const std::string& path, Links links) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0));
 }
 
-void read_whole(const InputFile& input, const std::string& path, int64_t max_bytes, std::vector<std::byte>& bytes) {
-  if (input.bytes > max_bytes)
-    throw Error(ExitCode::kBadData, path + ": expected at most " + std::to_string(max_bytes) + " bytes, found " +
-                                        std::to_string(input.bytes));
-  read_first(input, path, input.bytes, bytes);
+// Requires: count <= input.size().
+void read_first(const InputFile& input, int64_t count, std::vector<std::byte>& bytes) {
+  bytes.resize(static_cast<size_t>(count));
+  input.read_at(0, bytes);
+}
+
+void read_whole(const InputFile& input, int64_t max_bytes, std::vector<std::byte>& bytes) {
+  if (input.size() > max_bytes)
+    throw Error(ExitCode::kBadData, input.path() + ": expected at most " + std::to_string(max_bytes) +
+                                        " bytes, found " + std::to_string(input.size()));
+  read_first(input, input.size(), bytes);
 }
 
 }  // namespace
@@ -149,31 +148,41 @@ void remove_tree(FileSystem& files, const std::string& path) {
   files.remove(path);
 }
 
-InputFile open_input(const std::string& path, Links links) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
-  FileDescriptor fd(::open(path.c_str(), flags));
-  if (fd.get() < 0) fail(ExitCode::kNoInput, path, "cannot open");
+InputFile::InputFile(const std::string& path, Links links) : path_(path), fd_(open_for_reading(path, links)) {
+  if (fd_.get() < 0) fail(ExitCode::kNoInput, path_, "cannot open");
   struct stat status;
-  if (::fstat(fd.get(), &status) != 0) fail(ExitCode::kNoInput, path, "cannot open");
-  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path + ": expected a regular file");
-  return {std::move(fd), status.st_size};
+  if (::fstat(fd_.get(), &status) != 0) fail(ExitCode::kNoInput, path_, "cannot open");
+  if (!S_ISREG(status.st_mode)) throw Error(ExitCode::kNoInput, path_ + ": expected a regular file");
+  size_ = status.st_size;
+}
+
+void InputFile::read_at(int64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t got = ::pread(fd_.get(), out.data(), out.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ExitCode::kNoInput, path_, "cannot read");
+    if (got == 0)
+      throw Error(ExitCode::kBadData, path_ + ": expected " + std::to_string(out.size()) + " more bytes at byte " +
+                                          std::to_string(offset) + ", found the end of the file");
+    out = out.subspan(static_cast<size_t>(got));
+    offset += got;
+  }
 }
 
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links) {
   std::vector<std::byte> bytes;
-  read_whole(open_input(path, links), path, max_bytes, bytes);
+  read_whole(InputFile(path, links), max_bytes, bytes);
   return bytes;
 }
 
 void read_file(const std::string& path, int64_t max_bytes, std::vector<std::byte>& contents) {
-  read_whole(open_input(path), path, max_bytes, contents);
+  read_whole(InputFile(path), max_bytes, contents);
 }
 
 std::vector<std::byte> read_beginning(const std::string& path, int64_t max_bytes) {
-  const InputFile input = open_input(path);
+  const InputFile input(path);
   std::vector<std::byte> bytes;
-  read_first(input, path, std::min(input.bytes, max_bytes), bytes);
+  read_first(input, std::min(input.size(), max_bytes), bytes);
   return bytes;
 }
 

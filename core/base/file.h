@@ -66,12 +66,23 @@ void remove_tree(FileSystem& files, const std::string& path);
 
 enum class Links { kFollow, kRefuse };  // kRefuse: `path` itself must not be a symbolic link
 
-// A regular file, open for reading.
-struct InputFile {
-  FileDescriptor fd;
-  int64_t bytes = 0;
+// A regular file that is read at any place.  Threads: read_at may be called by any thread at any time.
+class InputFile {
+ public:
+  explicit InputFile(const std::string& path, Links links = Links::kFollow);
+
+  const std::string& path() const { return path_; }
+  int64_t size() const { return size_; }  // bytes, when it was opened
+  const FileDescriptor& descriptor() const { return fd_; }
+  // Fills `out` with the bytes from `offset` on.  Throws Error(kBadData) where the file has no more.
+  // Requires: offset >= 0.
+  void read_at(int64_t offset, std::span<std::byte> out) const;
+
+ private:
+  std::string path_;
+  FileDescriptor fd_;
+  int64_t size_ = 0;
 };
-InputFile open_input(const std::string& path, Links links = Links::kFollow);
 
 // The whole of a regular file.  More than max_bytes: kBadData, before anything is allocated.
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links = Links::kFollow);

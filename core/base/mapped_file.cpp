@@ -95,14 +95,14 @@ struct MappedFile::Mapping {
 };
 
 MappedFile::MappedFile(const std::string& path) : mapping_(std::make_unique<Mapping>()) {
-  const InputFile input = open_input(path);
+  const InputFile input(path);
   Mapping& mapping = *mapping_;
   mapping.path = path;
   mapping.message = "convoy: " + printable(path) + ": file was truncated while mapped\n";
-  mapping.size = static_cast<size_t>(input.bytes);
+  mapping.size = static_cast<size_t>(input.size());
   if (mapping.size == 0) return;
   install_handler();
-  void* address = ::mmap(nullptr, mapping.size, PROT_READ, MAP_SHARED, input.fd.get(), 0);
+  void* address = ::mmap(nullptr, mapping.size, PROT_READ, MAP_SHARED, input.descriptor().get(), 0);
   if (address == MAP_FAILED)
     throw Error(errno == ENOMEM ? ExitCode::kOutOfMemory : ExitCode::kNoInput,
                 path + ": cannot map: " + std::generic_category().message(errno));

@@ -1,6 +1,7 @@
 #include "core/io/byte_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -14,11 +15,16 @@ namespace {
 
 constexpr size_t kMaxChunk = std::numeric_limits<uInt>::max();  // zlib counts in 32 bits
 
+}  // namespace
+
+bool plausible_inflation(int64_t packed, int64_t inflated) {
+  constexpr int64_t kFreeBytes = int64_t{64} << 20, kMaxInflation = 64;
+  return inflated <= kFreeBytes || inflated / kMaxInflation <= packed;
+}
+
 bool starts_like_gzip(std::span<const std::byte> bytes) {
   return bytes.size() >= 2 && bytes[0] == std::byte{0x1f} && bytes[1] == std::byte{0x8b};
 }
-
-}  // namespace
 
 struct ByteReader::Inflater {
   explicit Inflater(std::span<const std::byte> file) : input(file) {
@@ -53,7 +59,8 @@ struct ByteReader::Inflater {
   bool ended = false;
 };
 
-ByteReader::ByteReader(std::span<const std::byte> file, std::string name) : name_(std::move(name)), rest_(file) {
+ByteReader::ByteReader(std::span<const std::byte> file, std::string name)
+    : name_(std::move(name)), file_bytes_(static_cast<int64_t>(file.size())), rest_(file) {
   if (starts_like_gzip(file)) inflater_ = std::make_unique<Inflater>(file);
 }
 
@@ -67,6 +74,38 @@ size_t ByteReader::read(std::span<std::byte> out) {
   return count;
 }
 
+std::vector<uint8_t> ByteReader::read_up_to(int64_t count) {
+  constexpr int64_t kStep = int64_t{16} << 20;
+  std::vector<uint8_t> bytes;
+  while (static_cast<int64_t>(bytes.size()) < count) {
+    const size_t begin = bytes.size();
+    const auto step = static_cast<size_t>(std::min(kStep, count - static_cast<int64_t>(begin)));
+    if (bytes.capacity() < begin + step) bytes.reserve(std::min(static_cast<size_t>(count), 2 * begin + step));
+    bytes.resize(begin + step);
+    const size_t got = read(std::as_writable_bytes(std::span(bytes).subspan(begin)));
+    bytes.resize(begin + got);
+    if (got < step) break;
+  }
+  return bytes;
+}
+
+int64_t ByteReader::skip(int64_t count) {
+  if (!inflater_) {
+    const int64_t skipped = std::min(count, static_cast<int64_t>(rest_.size()));
+    rest_ = rest_.subspan(static_cast<size_t>(skipped));
+    return skipped;
+  }
+  std::array<std::byte, 1 << 16> scratch;
+  int64_t skipped = 0;
+  while (skipped < count) {
+    const auto step = static_cast<size_t>(std::min<int64_t>(scratch.size(), count - skipped));
+    const size_t got = read(std::span(scratch).first(step));
+    skipped += static_cast<int64_t>(got);
+    if (got < step) break;
+  }
+  return skipped;
+}
+
 size_t ByteReader::read_gzip(std::span<std::byte> out) {
   std::span<std::byte> left = out;
   while (!left.empty() && !inflater_->ended) {
@@ -77,6 +116,10 @@ size_t ByteReader::read_gzip(std::span<std::byte> out) {
                                           (inflater_->stream.msg ? ": " + std::string(inflater_->stream.msg) : ""));
     if (verdict == Z_STREAM_END) inflater_->next_member();
   }
+  inflated_ += static_cast<int64_t>(out.size() - left.size());
+  if (!plausible_inflation(file_bytes_, inflated_))
+    throw Error(ExitCode::kBadData, name_ + ": " + std::to_string(file_bytes_) + " gzipped bytes inflate to " +
+                                        std::to_string(inflated_) + " and more, which no images do");
   if (inflater_->ended && !inflater_->input.empty())
     throw Error(ExitCode::kBadData, name_ + ": expected nothing after the gzip stream, found " +
                                         std::to_string(inflater_->input.size()) + " bytes");

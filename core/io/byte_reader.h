@@ -6,8 +6,15 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace convoy {
+
+// Whether `packed` bytes may be believed to inflate to `inflated`: a bomb does 1000 times, images 2 to 10 times, and
+// small files may do what they like.
+bool plausible_inflation(int64_t packed, int64_t inflated);
+
+bool starts_like_gzip(std::span<const std::byte> bytes);
 
 class ByteReader {
  public:
@@ -16,14 +23,22 @@ class ByteReader {
   ~ByteReader();
 
   // Fills `out` as far as there is data; returns how many bytes that was.  The checksum is verified when the end is
-  // reached.  Throws Error(kBadData) on a damaged or cut gzip stream, or bytes after its end.
+  // reached.  Throws Error(kBadData) on a damaged or cut gzip stream, bytes after its end, or a bomb.
   size_t read(std::span<std::byte> out);
+
+  // The next `count` bytes, or as many as there are.  Memory grows with what is really there, not with `count`.
+  std::vector<uint8_t> read_up_to(int64_t count);
+
+  // Leaves out the next `count` bytes; returns how many there were.
+  int64_t skip(int64_t count);
 
  private:
   struct Inflater;  // only for gzip
   size_t read_gzip(std::span<std::byte> out);
 
   const std::string name_;
+  const int64_t file_bytes_;
+  int64_t inflated_ = 0;             // bytes
   std::span<const std::byte> rest_;  // not consumed yet; only for plain bytes
   std::unique_ptr<Inflater> inflater_;
 };

@@ -99,5 +99,19 @@ TEST(File, TreesAreMadeAndRemovedButLinksAreNotFollowed) {
   EXPECT_EQ(get_file(temp / "kept/y"), "keep");
 }
 
+TEST(InputFile, ReadsAtAnyPlace) {
+  const TempDirectory temp;
+  put_file(temp / "f", "abcdef");
+  const InputFile file(temp / "f");
+  EXPECT_EQ(file.size(), 6);
+  std::vector<std::byte> bytes(2);
+  for (const int64_t offset : {4, 0}) {
+    file.read_at(offset, bytes);
+    EXPECT_EQ(bytes, to_bytes(offset == 4 ? "ef" : "ab"));
+  }
+  expect_error(ExitCode::kBadData, {"f: expected 1 more bytes at byte 6"}, [&] { file.read_at(5, bytes); });
+  expect_error(ExitCode::kNoInput, {"absent"}, [&] { InputFile(temp / "absent"); });
+}
+
 }  // namespace
 }  // namespace convoy

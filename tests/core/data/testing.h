@@ -1,8 +1,6 @@
 // IDX files to order, what is in a store, and where the real data sets lie.
 #pragma once
 
-#include <zlib.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "core/data/image_store.h"
+#include "tests/core/io/testing.h"  // gzip, tar_file
 
 namespace convoy {
 
@@ -18,20 +17,6 @@ inline std::string idx_header(const std::vector<uint32_t>& dims, int type = 8) {
   for (const uint32_t dim : dims)
     for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(dim >> shift);
   return bytes;
-}
-
-inline std::string gzip(const std::string& plain) {
-  z_stream stream = {};
-  deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string packed(deflateBound(&stream, plain.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-  stream.avail_out = static_cast<uInt>(packed.size());
-  deflate(&stream, Z_FINISH);
-  packed.resize(stream.total_out);
-  deflateEnd(&stream);
-  return packed;
 }
 
 // "name label" of each image.
