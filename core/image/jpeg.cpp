@@ -151,8 +151,19 @@ class JpegReader final : public ImageReader {
     }
   }
 
-  static int reduction(const Rect& region, ImageSize enough) {
-    int scale = 8;
+  // libjpeg makes a halved channel whole by reducing it less, and others partly so: of those, 2.1.5 gets regions wrong.
+  // Only files of very odd sampling have them, such as 4:1:0.
+  bool can_be_reduced() const {
+    const std::span channels(jpeg_.comp_info, static_cast<size_t>(jpeg_.num_components));
+    return std::ranges::all_of(channels, [&](const jpeg_component_info& channel) {
+      const int across = jpeg_.max_h_samp_factor / channel.h_samp_factor;
+      const int down = jpeg_.max_v_samp_factor / channel.v_samp_factor;
+      return across == 1 || down == 1 || (across == 2 && down == 2);
+    });
+  }
+
+  int reduction(const Rect& region, ImageSize enough) const {
+    int scale = can_be_reduced() ? 8 : 1;
     while (scale > 1 && (region.width / scale < enough.width || region.height / scale < enough.height)) scale /= 2;
     return scale;
   }
