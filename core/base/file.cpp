@@ -66,10 +66,16 @@ int open_for_reading(const std::string& path, Links links) {
 }
 
 // Requires: count <= input.size().
-std::vector<std::byte> read_first(const InputFile& input, int64_t count) {
-  std::vector<std::byte> bytes(static_cast<size_t>(count));
+void read_first(const InputFile& input, int64_t count, std::vector<std::byte>& bytes) {
+  bytes.resize(static_cast<size_t>(count));
   input.read_at(0, bytes);
-  return bytes;
+}
+
+void read_whole(const InputFile& input, int64_t max_bytes, std::vector<std::byte>& bytes) {
+  if (input.size() > max_bytes)
+    throw Error(ExitCode::kBadData, input.path() + ": expected at most " + std::to_string(max_bytes) +
+                                        " bytes, found " + std::to_string(input.size()));
+  read_first(input, input.size(), bytes);
 }
 
 }  // namespace
@@ -108,11 +114,15 @@ void write_file(FileSystem& files, const std::string& path, std::string_view con
   file->close();
 }
 
+void rename_durably(FileSystem& files, const std::string& from, const std::string& to) {
+  files.rename(from, to);
+  files.sync_directory(parent_of(to));
+}
+
 void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents) {
   const std::string temporary = path + ".tmp";
   write_file(files, temporary, contents);
-  files.rename(temporary, path);
-  files.sync_directory(parent_of(path));
+  rename_durably(files, temporary, path);
 }
 
 void make_directories(FileSystem& files, const std::string& path) {
@@ -160,16 +170,20 @@ void InputFile::read_at(int64_t offset, std::span<std::byte> out) const {
 }
 
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links) {
-  const InputFile input(path, links);
-  if (input.size() > max_bytes)
-    throw Error(ExitCode::kBadData, path + ": expected at most " + std::to_string(max_bytes) + " bytes, found " +
-                                        std::to_string(input.size()));
-  return read_first(input, input.size());
+  std::vector<std::byte> bytes;
+  read_whole(InputFile(path, links), max_bytes, bytes);
+  return bytes;
+}
+
+void read_file(const std::string& path, int64_t max_bytes, std::vector<std::byte>& contents) {
+  read_whole(InputFile(path), max_bytes, contents);
 }
 
 std::vector<std::byte> read_beginning(const std::string& path, int64_t max_bytes) {
   const InputFile input(path);
-  return read_first(input, std::min(input.size(), max_bytes));
+  std::vector<std::byte> bytes;
+  read_first(input, std::min(input.size(), max_bytes), bytes);
+  return bytes;
 }
 
 }  // namespace convoy

@@ -51,6 +51,9 @@ class PosixFileSystem final : public FileSystem {
 // Writes and syncs; a crash on the way leaves part of it.
 void write_file(FileSystem& files, const std::string& path, std::string_view contents);
 
+// `from`, which is synced, takes the place of `to`, also after a crash.
+void rename_durably(FileSystem& files, const std::string& from, const std::string& to);
+
 // Readers see the old contents or the new, never a mixture, also after a crash.  Uses `path`.tmp, which an error
 // may leave behind.
 void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents);
@@ -70,6 +73,7 @@ class InputFile {
 
   const std::string& path() const { return path_; }
   int64_t size() const { return size_; }  // bytes, when it was opened
+  const FileDescriptor& descriptor() const { return fd_; }
   // Fills `out` with the bytes from `offset` on.  Throws Error(kBadData) where the file has no more.
   // Requires: offset >= 0.
   void read_at(int64_t offset, std::span<std::byte> out) const;
@@ -82,6 +86,9 @@ class InputFile {
 
 // The whole of a regular file.  More than max_bytes: kBadData, before anything is allocated.
 std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Links links = Links::kFollow);
+
+// The same into `contents`, which keeps its memory: for one file after the other.
+void read_file(const std::string& path, int64_t max_bytes, std::vector<std::byte>& contents);
 
 // The first max_bytes of a regular file, or all of a shorter one.
 std::vector<std::byte> read_beginning(const std::string& path, int64_t max_bytes);

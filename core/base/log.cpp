@@ -27,16 +27,18 @@ bool is_control(std::string_view character) {
   return byte == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;  // U+0080 ... U+009F
 }
 
-void append_printable(std::string& out, std::string_view text) {
+}  // namespace
+
+std::string printable(std::string_view text) {
+  std::string out;
   while (!text.empty()) {
     const size_t length = utf8_length(text);
     const std::string_view character = text.substr(0, std::max<size_t>(length, 1));
     out += length == 0 || is_control(character) ? "?" : character;
     text.remove_prefix(character.size());
   }
+  return out;
 }
-
-}  // namespace
 
 void Log::write(LogLevel level, std::string_view text) const {
   if (level < level_) return;
@@ -46,7 +48,7 @@ void Log::write(LogLevel level, std::string_view text) const {
     const size_t end = std::min(text.find('\n', begin), text.size());
     out += prefix;
     out += begin == 0 ? label(level) : "  ";
-    append_printable(out, text.substr(begin, end - begin));
+    out += printable(text.substr(begin, end - begin));
     out += '\n';
     begin = end + 1;
   }

@@ -6,9 +6,13 @@
 // Threads: any thread may call any method.  Nothing throws when the reader is gone.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace convoy {
+
+// `text` with '?' for control characters and for bytes that are not UTF-8.
+std::string printable(std::string_view text);
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 

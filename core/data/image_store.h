@@ -1,11 +1,13 @@
 // Encoded images with labels, found by number: a folder, a manifest, tar shards, or a packed file.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace convoy {
@@ -27,13 +29,28 @@ class ImageStore {
 
   virtual void will_read(int64_t) const {}  // a hint: soon
 
+  // What can be told of image i without decoding it: a store that holds checksums compares them here, and only here.
+  // Throws Error(kBadData) naming the image.
+  virtual void verify(int64_t) const {}
+
   // Equal for equal contents, wherever they lie.  Of many files it covers names, sizes and labels, not every byte.
   virtual std::string fingerprint() const = 0;
 };
 
-// What `path` is, is told by itself: a directory of classes (or with train/ and val/ of them), a .csv or .jsonl
-// manifest, a .tar or a directory or pattern of them, a packed file.
-// Throws Error: kNoInput where there is nothing, kBadData for what is not one of these.
+// What `path` is, is told by itself: a directory of classes (or with train/ and perhaps val/ of them, then all images
+// of both), a .csv or .jsonl manifest, a .tar or a directory or pattern of them, a packed file. Throws Error: kNoInput
+// where there is nothing, kBadData for what is not one of these.
 std::unique_ptr<ImageStore> open_image_store(const std::string& path);
+
+// Labels mean the same in both.
+struct ImageSplits {
+  std::shared_ptr<const ImageStore> train;
+  std::shared_ptr<const ImageStore> validation;  // null where `path` has none
+};
+
+// Directories with train/ and perhaps one of these beside it, and manifests with such a column `split`, say themselves
+// what is for validation; the first of these names that is there counts.  Of all else, everything is for training.
+inline constexpr std::array<std::string_view, 4> kValidationNames = {"val", "valid", "validation", "test"};
+ImageSplits open_image_splits(const std::string& path);
 
 }  // namespace convoy

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/hash.h"
+#include "core/io/dims.h"
 #include "core/io/safetensors_header.h"
 
 namespace convoy {
@@ -18,14 +19,6 @@ constexpr size_t kAlignment = 8;
 
 [[noreturn]] void bad(const std::string& file, const std::string& what) {
   throw Error(ExitCode::kBadData, file + ": " + what);
-}
-
-// Bytes of a tensor, or -1 where that is no int64.
-int64_t byte_count(StoredType type, const std::vector<int64_t>& dims) {
-  int64_t bytes = size_of(type);
-  for (const int64_t dim : dims)
-    if (__builtin_mul_overflow(bytes, dim, &bytes)) return -1;
-  return bytes;
 }
 
 uint64_t header_length(std::span<const std::byte> contents, const std::string& file) {
@@ -52,8 +45,9 @@ void check_tiling(std::vector<HeaderEntry>& entries, int64_t data_bytes, const s
     if (entry.begin != position)
       bad(file, where + "expected its data to begin at " + std::to_string(position) + ", found " +
                     std::to_string(entry.begin));
-    const int64_t bytes = byte_count(entry.type, entry.dims);
-    if (bytes < 0) bad(file, where + "shape " + dims_text(entry.dims) + " is larger than any file");
+    const std::optional<int64_t> size = dims_product(size_of(entry.type), entry.dims);
+    if (!size) bad(file, where + "shape " + dims_text(entry.dims) + " is larger than any file");
+    const int64_t bytes = *size;
     if (entry.end < entry.begin || entry.end - entry.begin != bytes)
       bad(file, where + "expected " + std::to_string(bytes) + " bytes for " + dims_text(entry.dims) + " " +
                     to_string(entry.type) + ", found offsets " + std::to_string(entry.begin) + " to " +
@@ -87,7 +81,7 @@ std::string make_header(const std::vector<NamedTensor>& tensors, const std::map<
   int64_t position = 0;
   for (const NamedTensor& tensor : tensors) {
     const auto bytes = static_cast<int64_t>(tensor.bytes.size());
-    CHECK(byte_count(tensor.type, tensor.dims) == bytes, "bytes of tensor " + tensor.name);
+    CHECK(dims_product(size_of(tensor.type), tensor.dims) == bytes, "bytes of tensor " + tensor.name);
     header.entries.push_back({tensor.name, tensor.type, tensor.dims, position, position + bytes});
     position += bytes;
   }
@@ -132,12 +126,6 @@ StoredType stored_type(Dtype dtype) {
     case Dtype::kI32: return StoredType::kI32;
   }
   return StoredType::kF32;
-}
-
-std::string dims_text(std::span<const int64_t> dims) {
-  std::string text;
-  for (const int64_t dim : dims) text += (text.empty() ? "" : "x") + std::to_string(dim);
-  return text.empty() ? "scalar" : text;
 }
 
 SafetensorsFile::SafetensorsFile(std::vector<std::byte> contents, std::string name)

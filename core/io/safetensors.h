@@ -71,6 +71,4 @@ struct FileDigest {
 FileDigest write_safetensors(FileSystem& files, const std::string& path, std::vector<NamedTensor> tensors,
                              const std::map<std::string, std::string>& metadata);
 
-std::string dims_text(std::span<const int64_t> dims);  // "64x3x3x16"; "scalar"
-
 }  // namespace convoy

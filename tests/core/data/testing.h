@@ -1,4 +1,4 @@
-// IDX files to order, and where the real data sets lie.
+// IDX files to order, what is in a store, and where the real data sets lie.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/data/image_store.h"
 #include "tests/core/io/testing.h"  // gzip, tar_file
 
 namespace convoy {
@@ -16,6 +17,17 @@ inline std::string idx_header(const std::vector<uint32_t>& dims, int type = 8) {
   for (const uint32_t dim : dims)
     for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(dim >> shift);
   return bytes;
+}
+
+// "name label" of each image.
+inline std::vector<std::string> names_and_labels(const ImageStore& store) {
+  std::vector<std::string> all;
+  for (int64_t i = 0; i < store.size(); ++i) all.push_back(store.name(i) + " " + std::to_string(store.label(i)));
+  return all;
+}
+
+inline std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // Folder of real data sets, or empty: CONVOY_TEST_DATA, else ../shared/data beside the repository.

@@ -67,6 +67,12 @@ inline std::string pax_record(const std::string& key, const std::string& value) 
   return std::to_string(length) + " " + key + "=" + value + "\n";
 }
 
+// As NumPy writes it, but for the padding.  `dims` is a Python tuple.
+inline std::string npy_file(const std::string& type, const std::string& dims, std::string_view elements) {
+  const std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + dims + ", }\n";
+  return std::string("\x93NUMPY\1\0", 8) + static_cast<char>(header.size()) + '\0' + header + std::string(elements);
+}
+
 inline std::string from_base64(std::string_view text) {
   const std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string bytes;
