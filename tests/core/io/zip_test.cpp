@@ -15,7 +15,7 @@ struct File {
 
 // All of an archive that is a file named f.zip.
 std::vector<File> read_all(const std::string& archive) {
-  const TempDirectory temp;
+  static const TempDirectory temp;  // one for thousands of archives
   put_file(temp / "f.zip", archive);
   const ZipArchive zip(temp / "f.zip");
   std::vector<File> files;
