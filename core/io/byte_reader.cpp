@@ -22,14 +22,19 @@ bool plausible_inflation(int64_t packed, int64_t inflated) {
   return inflated <= kFreeBytes || inflated / kMaxInflation <= packed;
 }
 
+uint32_t crc32(std::span<const uint8_t> bytes) {
+  return static_cast<uint32_t>(::crc32_z(::crc32_z(0, nullptr, 0), bytes.data(), bytes.size()));
+}
+
 bool starts_like_gzip(std::span<const std::byte> bytes) {
   return bytes.size() >= 2 && bytes[0] == std::byte{0x1f} && bytes[1] == std::byte{0x8b};
 }
 
 struct ByteReader::Inflater {
-  explicit Inflater(std::span<const std::byte> file) : input(file) {
-    constexpr int kGzipOnly = 15 + 16;
-    CHECK(inflateInit2(&stream, kGzipOnly) == Z_OK, "inflateInit2");
+  Inflater(std::span<const std::byte> file, bool is_gzip)
+      : gzip(is_gzip), what(gzip ? "gzip stream" : "deflate stream"), input(file) {
+    constexpr int kWindowBits = 15;  // + 16: with gzip's header, negative: with none
+    CHECK(inflateInit2(&stream, gzip ? kWindowBits + 16 : -kWindowBits) == Z_OK, "inflateInit2");
   }
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
@@ -50,24 +55,29 @@ struct ByteReader::Inflater {
 
   // After the end of a member: a gzip file may have several, one after the other (RFC 1952, section 2.2).
   void next_member() {
-    ended = !starts_like_gzip(input);
+    ended = !(gzip && starts_like_gzip(input));
     if (!ended) CHECK(inflateReset(&stream) == Z_OK, "inflateReset");
   }
 
+  const bool gzip;
+  const std::string what;
   z_stream stream = {};
   std::span<const std::byte> input;
   bool ended = false;
 };
 
 ByteReader::ByteReader(std::span<const std::byte> file, std::string name)
+    : ByteReader(file, std::move(name), starts_like_gzip(file) ? Packing::kGzip : Packing::kNone) {}
+
+ByteReader::ByteReader(std::span<const std::byte> file, std::string name, Packing packing)
     : name_(std::move(name)), file_bytes_(static_cast<int64_t>(file.size())), rest_(file) {
-  if (starts_like_gzip(file)) inflater_ = std::make_unique<Inflater>(file);
+  if (packing != Packing::kNone) inflater_ = std::make_unique<Inflater>(file, packing == Packing::kGzip);
 }
 
 ByteReader::~ByteReader() = default;
 
 size_t ByteReader::read(std::span<std::byte> out) {
-  if (inflater_) return read_gzip(out);
+  if (inflater_) return read_packed(out);
   const size_t count = std::min(out.size(), rest_.size());
   if (count > 0) std::memcpy(out.data(), rest_.data(), count);
   rest_ = rest_.subspan(count);
@@ -106,22 +116,22 @@ int64_t ByteReader::skip(int64_t count) {
   return skipped;
 }
 
-size_t ByteReader::read_gzip(std::span<std::byte> out) {
+size_t ByteReader::read_packed(std::span<std::byte> out) {
   std::span<std::byte> left = out;
   while (!left.empty() && !inflater_->ended) {
     const int verdict = inflater_->inflate_some(left);
-    if (verdict == Z_BUF_ERROR) throw Error(ExitCode::kBadData, name_ + ": the gzip stream is cut short");
+    if (verdict == Z_BUF_ERROR) throw Error(ExitCode::kBadData, name_ + ": the " + inflater_->what + " is cut short");
     if (verdict != Z_OK && verdict != Z_STREAM_END)
-      throw Error(ExitCode::kBadData, name_ + ": the gzip stream is damaged" +
+      throw Error(ExitCode::kBadData, name_ + ": the " + inflater_->what + " is damaged" +
                                           (inflater_->stream.msg ? ": " + std::string(inflater_->stream.msg) : ""));
     if (verdict == Z_STREAM_END) inflater_->next_member();
   }
   inflated_ += static_cast<int64_t>(out.size() - left.size());
   if (!plausible_inflation(file_bytes_, inflated_))
-    throw Error(ExitCode::kBadData, name_ + ": " + std::to_string(file_bytes_) + " gzipped bytes inflate to " +
+    throw Error(ExitCode::kBadData, name_ + ": " + std::to_string(file_bytes_) + " packed bytes inflate to " +
                                         std::to_string(inflated_) + " and more, which no images do");
   if (inflater_->ended && !inflater_->input.empty())
-    throw Error(ExitCode::kBadData, name_ + ": expected nothing after the gzip stream, found " +
+    throw Error(ExitCode::kBadData, name_ + ": expected nothing after the " + inflater_->what + ", found " +
                                         std::to_string(inflater_->input.size()) + " bytes");
   return out.size() - left.size();
 }

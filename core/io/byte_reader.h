@@ -1,4 +1,4 @@
-// Bytes of a file that may be gzipped, front to back.  The only door to zlib.
+// Bytes that may be gzipped or deflated, front to back.  The only door to zlib.
 #pragma once
 
 #include <cstddef>
@@ -16,14 +16,20 @@ bool plausible_inflation(int64_t packed, int64_t inflated);
 
 bool starts_like_gzip(std::span<const std::byte> bytes);
 
+// The CRC of gzip and zip.
+uint32_t crc32(std::span<const uint8_t> bytes);
+
+enum class Packing { kNone, kGzip, kDeflate };
+
 class ByteReader {
  public:
   // `file` must outlive the reader; it is inflated if it starts like gzip.  `name` is for messages.
   ByteReader(std::span<const std::byte> file, std::string name);
+  ByteReader(std::span<const std::byte> file, std::string name, Packing packing);
   ~ByteReader();
 
   // Fills `out` as far as there is data; returns how many bytes that was.  The checksum is verified when the end is
-  // reached.  Throws Error(kBadData) on a damaged or cut gzip stream, bytes after its end, or a bomb.
+  // reached.  Throws Error(kBadData) on a damaged or cut stream, bytes after its end, or a bomb.
   size_t read(std::span<std::byte> out);
 
   // The next `count` bytes, or as many as there are.  Memory grows with what is really there, not with `count`.
@@ -33,8 +39,8 @@ class ByteReader {
   int64_t skip(int64_t count);
 
  private:
-  struct Inflater;  // only for gzip
-  size_t read_gzip(std::span<std::byte> out);
+  struct Inflater;  // only for packed bytes
+  size_t read_packed(std::span<std::byte> out);
 
   const std::string name_;
   const int64_t file_bytes_;

@@ -27,7 +27,7 @@ std::vector<File> read_all(const std::string& archive) {
 
 // By the index: names, and the bytes that it points at.
 std::vector<File> index_all(const std::string& archive) {
-  const TempDirectory temp;
+  static const TempDirectory temp;  // one for thousands of archives
   put_file(temp / "f.tar", archive);
   std::vector<File> files;
   for (const TarMember& member : index_tar(temp / "f.tar"))

@@ -8,12 +8,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace convoy {
 
-inline std::string gzip(const std::string& plain) {
+inline std::string deflated(const std::string& plain, int window_bits) {
   z_stream stream = {};
-  deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  deflateInit2(&stream, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY);
   std::string packed(deflateBound(&stream, plain.size()), '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
   stream.avail_in = static_cast<uInt>(plain.size());
@@ -25,7 +26,50 @@ inline std::string gzip(const std::string& plain) {
   return packed;
 }
 
-// The first zeros of a field of a tar header, in octal.
+inline std::string gzip(const std::string& plain) { return deflated(plain, 15 + 16); }
+
+// A number of `count` bytes, little-endian.
+inline std::string le(uint64_t value, int count) {
+  std::string bytes;
+  for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> 8 * i);
+  return bytes;
+}
+
+// What goes into a zip archive; -1: what fits.
+struct ZipEntry {
+  std::string name, data;
+  bool deflate = true;
+  int64_t size = -1, packed_size = -1, offset = -1;  // as the directory says
+  int flags = 0, method = -1, disk = 0;
+};
+
+inline std::string zip_directory_entry(const ZipEntry& entry, size_t packed_size, size_t offset,
+                                       const std::string& crc) {
+  const auto or_else = [](int64_t value, size_t otherwise) {
+    return value < 0 ? otherwise : static_cast<uint64_t>(value);
+  };
+  return "PK\1\2" + le(20, 2) + le(20, 2) + le(static_cast<uint64_t>(entry.flags), 2) +
+         le(or_else(entry.method, entry.deflate ? 8 : 0), 2) + le(0, 4) + crc +
+         le(or_else(entry.packed_size, packed_size), 4) + le(or_else(entry.size, entry.data.size()), 4) +
+         le(entry.name.size(), 2) + le(0, 4) + le(static_cast<uint64_t>(entry.disk), 2) + le(0, 6) +
+         le(or_else(entry.offset, offset), 4) + entry.name;
+}
+
+inline std::string zip_archive(const std::vector<ZipEntry>& entries) {
+  std::string archive, directory;
+  for (const ZipEntry& entry : entries) {
+    const std::string packed = entry.deflate ? deflated(entry.data, -15) : entry.data;
+    const auto* data = reinterpret_cast<const Bytef*>(entry.data.data());
+    const std::string crc = le(::crc32(0, data, static_cast<uInt>(entry.data.size())), 4);
+    directory += zip_directory_entry(entry, packed.size(), archive.size(), crc);
+    archive += "PK\3\4" + le(20, 2) + le(0, 2) + le(entry.deflate ? 8 : 0, 2) + le(0, 4) + crc + le(packed.size(), 4) +
+               le(entry.data.size(), 4) + le(entry.name.size(), 2) + le(0, 2) + entry.name + packed;
+  }
+  return archive + directory + "PK\5\6" + le(0, 4) + le(entries.size(), 2) + le(entries.size(), 2) +
+         le(directory.size(), 4) + le(archive.size(), 4) + le(0, 2);
+}
+
+// A field of a tar header.
 inline std::string octal(int64_t value, int digits) {
   char text[32];
   std::snprintf(text, sizeof text, "%0*llo", digits, static_cast<unsigned long long>(value));
