@@ -105,8 +105,10 @@ class Normalizer {
         make_cpu_kernels()->make(layer_, {.inputs = {{batch, Dtype::kU8}}, .wants_dx = {false}, .mode = Mode::kEval});
   }
   void run(const Batch& batch) {
-    const ValueType x = kernel_->inputs()[0];
-    kernel_->bind({.x = {{const_cast<uint8_t*>(batch.pixels.data()), x}}, .y = {y_.data(), kernel_->output()}});
+    KernelArgs args;
+    args.x = {{const_cast<uint8_t*>(batch.pixels.data()), kernel_->inputs()[0]}};
+    args.y = {y_.data(), kernel_->output()};
+    kernel_->bind(args);
     kernel_->forward(device_.compute());
   }
 

@@ -21,7 +21,7 @@ struct ImageCrop {
     kStretch,        // everything, whatever that does to the aspect ratio
   };
   Type type = Type::kCentre;
-  RandomCropOptions random;
+  RandomCropOptions random = {};
   double central = 0.875;  // kCentre: share of what would fit; 0.875 is 224 of 256
 };
 
