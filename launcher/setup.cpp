@@ -19,7 +19,7 @@ namespace {
 
 std::unique_ptr<Dataset> open_idx(const std::optional<IdxFiles>& files, int classes) {
   if (!files) return nullptr;
-  return std::make_unique<IdxDataset>(files->images, files->labels, classes);
+  return open_idx_files(files->images, files->labels, classes);
 }
 
 std::unique_ptr<Dataset> make_synthetic(const DataConfig& data, uint64_t seed, int64_t size, int64_t offset) {
