@@ -26,26 +26,9 @@ IdxArray parse_idx(std::span<const std::byte> file, const std::string& name);
 // Of a file of images, without reading them.  Throws Error(kNoInput, kBadData).
 ImagesHeader read_images_header(const std::string& path);
 
-// Images [n,h,w] or [n,h,w,c] and labels [n], held in memory.
-class IdxDataset final : public Dataset {
- public:
-  // Throws Error: kNoInput for a missing file, kBadData for one that is not what it claims to be or has a label
-  // outside 0..classes-1.
-  IdxDataset(const std::string& images_path, const std::string& labels_path, int classes);
-
-  int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
-  Shape sample() const override { return sample_; }
-  int classes() const override { return classes_; }
-  int read(int64_t i, int64_t epoch, uint8_t* pixels) const override;
-  std::string fingerprint() const override { return fingerprint_; }
-
- private:
-  const int classes_;
-  Shape sample_;
-  std::vector<uint8_t> pixels_;  // [N,H,W,C]
-  std::vector<uint8_t> labels_;
-  std::string fingerprint_;
-};
+// Images [n,h,w] or [n,h,w,c] and labels [n], held in memory.  Throws Error: kNoInput for a missing file, kBadData for
+// one that is not what it claims to be or has a label outside 0..classes-1.
+std::unique_ptr<Dataset> open_idx_files(const std::string& images_path, const std::string& labels_path, int classes);
 
 // The customary names in `directory`: {train,t10k}-{images-idx3,labels-idx1}-ubyte, with or without .gz.
 std::unique_ptr<Dataset> open_idx(const std::string& directory, Split split, int classes);

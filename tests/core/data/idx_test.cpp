@@ -70,7 +70,7 @@ TEST(Idx, HeadersThatAreNotIdxAreRefused) {
 // A header may promise anything: the memory taken must follow the file.
 TEST(Idx, PromisesBeyondTheFileAreRefusedBeforeAllocating) {
   expect_bad({"cannot be trusted"}, idx_header({0x7fffffff, 0x7fffffff}) + "a");
-  expect_bad({"2^63"}, idx_header({0x7fffffff, 0x7fffffff, 0x7fffffff}) + "a");
+  expect_bad({"cannot be trusted"}, idx_header({0x7fffffff, 0x7fffffff, 0x7fffffff}) + "a");
   const std::string bomb = gzip(idx_header({1u << 27}) + std::string(1u << 20, '\0'));
   expect_bad({"cannot be trusted"}, bomb);
 }
@@ -81,26 +81,26 @@ class IdxFiles : public testing::Test {
     put_file(temp_ / "images", images);
     put_file(temp_ / "labels", labels);
   }
-  IdxDataset open(int classes = 3) { return IdxDataset(temp_ / "images", temp_ / "labels", classes); }
+  std::unique_ptr<Dataset> open(int classes = 3) { return open_idx_files(temp_ / "images", temp_ / "labels", classes); }
   TempDirectory temp_;
 };
 
 TEST_F(IdxFiles, SamplesAndLabels) {
   put(idx_header({2, 1, 2}) + "abcd", idx_header({2}) + std::string("\2\0", 2));
-  const IdxDataset data = open();
-  EXPECT_EQ(data.size(), 2);
-  EXPECT_EQ(data.sample(), (Shape{1, 1, 2, 1}));
+  const std::unique_ptr<Dataset> data = open();
+  EXPECT_EQ(data->size(), 2);
+  EXPECT_EQ(data->sample(), (Shape{1, 1, 2, 1}));
   uint8_t pixels[2];
-  EXPECT_EQ(data.read(1, 0, pixels), 0);
+  EXPECT_EQ(data->read(1, 0, pixels), 0);
   EXPECT_EQ(pixels[0], 'c');
   EXPECT_EQ(pixels[1], 'd');
-  EXPECT_EQ(data.read(0, 0, pixels), 2);
+  EXPECT_EQ(data->read(0, 0, pixels), 2);
   EXPECT_EQ(pixels[0], 'a');
 }
 
 TEST_F(IdxFiles, ColourImagesHaveFourDimensions) {
   put(idx_header({1, 2, 1, 3}) + "abcdef", idx_header({1}) + '\1');
-  EXPECT_EQ(open().sample(), (Shape{1, 2, 1, 3}));
+  EXPECT_EQ(open()->sample(), (Shape{1, 2, 1, 3}));
 }
 
 TEST_F(IdxFiles, TheHeaderTellsSizeAndShape) {
@@ -125,14 +125,14 @@ TEST_F(IdxFiles, TheHeaderTellsSizeAndShape) {
 
 TEST_F(IdxFiles, FingerprintFollowsContents) {
   put(idx_header({1, 1, 2}) + "ab", idx_header({1}) + '\1');
-  const std::string first = open().fingerprint();
-  EXPECT_EQ(open().fingerprint(), first);
+  const std::string first = open()->fingerprint();
+  EXPECT_EQ(open()->fingerprint(), first);
   put(gzip(idx_header({1, 1, 2}) + "ab"), idx_header({1}) + '\1');
-  EXPECT_EQ(open().fingerprint(), first);
+  EXPECT_EQ(open()->fingerprint(), first);
   put(idx_header({1, 1, 2}) + "ab", idx_header({1}) + '\2');
-  EXPECT_NE(open().fingerprint(), first);
+  EXPECT_NE(open()->fingerprint(), first);
   put(idx_header({1, 2, 1}) + "ab", idx_header({1}) + '\1');
-  EXPECT_NE(open().fingerprint(), first);
+  EXPECT_NE(open()->fingerprint(), first);
 }
 
 TEST_F(IdxFiles, WhatDoesNotFitIsNamed) {
