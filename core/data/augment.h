@@ -20,7 +20,7 @@ enum class AugmentPolicy { kNone, kRandAugment, kTrivialAugment };
 
 // All is off by default.
 struct AugmentOptions {
-  CheapAugmentOptions cheap;
+  CheapAugmentOptions cheap = {};
 
   // As torchvision's ColorJitter(brightness, contrast, saturation, hue): factors of max(0, 1 - x) .. 1 + x, turns of
   // -hue .. hue (at most 0.5), in random order.

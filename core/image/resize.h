@@ -1,9 +1,10 @@
 // Resizing with a filter that widens when shrinking (antialias), as Pillow and torchvision do.
 //
-// Two passes of fixed-point sums, first along rows, then along columns, with the same arithmetic as Pillow's Resample.c:
-// results are equal to Image.resize(size, BILINEAR or BICUBIC, box) of Pillow up to 12, bit for bit, at every
-// instruction set.  Like Pillow, the four numbers of the box are rounded to float first.  Pillow 13 goes along columns
-// first where the height shrinks by more than twice as many pixels as the width: there BILINEAR differs by 1 level.
+// Two passes of fixed-point sums, first along rows, then along columns, with the same arithmetic as Pillow's
+// Resample.c: results are equal to Image.resize(size, BILINEAR or BICUBIC, box) of Pillow up to 12, bit for bit, at
+// every instruction set.  Like Pillow, the four numbers of the box are rounded to float first.  Pillow 13 goes along
+// columns first where the height shrinks by more than twice as many pixels as the width, and older ones in images more
+// than 100 times as tall as wide: there BILINEAR differs by 1 level.
 #pragma once
 
 #include <cstdint>
