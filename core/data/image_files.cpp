@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "core/base/file.h"
-#include "core/base/hash.h"
 #include "core/base/threads.h"
+#include "core/data/store_hash.h"
 
 namespace convoy {
 
@@ -26,18 +26,14 @@ std::span<const std::byte> ImageFiles::file(int64_t i, std::vector<std::byte>& s
 
 std::string ImageFiles::fingerprint() const {
   constexpr int64_t kGrain = 256;  // files a thread, at least
-  std::vector<uintmax_t> bytes(labels_.size());
+  std::vector<int64_t> bytes(labels_.size());
   parallel_for(size(), kGrain, [&](int64_t begin, int64_t end) {
-    std::error_code missing;  // file_size() is then the largest number there is
+    std::error_code missing;  // file_size() is then -1
     for (int64_t i = begin; i < end; ++i)
-      bytes[static_cast<size_t>(i)] = std::filesystem::file_size(full_path(i), missing);
+      bytes[static_cast<size_t>(i)] = static_cast<int64_t>(std::filesystem::file_size(full_path(i), missing));
   });
   Hash128 hash;
-  for (int64_t i = 0; i < size(); ++i) {
-    const std::string line =
-        name(i) + '\0' + std::to_string(bytes[static_cast<size_t>(i)]) + ' ' + std::to_string(label(i)) + '\n';
-    hash.update(std::as_bytes(std::span(line)));
-  }
+  for (int64_t i = 0; i < size(); ++i) hash_image(hash, paths_[i], bytes[static_cast<size_t>(i)], label(i));
   return hash.hex();
 }
 

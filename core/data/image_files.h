@@ -20,7 +20,8 @@ class ImageFiles final : public ImageStore {
   std::string name(int64_t i) const override { return std::string(paths_[i]); }  // without the root
   // One open and one read.  Errors name the whole path.
   std::span<const std::byte> file(int64_t i, std::vector<std::byte>& scratch) const override;
-  // Of paths, sizes and labels: looks up the size of every file.  A missing file counts as one of no size.
+  // Of paths, sizes and labels: looks up the size of every file.  A missing file counts, as one of another size than
+  // any.
   std::string fingerprint() const override;
 
  private:
