@@ -136,8 +136,8 @@ ImagesHeader read_header(const DataConfig& data) {
   switch (data.format) {
     case DataFormat::kIdx: return read_images_header(data.train.value().images);
     case DataFormat::kNpy: return read_npy_header(data.train.value().images);
-    case DataFormat::kNpz: return read_npz_header(data.path);
-    case DataFormat::kCifar: return read_cifar_header(data.path, data.classes);
+    case DataFormat::kNpz: return read_npz_header(data.path, Split::kTrain);
+    case DataFormat::kCifar: return read_cifar_header(data.path, Split::kTrain, data.classes);
     default: return {};
   }
 }
