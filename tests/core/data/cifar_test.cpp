@@ -44,8 +44,8 @@ void expect_images(const Dataset& data, int first, int count) {
   for (int i = 0; i < count; ++i) {
     EXPECT_EQ(data.read(i, 0, pixels.data()), 9 - (first + i));
     int wrong = 0;
-    for (int p = 0; p < 1024; ++p)
-      for (int c = 0; c < 3; ++c) wrong += pixels[static_cast<size_t>(3 * p + c)] != pixel(first + i, c, p) ? 1 : 0;
+    for (int at = 0; at < 3072; ++at)
+      wrong += pixels[static_cast<size_t>(at)] != pixel(first + i, at % 3, at / 3) ? 1 : 0;
     EXPECT_EQ(wrong, 0) << "image " << first + i;
   }
 }

@@ -196,6 +196,21 @@ TEST(Tar, ABombIsRefused) {
   expect_error(ExitCode::kBadData, {"f.tar: ", "which no images do"}, [&] { read_all(archive); });
 }
 
+// A hole in the file stands for the data.
+TEST(Tar, AnIndexOfMoreThan8GiBReadsHeaders) {
+  constexpr int64_t kSize = int64_t{9} << 30;
+  const TempDirectory temp;
+  const std::string path = temp / "f.tar";
+  put_file(path, tar_header("a", "\x80" + std::string(6, '\0') + "\x02\x40" + std::string(3, '\0'), '0'));
+  std::filesystem::resize_file(path, 512 + kSize);
+  std::ofstream(path, std::ios::binary | std::ios::app) << tar_file("b", "B") + tar_end();
+  const std::vector<TarMember> members = index_tar(path);
+  ASSERT_EQ(members.size(), 2u);
+  EXPECT_EQ(members[0].size, kSize);
+  EXPECT_EQ(members[1].name, "b");
+  EXPECT_EQ(members[1].offset, 512 + kSize + 512);
+}
+
 TEST(Tar, AnIndexIsOfWhatIsNotCompressed) {
   expect_error(ExitCode::kBadData, {"f.tar", "gunzip"}, [] { index_all(gzip(tar_end())); });
   expect_error(ExitCode::kBadData, {"f.tar", "cut short"}, [] { index_all(""); });
