@@ -38,20 +38,31 @@ void draw_cutout(int side, const Shape& s, SampleRandom& random, CheapAugment& a
   augment.x1 = std::min(s.w, x - side / 2 + side);
 }
 
-template <int kChannels>
-void reverse(const uint8_t* from, uint8_t* to, int pixels, int channels) {
-  const int c = kChannels != 0 ? kChannels : channels;
-  simd([&]() CONVOY_INLINE {
-    for (int x = 0; x < pixels; ++x)
-      for (int k = 0; k < c; ++k) to[x * c + k] = from[(pixels - 1 - x) * c + k];
+void reverse_grey(const uint8_t* from, uint8_t* to, int pixels) {
+  simd([=]() CONVOY_INLINE {
+    // Copies: a store of a byte might change what was captured, as far as the compiler knows.
+    const uint8_t* const last = from + pixels - 1;
+    uint8_t* const out = to;
+    const int n = pixels;
+    for (int x = 0; x < n; ++x) out[x] = last[-x];
   });
+}
+
+// Four bytes at a time, of which the next pixel overwrites the last; the outer pixels have no such neighbour.
+void reverse_rgb(const uint8_t* from, uint8_t* to, int pixels) {
+  const uint8_t* const last = from + int64_t{pixels - 1} * 3;
+  std::memcpy(to, last, 3);
+  for (int x = 1; x < pixels - 1; ++x) std::memcpy(to + 3 * x, last - 3 * x, 4);
+  std::memcpy(to + int64_t{pixels - 1} * 3, from, 3);
 }
 
 // `pixels` of `from` in reverse order.
 void reverse_row(const uint8_t* from, uint8_t* to, int pixels, int channels) {
-  if (channels == 3) return reverse<3>(from, to, pixels, channels);
-  if (channels == 1) return reverse<1>(from, to, pixels, channels);
-  reverse<0>(from, to, pixels, channels);
+  if (pixels == 0) return;
+  if (channels == 1) return reverse_grey(from, to, pixels);
+  if (channels == 3) return reverse_rgb(from, to, pixels);
+  for (int x = 0; x < pixels; ++x)
+    std::memcpy(to + int64_t{x} * channels, from + int64_t{pixels - 1 - x} * channels, static_cast<size_t>(channels));
 }
 
 }  // namespace

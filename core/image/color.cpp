@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -23,12 +24,20 @@ CONVOY_INLINE inline int luma(const uint8_t* rgb) {
   return static_cast<int>((rgb[0] * 19595U + rgb[1] * 38470U + rgb[2] * 7471U + 0x8000U) >> 16);
 }
 
-void blend_with(const ImageView& image, int degenerate, float factor) {
-  uint8_t* const pixels = image.pixels;
-  const auto bytes = static_cast<int64_t>(image.bytes());
+// Inside simd(), what a loop reads is first copied to variables of its own: a store of a byte might change what was
+// captured, as far as the compiler knows, and nothing would be vectorised.
+template <class Change>
+void change_bytes(const ImageView& image, Change change) {
   simd([=]() CONVOY_INLINE {
-    for (int64_t k = 0; k < bytes; ++k) pixels[k] = blend(degenerate, pixels[k], factor);
+    const Change own = change;
+    uint8_t* const pixels = image.pixels;
+    const auto bytes = static_cast<int64_t>(image.bytes());
+    for (int64_t k = 0; k < bytes; ++k) pixels[k] = own(pixels[k]);
   });
+}
+
+void blend_with(const ImageView& image, int degenerate, float factor) {
+  change_bytes(image, [=](uint8_t value) CONVOY_INLINE { return blend(degenerate, value, factor); });
 }
 
 int64_t sum_of_luma(const ImageView& image) {
@@ -108,45 +117,79 @@ CONVOY_INLINE inline float smooth_row(const uint8_t* row, int64_t k, int channel
          static_cast<float>(row[k + channels]) * kOther;
 }
 
-// Hue is a byte: 255 is a full turn.  From colorsys.py by way of Pillow, whose mixture of float and double matters.
-struct Hsv {
-  uint8_t hue, saturation, value;
+struct SharpenedRow {
+  const uint8_t *above, *here, *below;
+  uint8_t* to;
+  int64_t bytes;
+  int channels;
+  float factor;
 };
 
-Hsv to_hsv(const uint8_t* rgb) {
-  const int r = rgb[0], g = rgb[1], b = rgb[2];
-  const int most = std::max({r, g, b}), least = std::min({r, g, b});
-  if (most == least) return {0, 0, static_cast<uint8_t>(most)};
-  const auto range = static_cast<float>(most - least);
-  const float saturation = range / static_cast<float>(most);
-  const float rc = static_cast<float>(most - r) / range, gc = static_cast<float>(most - g) / range,
-              bc = static_cast<float>(most - b) / range;
-  float hue;
-  if (r == most)
-    hue = bc - gc;
-  else if (g == most)
-    hue = static_cast<float>(2.0 + rc - bc);
-  else
-    hue = static_cast<float>(4.0 + gc - rc);
-  const double turns = hue / 6.0 + 1.0;  // 5/6 .. 2
-  hue = static_cast<float>(turns >= 1 ? turns - 1 : turns);
-  return {static_cast<uint8_t>(hue * 255.0), static_cast<uint8_t>(saturation * 255.0), static_cast<uint8_t>(most)};
+void sharpen(const SharpenedRow& row) {
+  simd([=]() CONVOY_INLINE {
+    const uint8_t *const above = row.above, *const here = row.here, *const below = row.below;
+    uint8_t* const to = row.to;
+    const int64_t bytes = row.bytes;
+    const int c = row.channels;
+    const float factor = row.factor;
+    for (int64_t k = c; k < bytes - c; ++k) {
+      float sum = 0.5F;
+      sum += smooth_row(below, k, c, 1.0F / 13.0F);
+      sum += smooth_row(here, k, c, 5.0F / 13.0F);
+      sum += smooth_row(above, k, c, 1.0F / 13.0F);
+      to[k] = blend(static_cast<int>(sum), here[k], factor);  // sum < 256
+    }
+  });
 }
 
-void to_rgb(Hsv hsv, uint8_t* rgb) {
-  const uint8_t v = hsv.value;
-  if (hsv.saturation == 0) {
-    rgb[0] = rgb[1] = rgb[2] = v;
-    return;
-  }
-  const double sixths = hsv.hue * 6.0 / 255.0;
-  const int sector = static_cast<int>(sixths);  // 0 .. 6
-  const auto f = static_cast<float>(sixths - static_cast<float>(sector));
-  const auto s = static_cast<float>(hsv.saturation / 255.0);
-  const auto round = [](double positive) { return static_cast<uint8_t>(positive + 0.5); };
-  const uint8_t p = round(v * (1.0 - s)), q = round(v * (1.0 - s * f)), t = round(v * (1.0 - s * (1.0 - f)));
-  const uint8_t of_sector[6][3] = {{v, t, p}, {q, v, p}, {p, v, t}, {p, q, v}, {t, p, v}, {v, p, q}};
-  std::memcpy(rgb, of_sector[sector % 6], 3);
+// Some pixels, one array a channel: what compilers vectorise.
+struct Pixels {
+  static constexpr int kSize = 64;
+  int r[kSize], g[kSize], b[kSize];
+};
+
+// condition ? a : b without a branch, which would keep the loop from being vectorised.
+CONVOY_INLINE inline int choose(bool condition, int a, int b) {
+  const int mask = -static_cast<int>(condition);
+  return (a & mask) | (b & ~mask);
+}
+
+// To hue, saturation and value as bytes (255 is a full turn), on by `shift`, and back.  From Python's colorsys by way
+// of Pillow, whose mixture of float and double is kept.  Nothing here branches.
+CONVOY_INLINE inline void turn_hue(int& red, int& green, int& blue, int shift) {
+  const int r = red, g = green, b = blue, v = std::max(std::max(r, g), b), range = v - std::min(std::min(r, g), b);
+  const auto divisor = static_cast<float>(std::max(range, 1));
+  const float rc = static_cast<float>(v - r) / divisor, gc = static_cast<float>(v - g) / divisor,
+              bc = static_cast<float>(v - b) / divisor;
+  const float from_red = bc - gc;
+  const auto from_green = static_cast<float>(2.0 + rc - bc), from_blue = static_cast<float>(4.0 + gc - rc);
+  const auto bits = [](float value) CONVOY_INLINE { return std::bit_cast<int>(value); };
+  const auto sector =
+      std::bit_cast<float>(choose(r == v, bits(from_red), choose(g == v, bits(from_green), bits(from_blue))));
+  const double turns = sector / 6.0 + 1.0;  // 5/6 .. 2, of which the whole turns are dropped
+  const auto turn = static_cast<float>(turns - static_cast<double>(static_cast<int>(turns)));
+  const int hue = (static_cast<int>(turn * 255.0) + shift) & 0xff;
+  const float part = static_cast<float>(range) / static_cast<float>(std::max(v, 1));
+  const auto saturation = static_cast<float>(static_cast<int>(part * 255.0) / 255.0);
+
+  const double sixths = hue * 6.0 / 255.0;
+  const int whole = static_cast<int>(sixths);  // 0 .. 6, of which 6 is 0
+  const auto rest = static_cast<float>(sixths - static_cast<float>(whole));
+  const auto value = static_cast<float>(v);
+  const int p = static_cast<int>(value * (1.0 - saturation) + 0.5);
+  const int q = static_cast<int>(value * (1.0 - saturation * rest) + 0.5);
+  const int t = static_cast<int>(value * (1.0 - saturation * (1.0 - rest)) + 0.5);
+  const auto is = [=](int a, int b) CONVOY_INLINE { return (whole == a) | (whole == b); };
+  red = choose(is(2, 3), p, choose(whole == 1, q, choose(whole == 4, t, v)));
+  green = choose(is(4, 5), p, choose(whole == 3, q, choose(is(0, 6), t, v)));
+  blue = choose(is(0, 1) | (whole == 6), p, choose(whole == 5, q, choose(whole == 2, t, v)));
+}
+
+void turn_hues(Pixels& pixels, int shift) {
+  simd([&]() CONVOY_INLINE {
+    const int own_shift = shift;
+    for (int k = 0; k < Pixels::kSize; ++k) turn_hue(pixels.r[k], pixels.g[k], pixels.b[k], own_shift);
+  });
 }
 
 }  // namespace
@@ -160,13 +203,13 @@ void adjust_contrast(const ImageView& image, float factor) {
 
 void adjust_saturation(const ImageView& image, float factor) {
   if (image.channels == 1) return;
-  uint8_t* const pixels = image.pixels;
-  const int64_t area = image.area();
   simd([=]() CONVOY_INLINE {
-    for (int64_t k = 0; k < area; ++k) {
-      uint8_t* rgb = pixels + 3 * k;
-      const int grey = luma(rgb);
-      for (int c = 0; c < 3; ++c) rgb[c] = blend(grey, rgb[c], factor);
+    uint8_t* const pixels = image.pixels;
+    const int64_t bytes = 3 * image.area();
+    const float own_factor = factor;
+    for (int64_t k = 0; k < bytes; k += 3) {
+      const int grey = luma(pixels + k);
+      for (int c = 0; c < 3; ++c) pixels[k + c] = blend(grey, pixels[k + c], own_factor);
     }
   });
 }
@@ -180,19 +223,7 @@ void adjust_sharpness(const ImageView& image, float factor) {
   std::memcpy(above, image.row(0), bytes);
   for (int y = 1; y < image.height - 1; ++y) {
     std::memcpy(here, image.row(y), bytes);
-    uint8_t* const to = image.row(y);
-    const uint8_t* const below = image.row(y + 1);
-    const int c = image.channels;
-    const int64_t end = static_cast<int64_t>(bytes) - c;
-    simd([=]() CONVOY_INLINE {
-      for (int64_t k = c; k < end; ++k) {
-        float sum = 0.5F;
-        sum += smooth_row(below, k, c, 1.0F / 13.0F);
-        sum += smooth_row(here, k, c, 5.0F / 13.0F);
-        sum += smooth_row(above, k, c, 1.0F / 13.0F);
-        to[k] = blend(static_cast<int>(std::min(sum, 255.0F)), here[k], factor);
-      }
-    });
+    sharpen({above, here, image.row(y + 1), image.row(y), static_cast<int64_t>(bytes), image.channels, factor});
     std::swap(above, here);
   }
 }
@@ -202,31 +233,30 @@ void adjust_hue(const ImageView& image, double turn) {
   if (image.channels == 1) return;
   const int shift = static_cast<int>(turn * 255);
   const int64_t area = image.area();
-  for (int64_t k = 0; k < area; ++k) {
-    uint8_t* rgb = image.pixels + 3 * k;
-    Hsv hsv = to_hsv(rgb);
-    hsv.hue = static_cast<uint8_t>(hsv.hue + shift);
-    to_rgb(hsv, rgb);
+  Pixels pixels = {};
+  for (int64_t begin = 0; begin < area; begin += Pixels::kSize) {
+    uint8_t* const rgb = image.pixels + 3 * begin;
+    const auto n = static_cast<int>(std::min<int64_t>(Pixels::kSize, area - begin));
+    for (int k = 0; k < n; ++k) pixels.r[k] = rgb[3 * k], pixels.g[k] = rgb[3 * k + 1], pixels.b[k] = rgb[3 * k + 2];
+    turn_hues(pixels, shift);
+    for (int k = 0; k < n; ++k) {
+      rgb[3 * k] = static_cast<uint8_t>(pixels.r[k]);
+      rgb[3 * k + 1] = static_cast<uint8_t>(pixels.g[k]);
+      rgb[3 * k + 2] = static_cast<uint8_t>(pixels.b[k]);
+    }
   }
 }
 
 void posterize(const ImageView& image, int bits) {
   CHECK(bits >= 1 && bits <= 8, "posterize");
-  uint8_t* const pixels = image.pixels;
-  const auto bytes = static_cast<int64_t>(image.bytes());
   const auto mask = static_cast<uint8_t>(0xff << (8 - bits));
-  simd([=]() CONVOY_INLINE {
-    for (int64_t k = 0; k < bytes; ++k) pixels[k] &= mask;
-  });
+  change_bytes(image, [=](uint8_t value) CONVOY_INLINE { return static_cast<uint8_t>(value & mask); });
 }
 
 void solarize(const ImageView& image, float threshold) {
-  uint8_t* const pixels = image.pixels;
-  const auto bytes = static_cast<int64_t>(image.bytes());
   const int first = static_cast<int>(std::ceil(std::clamp(threshold, 0.0F, 256.0F)));  // that is inverted
-  simd([=]() CONVOY_INLINE {
-    for (int64_t k = 0; k < bytes; ++k) pixels[k] = static_cast<uint8_t>(pixels[k] < first ? pixels[k] : ~pixels[k]);
-  });
+  change_bytes(image,
+               [=](uint8_t value) CONVOY_INLINE { return static_cast<uint8_t>(value < first ? value : 255 - value); });
 }
 
 void invert(const ImageView& image) { solarize(image, 0); }

@@ -15,19 +15,20 @@ constexpr int32_t kHalf = 1 << (kWeightBits - 1);
 // A pixel has kBytes of a column, one more than channels where they are three: that byte belongs to the next pixel,
 // and is not read where there is none.
 template <int kChannels>
-void pack(const uint8_t* const* from, int begin, int width, uint8_t* to) {
+void pack(const uint8_t* const* from, int64_t begin, int width, uint8_t* to) {
   constexpr int kRows = rows_of_group(kChannels), kBytes = kColumnBytes / kRows;
-  for (int x = begin; x < width - 1; ++x)
+  for (int64_t x = begin; x < width - 1; ++x)
     for (int r = 0; r < kRows; ++r) std::memcpy(to + x * kColumnBytes + r * kBytes, from[r] + x * kChannels, kBytes);
   for (int r = 0; r < kRows; ++r)
-    std::memcpy(to + (width - 1) * kColumnBytes + r * kBytes, from[r] + (width - 1) * kChannels, kChannels);
+    std::memcpy(to + int64_t{width - 1} * kColumnBytes + r * kBytes, from[r] + (width - 1) * kChannels, kChannels);
 }
 
 template <int kChannels>
-void unpack(const uint8_t* from, int begin, int width, int rows, uint8_t* to, size_t stride) {
+void unpack(const uint8_t* from, int64_t begin, int width, int rows, uint8_t* to, size_t stride) {
   constexpr int kRows = rows_of_group(kChannels), kBytes = kColumnBytes / kRows;
   for (int r = 0; r < rows; ++r, to += stride)
-    for (int x = begin; x < width; ++x) std::memcpy(to + x * kChannels, from + x * kColumnBytes + r * kBytes, kBytes);
+    for (int64_t x = begin; x < width; ++x)
+      std::memcpy(to + x * kChannels, from + x * kColumnBytes + r * kBytes, kBytes);
 }
 
 template <int kChannels>
@@ -76,7 +77,7 @@ CONVOY_AVX2 inline void transpose(__m128i (&v)[4]) {
 
 CONVOY_AVX2 void pack_rgb_avx2(const uint8_t* const* from, int width, uint8_t* to) {
   const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
-  int x = 0;
+  int64_t x = 0;
   for (; 3 * x + 16 <= 3 * width; x += 4) {
     __m128i v[4];
     for (int r = 0; r < 4; ++r)
@@ -89,7 +90,7 @@ CONVOY_AVX2 void pack_rgb_avx2(const uint8_t* const* from, int width, uint8_t* t
 
 CONVOY_AVX2 void unpack_rgb_avx2(const uint8_t* from, int width, int rows, uint8_t* to, size_t stride) {
   const __m128i gather = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
-  int x = 0;
+  int64_t x = 0;
   for (; x + 4 <= width; x += 4) {
     __m128i v[4];
     for (int k = 0; k < 4; ++k) v[k] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + (x + k) * kColumnBytes));
