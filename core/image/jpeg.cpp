@@ -25,6 +25,9 @@ constexpr int kUpsamplingMargin = 2;
 // A progressive file that leaves out low bits is smoothed across five blocks.
 constexpr int kSmoothingMarginBlocks = 3;
 
+// libjpeg-turbo writes rows at aligned addresses past the caches; a row that is read again at once must not be there.
+constexpr size_t kOddAddress = 1;
+
 // Warnings that leave every pixel as it was meant.  With all others libjpeg makes pixels up.
 bool is_harmless(const jpeg_error_mgr& error) {
   switch (error.msg_code) {
@@ -173,7 +176,7 @@ class JpegReader final : public ImageReader {
   // `part` of the stored, reduced image.
   void read_pixels(const Rect& part, int scale, Image& to) {
     to.resize(part.width, part.height, channels_);
-    row_.resize(size_t{jpeg_.image_width} * 4);
+    row_.resize(kOddAddress + size_t{jpeg_.image_width} * 4);
     rgb_row_.resize(size_t{jpeg_.image_width} * 3);
     jpeg_.scale_num = 1;
     jpeg_.scale_denom = static_cast<unsigned>(scale);
@@ -193,12 +196,13 @@ class JpegReader final : public ImageReader {
     jpeg_crop_scanline(&jpeg_, &left, &columns);
     const int top = std::max(0, part.y - kUpsamplingMargin), end = part.y + part.height;
     if (top > 0) jpeg_skip_scanlines(&jpeg_, static_cast<JDIMENSION>(top));
-    for (int y = top; y < part.y; ++y) read_row(row_.data());
+    uint8_t* const row = row_.data() + kOddAddress;
+    for (int y = top; y < part.y; ++y) read_row(row);
     const bool direct = static_cast<int>(columns) == part.width && jpeg_.output_components == channels_;
     for (int y = part.y; y < end; ++y) {
       uint8_t* const out = to.row(y - part.y);
-      read_row(direct ? out : row_.data());
-      if (!direct) convert(row_.data() + (part.x - static_cast<int>(left)) * jpeg_.output_components, to.width, out);
+      read_row(direct ? out : row);
+      if (!direct) convert(row + (part.x - static_cast<int>(left)) * jpeg_.output_components, to.width, out);
     }
     if (end == height)
       jpeg_finish_decompress(&jpeg_);  // reads on to the end of the image, and misses it if it is missing
