@@ -42,6 +42,7 @@ class Feed {
   };
 
   const DataSource source_;
+  const MixOptions mix_;
   const NumbersOnly numbers_;
   Replica& replica_;
   Loader loader_;
