@@ -3,14 +3,23 @@
 #include "launcher/stopwatch.h"
 
 namespace convoy {
+namespace {
+
+Loader::Options unmixed(Loader::Options options) {
+  options.mix = {};
+  return options;
+}
+
+}  // namespace
 
 Feed::Feed(const DataSource& source, const Sampler& sampler, Replica& replica, Device& device,
            const Loader::Options& options)
     : source_(source),
+      mix_(options.mix),
       numbers_(*source.dataset),
       replica_(replica),
       loader_(source.cache != nullptr ? static_cast<const Dataset&>(numbers_) : *source.dataset, sampler,
-              device.host_allocator(), options) {}
+              device.host_allocator(), source.cache != nullptr ? unmixed(options) : options) {}
 
 Feed::~Feed() {
   try {
@@ -27,7 +36,7 @@ double Feed::load_next() {
   replica_.scalars().valid_rows = batch.valid;
   replica_.scalars().first_row = batch.first_row;
   if (source_.cache != nullptr) {
-    replica_.load(*source_.cache, batch.ids);
+    replica_.load(*source_.cache, batch, mix_);
   } else {
     replica_.load(batch.pixels, batch.targets);
   }

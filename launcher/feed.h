@@ -43,6 +43,7 @@ class Feed {
   };
 
   const DataSource source_;
+  const MixOptions mix_;
   const NumbersOnly numbers_;
   Replica& replica_;
   Loader loader_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/data/loader.h"
 #include "core/device/target.h"
 #include "core/device/transfer.h"
 #include "core/graph/plan_runner.h"
@@ -49,7 +50,9 @@ class Replica {
   // wait_until_read().
   void load(std::span<const uint8_t> pixels, std::span<const Target> targets);
   // Likewise, out of the memory of the device.
-  void load(DeviceCache& cache, std::span<const int64_t> ids) { cache.gather(ids, pixels_.data(), targets_.data()); }
+  void load(DeviceCache& cache, const Batch& batch, const MixOptions& mix) {
+    cache.gather(batch.ids, batch.epoch, mix, pixels_.data(), targets_.data());
+  }
   void wait_until_read() { inputs_.wait_until_read(); }
 
   // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that its end waited for

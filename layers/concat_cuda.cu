@@ -28,16 +28,16 @@ class ConcatCuda : public CudaKernel {
 
   void forward(Stream& stream) override {
     for_slices([&](size_t i, int64_t offset) {
-      copy_rows_cuda({args_.y.as<std::byte>() + offset, pixel(output_), args_.x[i].data, pixel(inputs_[i]), nullptr,
-                      pixels(), pixel(inputs_[i])},
+      copy_rows_cuda({args_.y.as<std::byte>() + offset, pixel(output_), args_.x[i].data, pixel(inputs_[i]), pixels(),
+                      pixel(inputs_[i])},
                      stream);
     });
   }
   void backward(int, Stream& stream) override {
     for_slices([&](size_t i, int64_t offset) {
       if (!args_.dx[i]) return;
-      copy_rows_cuda({args_.dx[i].data, pixel(inputs_[i]), args_.dy.as<std::byte>() + offset, pixel(output_), nullptr,
-                      pixels(), pixel(inputs_[i])},
+      copy_rows_cuda({args_.dx[i].data, pixel(inputs_[i]), args_.dy.as<std::byte>() + offset, pixel(output_), pixels(),
+                      pixel(inputs_[i])},
                      stream);
     });
   }

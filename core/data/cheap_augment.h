@@ -1,18 +1,12 @@
 // The augmentations that only move or blank pixels: flip, shift and one erased rectangle.
 //
 // draw_cheap() decides, apply() does it on the host.  Where data lie in device memory the device does the same from
-// the same CheapAugment.  Pixel (x, y) of what comes out is:
-//
-//   fill                                           if x0 <= x < x1 and y0 <= y < y1
-//   fill                                           if x + dx or y + dy lies outside the image
-//   from(flip ? w - 1 - (x + dx) : x + dx, y + dy) else
-//
-// that is: flip, then shift, then erase.
+// the same CheapAugment.
 #pragma once
 
 #include <cstdint>
 
-#include "core/device/types.h"
+#include "core/device/image_row.h"
 
 namespace convoy {
 
@@ -25,16 +19,6 @@ struct CheapAugmentOptions {
   double erase_ratio_min = 0.3, erase_ratio_max = 3.3;    // height / width
 
   bool any() const { return flip > 0 || pad_crop > 0 || cutout > 0 || erase > 0; }
-};
-
-struct CheapAugment {
-  bool moves() const { return flip || dx != 0 || dy != 0; }
-  bool erases() const { return x0 < x1; }
-
-  bool flip = false;
-  int dx = 0, dy = 0;                  // pixels, -pad_crop .. pad_crop
-  int x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // erased; empty where x0 == x1
-  friend bool operator==(const CheapAugment&, const CheapAugment&) = default;
 };
 
 // A pure function of its arguments; key: random_key(RandomUse::kAugment, seed).  sample.n is not looked at.

@@ -90,7 +90,7 @@ void apply(const RowMix& mix, const Shape& sample, uint8_t* own, const uint8_t* 
   if (mix.weight < RowMix::kWhole) {
     simd([=, n = sample.elements(), weight = mix.weight]() CONVOY_INLINE {
       for (int64_t i = 0; i < n; ++i) {
-        own[i] = static_cast<uint8_t>((weight * own[i] + (RowMix::kWhole - weight) * partner[i] + 128) >> 8);
+        own[i] = blended(weight, own[i], partner[i]);
       }
     });
   }

@@ -10,8 +10,8 @@
 #include <span>
 
 #include "core/base/sample_random.h"
+#include "core/device/image_row.h"
 #include "core/device/target.h"
-#include "core/device/types.h"
 
 namespace convoy {
 
@@ -22,14 +22,6 @@ struct MixOptions {
   uint64_t seed = 0;
 
   bool any() const { return probability > 0 && (mixup_alpha > 0 || cutmix_alpha > 0); }
-};
-
-// What a row becomes: weight/256 of itself and the rest of its partner, but all partner inside a rectangle.
-struct RowMix {
-  static constexpr int kWhole = 256;
-  int weight = kWhole;
-  int x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // empty where x0 == x1
-  friend bool operator==(const RowMix&, const RowMix&) = default;
 };
 
 // For the row of sample `id`.  Requires: options.any().
@@ -45,7 +37,7 @@ double own_share(const RowMix& mix, const Shape& sample);
 // The class with the larger share comes first, so that counting right answers stays meaningful.
 Target mixed(const Target& own, const Target& partner, double own_share);
 
-// One row, in place: own [H,W,C] takes from partner; mixup rounds to nearest, halves up.
+// One row, in place: own [H,W,C] takes from partner.
 void apply(const RowMix& mix, const Shape& sample, uint8_t* own, const uint8_t* partner);
 
 // All rows of a micro-batch, in place: pixels [ids.size(),H,W,C] and targets [ids.size()], of one class each.  A single

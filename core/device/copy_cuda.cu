@@ -26,11 +26,10 @@ struct CopyRows {
   Unit* to;
   const Unit* from;
   int64_t to_stride, from_stride, row_units;
-  const int64_t* index;
   template <int>
   __device__ void run(int64_t i) const {
     const int64_t row = i / row_units, unit = i % row_units;
-    to[row * to_stride + unit] = from[(index == nullptr ? row : index[row]) * from_stride + unit];
+    to[row * to_stride + unit] = from[row * from_stride + unit];
   }
 };
 
@@ -43,9 +42,8 @@ bool copy_rows_of(const RowCopy& it, Stream& stream) {
             it.row_bytes)) {
     return false;
   }
-  const CopyRows<Unit> op{static_cast<Unit*>(it.to), static_cast<const Unit*>(it.from),
-                          units(it.to_stride),       units(it.from_stride),
-                          units(it.row_bytes),       it.index};
+  const CopyRows<Unit> op{static_cast<Unit*>(it.to), static_cast<const Unit*>(it.from), units(it.to_stride),
+                          units(it.from_stride), units(it.row_bytes)};
   for_each<1>(op, it.rows * op.row_units, true, stream);
   return true;
 }

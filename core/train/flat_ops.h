@@ -1,5 +1,5 @@
-// Element-wise work on the flat parameter buffers, one implementation a device.  All pointers are device memory;
-// scalars and control are read when the work runs, so it can be captured once and replayed.
+// Element-wise work on the flat parameter buffers and on batches, one implementation a device.  All pointers are device
+// memory; scalars and control are read when the work runs, so it can be captured once and replayed.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "core/base/simd.h"
 #include "core/device/cuda_library.h"
 #include "core/device/device.h"
+#include "core/device/image_row.h"
 #include "core/graph/layer.h"
 
 namespace convoy {
@@ -59,9 +60,8 @@ class FlatOps {
   // Between f32 and f32, bf16 or f16, to nearest even.
   virtual void convert(void* to, Dtype to_dtype, const void* from, Dtype from_dtype, int64_t elements,
                        Stream& stream) = 0;
-  // to[i] = from[rows[i]], rows of `row_bytes` bytes: a batch out of a data set in device memory.
-  virtual void gather_rows(void* to, const void* from, const int64_t* rows, int count, int64_t row_bytes,
-                           Stream& stream) = 0;
+  // A batch out of a data set in device memory: to [count,H,W,C] is what rows [count] say.
+  virtual void gather_images(uint8_t* to, const ImageSet& images, const ImageRow* rows, int count, Stream& stream) = 0;
 
   // Adds 1 to control[kOverflow] when one of the elements is NaN or infinite.
   virtual void flag_nonfinite(const float* from, int64_t elements, float* control, Stream& stream) = 0;

@@ -30,6 +30,16 @@ void narrow(void* to, Dtype dtype, int64_t i, float value) {
   }
 }
 
+void gather_line(const ImageRow& row, const ImageSet& images, int y, uint8_t* to) {
+  const Shape& shape = images.shape;
+  const int64_t bytes = int64_t{shape.w} * shape.c;
+  if (row.plain()) {
+    std::memcpy(to, images.pixels + row.own * images.bytes() + y * bytes, static_cast<size_t>(bytes));
+  } else {
+    for (int x = 0; x < shape.w; ++x) gather_pixel(row, images, x, y, to + int64_t{x} * shape.c);
+  }
+}
+
 class CpuFlatOps : public FlatOps {
  public:
   explicit CpuFlatOps(SimdLevel level) : level_(level) {}
@@ -56,11 +66,11 @@ class CpuFlatOps : public FlatOps {
     });
   }
 
-  void gather_rows(void* to, const void* from, const int64_t* rows, int count, int64_t row_bytes, Stream&) override {
-    parallel_for(count, std::max<int64_t>(1, kGrain / row_bytes), [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        std::memcpy(static_cast<std::byte*>(to) + i * row_bytes,
-                    static_cast<const std::byte*>(from) + rows[i] * row_bytes, static_cast<size_t>(row_bytes));
+  void gather_images(uint8_t* to, const ImageSet& images, const ImageRow* rows, int count, Stream&) override {
+    const int64_t h = images.shape.h, bytes = int64_t{images.shape.w} * images.shape.c;  // of a line
+    parallel_for(count * h, std::max<int64_t>(1, kGrain / bytes), [=](int64_t begin, int64_t end) {
+      for (int64_t line = begin; line < end; ++line) {
+        gather_line(rows[line / h], images, static_cast<int>(line % h), to + line * bytes);
       }
     });
   }

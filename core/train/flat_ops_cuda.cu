@@ -23,6 +23,19 @@ struct Add {
   }
 };
 
+// Element i is pixel i of all rows put together.
+struct GatherImages {
+  uint8_t* to;
+  ImageSet images;
+  const ImageRow* rows;
+  template <int>
+  __device__ void run(int64_t i) const {
+    const int64_t line = i / images.shape.w;
+    const auto x = static_cast<int>(i % images.shape.w), y = static_cast<int>(line % images.shape.h);
+    gather_pixel(rows[line / images.shape.h], images, x, y, to + i * images.shape.c);
+  }
+};
+
 // ---- Non-finite gradients
 
 struct CountNonFinite {
@@ -207,9 +220,8 @@ class CudaFlatOps : public FlatOps {
                Stream& stream) override {
     convert_cuda(to, to_dtype, from, from_dtype, elements, stream);
   }
-  void gather_rows(void* to, const void* from, const int64_t* rows, int count, int64_t row_bytes,
-                   Stream& stream) override {
-    copy_rows_cuda({to, row_bytes, from, row_bytes, rows, count, row_bytes}, stream);
+  void gather_images(uint8_t* to, const ImageSet& images, const ImageRow* rows, int count, Stream& stream) override {
+    for_each<1>(GatherImages{to, images, rows}, int64_t{count} * images.shape.h * images.shape.w, true, stream);
   }
 
   void flag_nonfinite(const float* from, int64_t elements, float* control, Stream& stream) override {

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "tests/gpu/gpu_test.h"
+#include "tests/launcher/cache_checks.h"
 
 namespace convoy {
 namespace {
@@ -61,6 +62,12 @@ TEST_F(GpuRunTest, DataInTheMemoryOfTheGpuAreTheSame) {
   const Outcome read = train_cuda(1), gathered = train_cuda(1, {"data.cache=device"});
   EXPECT_EQ(gathered.by_rank, read.by_rank);
   EXPECT_EQ(gathered.evaluation->correct, read.evaluation->correct);
+}
+
+TEST_F(GpuRunTest, AugmentsAndMixesAsTheHostDoes) {
+  const std::unique_ptr<Communicator> solo = make_solo_communicator();
+  Backend backend = make_backend(load(kRunExperiment, {"device=cuda"}), *solo, 1);
+  expect_cached_as_read(backend);
 }
 
 }  // namespace

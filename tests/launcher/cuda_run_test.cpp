@@ -6,6 +6,7 @@
 
 #include "core/device/cuda_library.h"
 #include "tests/cuda_on_cpu/fake_library.h"
+#include "tests/launcher/cache_checks.h"
 #include "tests/launcher/run_fixture.h"
 
 namespace convoy {
@@ -141,6 +142,12 @@ TEST_F(CudaRunTest, DataInTheMemoryOfTheDeviceAreTheSame) {
   const Outcome read = train_cuda(2), gathered = train_cuda(2, {"data.cache=device"});
   EXPECT_EQ(gathered.by_rank, read.by_rank);
   EXPECT_EQ(gathered.evaluation->correct, read.evaluation->correct);
+}
+
+TEST_F(CudaRunTest, TheDeviceAugmentsAndMixesAsTheHostDoes) {
+  const std::unique_ptr<Communicator> solo = make_solo_communicator();
+  Backend backend = make_backend(load(kRunExperiment, {"device=cuda"}), *solo, 1);
+  expect_cached_as_read(backend);
 }
 
 TEST_F(CudaRunTest, GradientsMayTravelAsBf16) {

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "launcher/collective_errors.h"
+#include "tests/launcher/cache_checks.h"
 #include "tests/launcher/run_fixture.h"
 
 namespace convoy {
@@ -64,6 +65,12 @@ TEST_F(TrainingRunTest, DataInTheMemoryOfTheDeviceAreTheSame) {
   const Outcome read = train(2, {}, true), gathered = train(2, cached, true);
   EXPECT_EQ(gathered.by_rank, read.by_rank);
   EXPECT_EQ(gathered.evaluation->correct, read.evaluation->correct);
+}
+
+TEST_F(TrainingRunTest, TheDeviceAugmentsAndMixesAsTheHostDoes) {
+  const std::unique_ptr<Communicator> solo = make_solo_communicator();
+  Backend backend = make_backend(load(kRunExperiment), *solo, 2);
+  expect_cached_as_read(backend);
 }
 
 TEST_F(TrainingRunTest, GradientsMayTravelAsBf16) {

@@ -39,7 +39,7 @@ TEST(DrawBeta, WithAlphaOneIsUniform) {
   SampleRandom random(8, 0, 0, RandomStream::kMix);
   std::vector<int> tenths(10);
   for (int i = 0; i < kDraws; ++i) ++tenths[std::min(static_cast<size_t>(draw_beta(1, random) * 10), size_t{9})];
-  for (const int count : tenths) EXPECT_NEAR(count, kDraws / 10, 5 * std::sqrt(kDraws * 0.09));
+  for (const int count : tenths) EXPECT_NEAR(count, kDraws * 0.1, 5 * std::sqrt(kDraws * 0.09));
 }
 
 constexpr Shape kSample{1, 12, 20, 3};

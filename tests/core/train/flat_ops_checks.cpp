@@ -8,6 +8,8 @@
 #include <limits>
 #include <random>
 
+#include "core/data/cheap_augment.h"
+#include "core/data/mix.h"
 namespace convoy {
 
 Floats random_floats(unsigned seed, size_t elements, float least, float most) {
@@ -124,7 +126,7 @@ TEST_F(FlatOpsTest, ClearCopyAdd) {
   }
 }
 
-// ---- convert, gather_rows
+// ---- convert, gather_images
 
 float widened(Dtype dtype, const std::byte* from) {
   uint16_t narrow;
@@ -169,25 +171,41 @@ TEST_F(FlatOpsTest, ConvertsBetweenAllTypesToNearestEven) {
   }
 }
 
-TEST_F(FlatOpsTest, GathersRowsOfAnySize) {
-  constexpr size_t kRows = 50;
-  const std::vector<int64_t> rows = {49, 0, 7, 7, 31, 1, 48};
-  const auto index = put(rows);
-  for (const size_t row_bytes : {1, 2, 3, 4, 6, 8, 12, 16, 20, 48, 784, 3072}) {
-    for (const size_t shift : {0, 1}) {  // of the address
-      SCOPED_TRACE(std::to_string(row_bytes) + " bytes, " + std::to_string(shift));
-      std::vector<std::byte> data(shift + kRows * row_bytes), wanted(shift, std::byte{0xee});
-      for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::byte>(i * 7 + i / 251);
-      for (const int64_t row : rows) {
-        const auto first = data.begin() + static_cast<int64_t>(shift + static_cast<size_t>(row) * row_bytes);
-        wanted.insert(wanted.end(), first, first + static_cast<int64_t>(row_bytes));
-      }
-      wanted.push_back(std::byte{0xee});
-      const auto from = put(data), to = put(std::vector(wanted.size(), std::byte{0xee}));
-      ops_.gather_rows(to.data() + shift, from.data() + shift, index.data(), static_cast<int>(rows.size()),
-                       static_cast<int64_t>(row_bytes), stream());
-      EXPECT_EQ(to.read(), wanted);
+// What the host does to one image.
+void augment(const CheapAugment& how, const ImageSet& images, int64_t number, uint8_t* to) {
+  apply(how, images.shape, images.pixels + number * images.bytes(), to, images.fill);
+}
+
+TEST_F(FlatOpsTest, GathersImagesAsTheHostAugmentsAndMixesThem) {
+  const CheapAugment flip{.flip = true}, shift{.dx = 2, .dy = -1}, erase{.x0 = 1, .y0 = 0, .x1 = 4, .y1 = 3},
+      all{.flip = true, .dx = -3, .dy = 2, .x0 = 2, .y0 = 1, .x1 = 3, .y1 = 5}, away{.dx = 100};
+  const RowMix half{.weight = 128}, little{.weight = 1}, none{.weight = 0}, pasted{.x0 = 1, .y0 = 2, .x1 = 3, .y1 = 4};
+  const std::vector<ImageRow> rows = {{.own = 49},
+                                      {.own = 7, .partner = 9, .own_augment = flip},
+                                      {.own = 7, .own_augment = shift},
+                                      {.own = 0, .own_augment = erase},
+                                      {.own = 31, .own_augment = all},
+                                      {.own = 31, .own_augment = away},
+                                      {.own = 1, .partner = 2, .mix = half},
+                                      {.own = 1, .partner = 48, .partner_augment = all, .mix = little},
+                                      {.own = 1, .partner = 49, .own_augment = flip, .mix = none},
+                                      {.own = 3, .partner = 4, .own_augment = all, .mix = pasted},
+                                      {.own = 3, .partner = 4, .partner_augment = away, .mix = pasted}};
+  const auto on_device = put(rows);
+  for (const Shape& shape : {Shape{1, 6, 5, 3}, Shape{1, 28, 28, 1}, Shape{1, 5, 64, 4}}) {
+    const auto bytes = static_cast<size_t>(shape.elements());
+    std::vector<uint8_t> pixels(50 * bytes), wanted(rows.size() * bytes), partner(bytes);
+    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 7 + i / 251);
+    const ImageSet images{pixels.data(), shape, 200};
+    for (size_t i = 0; i < rows.size(); ++i) {
+      augment(rows[i].own_augment, images, rows[i].own, &wanted[i * bytes]);
+      augment(rows[i].partner_augment, images, rows[i].partner, partner.data());
+      apply(rows[i].mix, shape, &wanted[i * bytes], partner.data());
     }
+    wanted.push_back(0xee);
+    const auto from = put(pixels), to = put(std::vector<uint8_t>(wanted.size(), 0xee));
+    ops_.gather_images(to.data(), {from.data(), shape, 200}, on_device.data(), static_cast<int>(rows.size()), stream());
+    EXPECT_EQ(to.read(), wanted) << to_string(shape);
   }
 }
 
