@@ -1,9 +1,10 @@
 // JPEG, PNG and PNM files to pixels: only the region that is wanted, as small as is good enough.
 //
 // The kind of a file is told by its first bytes.  JPEG: baseline, progressive, arithmetic; grey, YCbCr, RGB, CMYK and
-// YCCK; the EXIF orientation is applied.  PNG: every kind; 16 bits a channel are rounded to 8, alpha is dropped.
+// YCCK; the EXIF orientation is applied.  PNG: every kind; alpha is dropped, 16 bits a channel are rounded to 8.
 // PNM: binary PGM and PPM of 8 bits, which are decoded images as a packed file holds them.
-// Colours are those of Pillow's Image.open(…).convert("RGB") or ("L").
+// Colours are those of Pillow's Image.open(…).convert("RGB") or ("L"), to the bit; but of 16 bits Pillow takes the high
+// byte, and of grey ones makes all above 255 white.
 #pragma once
 
 #include <cstddef>
@@ -27,10 +28,12 @@ class ImageDecoder {
   // messages.  Throws Error(kBadData) for what is not such a file, is damaged, or has more than kMaxImagePixels.
   ImageSize open(std::span<const std::byte> file, const std::string& name);
 
-  // Decodes `region` of the upright image into `out`.  A JPEG is reduced by 2, 4 or 8 while decoding (with DCT
-  // scaling, much faster) as far as both sides of the region stay >= `enough`.  Returns where in `out` the region is;
-  // all of it when nothing was reduced.  A file that ends early or is damaged where this needs it throws
-  // Error(kBadData) naming it.  Any number of calls after one open().  Requires: 0 < region inside the image.
+  // Decodes `region` of the upright image into `out`: the same pixels as those of the whole image.  A JPEG is reduced
+  // by 2, 4 or 8 while decoding (with DCT scaling, much faster) as far as both sides of the region stay >= `enough`,
+  // unless its colours are sampled in very odd ways, such as 4:1:0.  Returns where in `out` the region is; all of it
+  // when nothing was reduced.  Any number of calls after one open().  Requires: 0 < region inside the image.
+  // Throws Error(kBadData) for a file that ends early or is damaged, where this is found on the way: rows above the
+  // region are looked at, those below are not.  What is harmless, such as a few bytes between segments, is no error.
   Box decode(const Rect& region, ImageSize enough, Image& out);
 
  private:

@@ -5,8 +5,9 @@
 #include <cstring>
 #include <new>
 
-#include <jerror.h>
 #include <jpeglib.h>
+
+#include <jerror.h>  // after jpeglib.h: its codes depend on it
 
 #include "core/base/error.h"
 #include "core/image/exif.h"
@@ -34,7 +35,6 @@ bool is_harmless(const jpeg_error_mgr& error) {
     case JWRN_EXTRANEOUS_DATA:  // common between segments; before a restart marker it is damage in the pixels before it
       return error.msg_parm.i[1] < JPEG_RST0 || error.msg_parm.i[1] > JPEG_RST0 + 7;
     case JWRN_ADOBE_XFORM:     // an unknown colour transform: read as YCbCr, as all readers do
-    case JWRN_BOGUS_ICC:       // colour profiles are not used
     case JWRN_JFIF_MAJOR:      // the same pixels by any version
     case JWRN_NOT_SEQUENTIAL:  // numbers that a sequential file has no use for
       return true;
@@ -62,7 +62,7 @@ void on_progress(j_common_ptr jpeg) {
   std::longjmp(guard.target, 1);
 }
 
-// Huffman codes have at least one bit a block, and at best 16 blocks make 1024 pixels (channels of 4x1 and 1x4).
+// Huffman codes have at least one bit a block, and at best 8 blocks make 1024 pixels (channels of 4x1 and 1x4).
 // Arithmetic coding has no such bound.
 bool can_hold(const jpeg_decompress_struct& jpeg, size_t file_bytes) {
   constexpr int64_t kPixelsPerByte = 1024, kMaxSmallArithmetic = int64_t{16} << 20;

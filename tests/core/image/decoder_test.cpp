@@ -3,6 +3,9 @@
 
 #include <zlib.h>
 
+#include <filesystem>
+#include <set>
+
 #include "core/image/encoder.h"
 #include "tests/core/data/testing.h"
 #include "tests/core/image/testing.h"
@@ -115,9 +118,10 @@ TEST(Encoder, JpegHasALargestSide) {
   EXPECT_EQ(decode_all(text_of(encode_jpeg(wide, 90)), 1).width, 65500);
 }
 
-uint32_t crc_of(const std::string& path, int channels) {
+// Of the pixels of an image, going on from `crc`.
+uint32_t crc_of(const std::string& path, int channels, uint32_t crc = 0) {
   const Image image = decode_all(get_file(path), channels);
-  return static_cast<uint32_t>(crc32(0, image.pixels.data(), static_cast<uInt>(image.pixels.size())));
+  return static_cast<uint32_t>(crc32(crc, image.pixels.data(), static_cast<uInt>(image.pixels.size())));
 }
 
 // Sums of Pillow 13.0.0 (libjpeg-turbo 3.2.0), all equal to ours with libjpeg-turbo 2.1.5:
@@ -167,6 +171,25 @@ TEST(RealImages, OddJpegsAreAsPillowHasThem) {
   }
   expect_bad_image({"a JPEG of 8 bits a channel, found 12"}, get_file(folder + "/ljt_monkey12.jpg"));
   expect_bad_image({"Premature end"}, get_file(folder + "/pillow_truncated_jpeg.jpg"));
+}
+
+//   python3 -c 'import sys,zlib,pathlib; from PIL import Image
+//   for m in ("RGB", "L"):
+//     crc = 0
+//     for f in sorted(map(str, pathlib.Path(sys.argv[1]).rglob("*.JPEG"))):
+//       crc = zlib.crc32(Image.open(f).convert(m).tobytes(), crc)
+//     print("%08x" % crc)' ../shared/data/imagenette224-mini
+TEST(RealImages, PhotographsAreAsPillowHasThem) {
+  const std::string folder = test_data("imagenette224-mini");
+  if (folder.empty()) GTEST_SKIP() << "CONVOY_TEST_DATA has no imagenette224-mini folder";
+  std::set<std::string> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".JPEG") paths.insert(entry.path());
+  ASSERT_EQ(paths.size(), 800u);
+  uint32_t rgb = 0, grey = 0;
+  for (const std::string& path : paths) rgb = crc_of(path, 3, rgb), grey = crc_of(path, 1, grey);
+  EXPECT_EQ(rgb, 0x0bde4c31u);
+  EXPECT_EQ(grey, 0x77856ce4u);
 }
 
 }  // namespace

@@ -298,7 +298,32 @@ TEST(Jpeg, BytesBetweenSegmentsAreHarmlessUnlessTheyReplacePixels) {
   expect_same(decode_all(file.substr(0, table) + junk + file.substr(table), 3), image, "before tables");
   expect_same(decode_all(file.substr(0, end) + junk + file.substr(end), 3), image, "before the end");
   expect_same(decode_all(file + junk, 3), image, "behind the end");
+  expect_bad_image({"Premature end"}, file.substr(0, end) + junk);  // though all pixels are there
   expect_bad_image({"extraneous bytes before marker 0xd0"}, file.substr(0, second) + junk + file.substr(second));
+}
+
+TEST(Jpeg, OddHeadersAreHarmless) {
+  const std::string file = make_jpeg(make_photo(32, 16, 3));
+  const Image image = decode_all(file, 3);
+  std::string new_jfif = file, odd_scan = file;
+  new_jfif[file.find("JFIF") + 5] = 7;
+  odd_scan[file.find("\xff\xda") + 12] = 5;  // the last coefficient of the scan
+  const std::string adobe(
+      "\xff\xee\0\x0e"
+      "Adobe\0\x64\0\0\0\0\x07",
+      16);  // an unknown colour transform
+  const size_t jfif_end = 2 + 18;
+  std::string no_jfif = file.substr(0, 2) + adobe + file.substr(jfif_end);
+  for (const std::string& odd : {new_jfif, odd_scan, no_jfif}) expect_same(decode_all(odd, 3), image, "odd");
+}
+
+TEST(Jpeg, ScansThatContradictEachOtherAreDamage) {
+  JpegOptions options;
+  options.progressive = true;
+  const std::string file = make_jpeg(make_photo(32, 16, 3), options);
+  const size_t last = file.rfind("\xff\xda"), tables = file.rfind("\xff\xc4");
+  const std::string scan = file.substr(std::min(last, tables), file.size() - 2 - std::min(last, tables));
+  expect_bad_image({"Inconsistent progression"}, file.substr(0, file.size() - 2) + scan + "\xff\xd9");
 }
 
 // The file's bytes with the size in its SOF segment replaced.
