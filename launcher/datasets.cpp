@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/data/augment.h"
 #include "core/data/cifar.h"
 #include "core/data/first_samples.h"
 #include "core/data/idx.h"
@@ -82,8 +81,7 @@ Datasets open_files(const DataConfig& data, uint64_t seed) {
   switch (data.format) {
     case DataFormat::kIdx:
       return {open(open_idx_files, data.train, data.classes), open(open_idx_files, data.test, data.classes)};
-    case DataFormat::kNpy:
-      return {open(open_npy, data.train, data.classes), open(open_npy, data.test, data.classes)};
+    case DataFormat::kNpy: return {open(open_npy, data.train, data.classes), open(open_npy, data.test, data.classes)};
     case DataFormat::kNpz:
       return {open_npz(data.path, Split::kTrain, data.classes), open_npz(data.path, Split::kTest, data.classes)};
     case DataFormat::kCifar:
@@ -110,18 +108,6 @@ std::unique_ptr<Dataset> guarded(std::unique_ptr<Dataset> all, const std::option
   }
   if (data.cache == DataCache::kRam) all = std::make_unique<RamCache>(std::move(all));
   return all;
-}
-
-AugmentOptions augment_options(const AugmentConfig& config) {
-  return {.cheap = cheap_augmentation(config),
-          .brightness = config.brightness,
-          .contrast = config.contrast,
-          .saturation = config.saturation,
-          .hue = config.hue,
-          .rotate = config.rotation,
-          .policy = config.policy,
-          .policy_ops = config.operations,
-          .policy_magnitude = config.magnitude};
 }
 
 std::unique_ptr<Dataset> augmented(std::unique_ptr<Dataset> all, const DataConfig& data, uint64_t seed) {
@@ -156,15 +142,20 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_sa
   return sets;
 }
 
-CheapAugmentOptions cheap_augmentation(const AugmentConfig& config) {
-  return {.flip = config.flip, .pad_crop = config.pad_crop, .cutout = config.cutout, .erase = config.erasing};
+AugmentOptions augment_options(const AugmentConfig& config) {
+  return {.cheap = {.flip = config.flip, .pad_crop = config.pad_crop, .cutout = config.cutout, .erase = config.erasing},
+          .brightness = config.brightness,
+          .contrast = config.contrast,
+          .saturation = config.saturation,
+          .hue = config.hue,
+          .rotate = config.rotation,
+          .policy = config.policy,
+          .policy_ops = config.operations,
+          .policy_magnitude = config.magnitude};
 }
 
 MixOptions mix_options(const MixConfig& config, uint64_t seed) {
-  return {.mixup_alpha = config.mixup,
-          .cutmix_alpha = config.cutmix,
-          .probability = config.probability,
-          .seed = seed};
+  return {.mixup_alpha = config.mixup, .cutmix_alpha = config.cutmix, .probability = config.probability, .seed = seed};
 }
 
 Shape sample_shape(const DataConfig& data) {

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "core/data/cheap_augment.h"
+#include "core/data/augment.h"
 #include "core/data/dataset.h"
 #include "core/data/mix.h"
 #include "launcher/bad_samples.h"
@@ -21,8 +21,7 @@ struct Datasets {
 // Throws Error(kNoInput, kBadData) naming the file.
 Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples);
 
-// What the host or the device does to training samples before anything else.
-CheapAugmentOptions cheap_augmentation(const AugmentConfig& config);
+AugmentOptions augment_options(const AugmentConfig& config);
 
 MixOptions mix_options(const MixConfig& config, uint64_t seed);
 

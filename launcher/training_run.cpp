@@ -149,7 +149,8 @@ void TrainingRun::make_data() {
 void TrainingRun::make_caches() {
   if (experiment_.data.cache != DataCache::kDevice) return;
   try {
-    training_cache_ = std::make_unique<DeviceCache>(*data_.train, batch_.micro, backend_);
+    training_cache_ = std::make_unique<DeviceCache>(
+        *data_.train, batch_.micro, backend_, augment_options(experiment_.data.augment), experiment_.experiment.seed);
     if (data_.test) test_cache_ = std::make_unique<DeviceCache>(*data_.test, batch_.micro, backend_);
   } catch (const Error& error) {
     throw Error(error.code(), std::string("data.cache: device: ") + error.what());

@@ -21,7 +21,8 @@ struct Worker {
   const Image& decode(const Box& part, ImageSize size) {
     const Rect whole = enclosing(part);
     const Box placed = decoder.decode(whole, size, decoded);
-    const double across = (placed.right - placed.left) / whole.width, down = (placed.bottom - placed.top) / whole.height;
+    const double across = (placed.right - placed.left) / whole.width,
+                 down = (placed.bottom - placed.top) / whole.height;
     const Box box = {placed.left + (part.left - whole.x) * across, placed.top + (part.top - whole.y) * down,
                      placed.left + (part.right - whole.x) * across, placed.top + (part.bottom - whole.y) * down};
     resizer.resize(decoded, box, size, resized);
@@ -51,8 +52,8 @@ Box box_of(const Rect& rect) {
 
 }  // namespace
 
-ImageDataset::ImageDataset(std::shared_ptr<const ImageStore> store, const Shape& sample, int classes, const ImageCrop& crop,
-                           uint64_t seed)
+ImageDataset::ImageDataset(std::shared_ptr<const ImageStore> store, const Shape& sample, int classes,
+                           const ImageCrop& crop, uint64_t seed)
     : store_(std::move(store)),
       sample_(sample),
       classes_(classes),

@@ -68,8 +68,8 @@ class Loader {
     int64_t epoch = 0, step = 0, index = 0;
     bool valid = true;  // false: past the end
   };
-  // Of the batch `opened_ - 1` rows are handed out in order, those of earlier ones have been.  What a slot holds belongs
-  // to the workers until it is ready, then to the consumer; the numbers are guarded by mutex_.
+  // Of the batch `opened_ - 1` rows are handed out in order, those of earlier ones have been.  What a slot holds
+  // belongs to the workers until it is ready, then to the consumer; the numbers are guarded by mutex_.
   struct Slot {
     Buffer pixels, targets;
     std::vector<uint8_t> scratch;  // one sample, where rows are mixed
@@ -111,9 +111,9 @@ class Loader {
   std::mutex mutex_;
   std::condition_variable_any work_;  // there are rows to claim
   std::condition_variable_any done_;  // a batch is ready
-  Position to_decode_;    // guarded by mutex_
-  int64_t opened_ = 0;    // guarded by mutex_; micro-batches that a worker began
-  int64_t released_ = 0;  // guarded by mutex_; micro-batches that the consumer is done with
+  Position to_decode_;                // guarded by mutex_
+  int64_t opened_ = 0;                // guarded by mutex_; micro-batches that a worker began
+  int64_t released_ = 0;              // guarded by mutex_; micro-batches that the consumer is done with
 
   std::vector<std::jthread> threads_;  // last: stopped and joined before anything above goes away
 };

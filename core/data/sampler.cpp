@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <utility>
 #include <string>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/rng.h"

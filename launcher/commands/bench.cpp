@@ -264,8 +264,9 @@ int bench_command(const CommandLine& line, MpiSession& session) {
   BadSamples bad_samples(Log(LogLevel::kInfo, session.size() > 1 ? session.rank() : -1), session.rank());
   Context context{std::move(started.experiment), std::move(started.communicator), {}, {}};
   context.backend = make_backend(context.experiment, *context.host, started.threads);
-  run_on_all_ranks(*context.host,
-                   [&] { context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed, bad_samples); });
+  run_on_all_ranks(*context.host, [&] {
+    context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed, bad_samples);
+  });
   run_on_all_ranks(*context.host, [&] {
     agree_on_run(*context.host, version_text(), started.threads, context.backend, context.data);
   });

@@ -6,8 +6,8 @@
 #include "launcher/commands/commands.h"
 #include "launcher/config/experiment.h"
 #include "launcher/config/values.h"
-#include "launcher/model_builder.h"
 #include "launcher/datasets.h"
+#include "launcher/model_builder.h"
 #include "launcher/setup.h"
 
 namespace convoy {

@@ -94,17 +94,17 @@ void check_images(const DataConfig& data) {
 // What lies decoded in memory is the same in every epoch; the device itself can only do the cheap augmentations to it.
 void check_cache(const DataConfig& data) {
   if (data.format == DataFormat::kImages && data.crop.type == CropType::kRandomResized) {
-    config_error(data.where, "data.cache", "decoded crops differ from epoch to epoch; expected crop: {type: centre}, " 
+    config_error(data.where, "data.cache",
+                 "decoded crops differ from epoch to epoch; expected crop: {type: centre}, "
                  "or no cache and a file of `convoy data pack --decoded`");
   }
   if (data.cache == DataCache::kRam) return;
-  const auto refuse = [&](std::string_view key) {
-    config_error(data.where, child_path("data", key), "is not done in the memory of the device; needs cache: none or ram");
-  };
   const AugmentConfig& augment = data.augment;
-  if (augment.brightness > 0 || augment.contrast > 0 || augment.saturation > 0 || augment.hue > 0) refuse("augment");
-  if (augment.rotation > 0 || augment.policy != AugmentPolicy::kNone) refuse("augment");
-  if (data.mix.mixup > 0 || data.mix.cutmix > 0) refuse("mix");
+  const bool jitters = augment.brightness > 0 || augment.contrast > 0 || augment.saturation > 0 || augment.hue > 0;
+  if (!jitters && augment.rotation == 0 && augment.policy == AugmentPolicy::kNone) return;
+  config_error(augment.where, "data.augment",
+               "in the memory of the device images are flipped, shifted and erased only; "
+               "the rest needs cache: none or ram");
 }
 
 void check_data(const DataConfig& data) {

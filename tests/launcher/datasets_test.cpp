@@ -137,7 +137,6 @@ TEST_F(DatasetsTest, SettingsThatExcludeEachOtherAreNamed) {
   };
   refused({"data.cache=device"}, {"data.cache", "decoded crops differ from epoch to epoch"});
   refused({"data.cache=ram"}, {"data.cache", "decoded crops differ from epoch to epoch"});
-  refused({"data.crop.type=centre", "data.cache=device", "data.mix.mixup=0.2"}, {"data.mix", "cache: none or ram"});
   refused({"data.crop.type=centre", "data.cache=device", "data.augment.hue=0.2"}, {"data.augment", "none or ram"});
   refused({"data.augment.cutout=4", "data.augment.erasing=0.2"}, {"data.augment.cutout", "excludes"});
   refused({"data.validation=0.2", "data.test_path=x"}, {"data.validation", "excludes data.test_path"});

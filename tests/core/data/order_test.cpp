@@ -3,7 +3,6 @@
 
 #include <map>
 
-
 #include "core/base/hash.h"
 #include "core/data/augment.h"
 #include "core/data/image_dataset.h"
