@@ -58,7 +58,7 @@ class SchemaKeys {
       if (!field.empty()) schema["default"] = field;
     } else if constexpr (std::is_arithmetic_v<T>) {
       if (!key.required && key.range.contains(static_cast<double>(field))) schema["default"] = field;
-    } else if constexpr (std::same_as<T, std::vector<double>>) {
+    } else if constexpr (List<T> && std::same_as<typename T::value_type, double>) {
       schema["default"] = field;
     }
   }
