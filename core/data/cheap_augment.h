@@ -29,7 +29,6 @@ struct CheapAugmentOptions {
 
 struct CheapAugment {
   bool moves() const { return flip || dx != 0 || dy != 0; }
-  bool erases() const { return x0 < x1; }
 
   bool flip = false;
   int dx = 0, dy = 0;                  // pixels, -pad_crop .. pad_crop
