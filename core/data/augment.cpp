@@ -56,6 +56,8 @@ void apply_costly(const AugmentOptions& options, const ImageView& image, uint64_
 
 AugmentedDataset::AugmentedDataset(std::unique_ptr<Dataset> plain, const AugmentOptions& options, uint64_t seed)
     : plain_(std::move(plain)), options_(options), key_(random_key(RandomUse::kAugment, seed)) {
+  CHECK(options_.hue <= 0.5 && options_.policy_magnitude >= 0 && options_.policy_magnitude < kMagnitudes,
+        "AugmentOptions");
   const int channels = plain_->sample().c;
   if (options_.costly() && channels != 1 && channels != 3)
     throw Error(ExitCode::kConfig,

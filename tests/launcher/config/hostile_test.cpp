@@ -51,7 +51,7 @@ std::vector<std::string> conditions_of_section(const SchemaKey& key) {
 std::vector<std::string> conditions_of(const SchemaKey& key) {
   const std::string doc = key.schema.value("description", "");
   const size_t open = doc.rfind('('), colon = doc.find(": ", open);
-  if (!doc.ends_with(')') || open == std::string::npos || colon == std::string::npos) return {};
+  if (!doc.ends_with(')') || open == std::string::npos || colon == std::string::npos) return conditions_of_section(key);
   const std::string name = doc.substr(open + 1, colon - open - 1);
   const size_t end = doc.find_first_of(" ,)", colon + 2);  // the first where there are several
   const std::string condition = key.section + "." + name + "=" + doc.substr(colon + 2, end - colon - 2);
