@@ -50,6 +50,17 @@ RowMix draw_rectangle(double share, const Shape& sample, SampleRandom& random) {
           .y1 = std::min(y + half_h, sample.h)};
 }
 
+void blend(int weight, int64_t count, uint8_t* own, const uint8_t* partner) {
+  simd([=]() CONVOY_INLINE {
+    // Locals: bytes that are written might else be those of the captures.
+    uint8_t* __restrict to = own;
+    const uint8_t* __restrict from = partner;
+    const int64_t n = count;
+    const int share = weight;
+    for (int64_t i = 0; i < n; ++i) to[i] = blended(share, to[i], from[i]);
+  });
+}
+
 }  // namespace
 
 double draw_beta(double alpha, SampleRandom& random) {
@@ -87,13 +98,7 @@ Target mixed(const Target& own, const Target& partner, double own_share) {
 }
 
 void apply(const RowMix& mix, const Shape& sample, uint8_t* own, const uint8_t* partner) {
-  if (mix.weight < RowMix::kWhole) {
-    simd([=, n = sample.elements(), weight = mix.weight]() CONVOY_INLINE {
-      for (int64_t i = 0; i < n; ++i) {
-        own[i] = blended(weight, own[i], partner[i]);
-      }
-    });
-  }
+  if (mix.weight < RowMix::kWhole) blend(mix.weight, sample.elements(), own, partner);
   const int64_t bytes = int64_t{mix.x1 - mix.x0} * sample.c;
   for (int y = mix.y0; y < mix.y1; ++y) {
     const int64_t first = (int64_t{y} * sample.w + mix.x0) * sample.c;
