@@ -27,6 +27,8 @@ class ImageDecoder {
   // messages.  Throws Error(kBadData) for what is not such a file, is damaged, or has more than kMaxImagePixels.
   ImageSize open(std::span<const std::byte> file, const std::string& name);
 
+  const char* format() const;  // of the open file: "JPEG", "PNG" or "PNM"
+
   // Decodes `region` of the upright image into `out`.  A JPEG is reduced by 2, 4 or 8 while decoding (with DCT
   // scaling, much faster) as far as both sides of the region stay >= `enough`.  Returns where in `out` the region is;
   // all of it when nothing was reduced.  A file that ends early or is damaged where this needs it throws

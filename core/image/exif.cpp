@@ -44,11 +44,16 @@ void copy_turned(const Image& stored, Orientation orientation, Image& out) {
   const uint8_t* first =
       stored.row(orientation.flip_y ? stored.height - 1 : 0) + (orientation.flip_x ? row - pixel : 0);
   if (orientation.transpose) std::swap(right, down);
-  for (int y = 0; y < out.height; ++y) {
-    const uint8_t* from = first + y * down;
-    uint8_t* to = out.row(y);
-    for (int x = 0; x < out.width; ++x, from += right, to += channels) std::memcpy(to, from, channels);
-  }
+  constexpr int kTile = 32;  // rows of one image are columns of the other: small tiles stay in the cache
+  for (int top = 0; top < out.height; top += kTile)
+    for (int left = 0; left < out.width; left += kTile) {
+      const int columns = std::min(kTile, out.width - left), bottom = std::min(top + kTile, out.height);
+      for (int y = top; y < bottom; ++y) {
+        const uint8_t* from = first + y * down + left * right;
+        uint8_t* to = out.row(y) + left * pixel;
+        for (int x = 0; x < columns; ++x, from += right, to += channels) std::memcpy(to, from, channels);
+      }
+    }
 }
 
 }  // namespace

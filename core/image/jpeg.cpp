@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>  // jpeglib.h needs it
 #include <cstring>
+#include <new>
 
 #include <jerror.h>
 #include <jpeglib.h>
@@ -104,6 +105,7 @@ class JpegReader final : public ImageReader {
   template <class Body>
   void call(const Body& body) {
     if (guarded(guard_, body)) return;
+    if (error_.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
     if (error_.msg_code == JERR_BAD_PRECISION)
       bad("expected a JPEG of 8 bits a channel, found " + std::to_string(error_.msg_parm.i[0]));
     bad("expected an undamaged JPEG, found: " + std::string(guard_.message.data()));
