@@ -111,7 +111,7 @@ double PixelSums::deviation(int channel) const {
   return std::sqrt(std::max(square - mean(channel) * mean(channel), 0.0));
 }
 
-void Range::add(int64_t value) {
+void Extent::add(int64_t value) {
   least = count == 0 ? value : std::min(least, value);
   most = count == 0 ? value : std::max(most, value);
   sum += static_cast<double>(value);

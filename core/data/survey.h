@@ -24,7 +24,7 @@ struct PixelSums {
   double deviation(int channel) const;
 };
 
-struct Range {
+struct Extent {
   int64_t count = 0, least = 0, most = 0;
   double sum = 0;
 
@@ -36,7 +36,7 @@ struct Survey {
   int64_t images = 0, bad = 0;               // bad ones are counted here and nowhere below
   std::vector<int64_t> by_class;             // images
   std::map<std::string, int64_t> by_format;  // "JPEG": images
-  Range width, height, bytes;
+  Extent width, height, bytes;
   PixelSums pixels;
 };
 
