@@ -58,7 +58,7 @@ void draw_text(Image& sheet, int left, int top, int width, std::string_view text
     const std::string_view rows = rows_of(text[static_cast<size_t>(i)]);
     for (int y = 0; y < kGlyphHeight; ++y)
       for (int x = 0; x < kGlyphWidth; ++x)
-        if (rows[static_cast<size_t>(y * kAdvance + x)] == '#')
+        if (rows[static_cast<size_t>(y) * kAdvance + static_cast<size_t>(x)] == '#')
           std::fill_n(sheet.row(top + y) + 3 * static_cast<ptrdiff_t>(left + i * kAdvance + x), 3, uint8_t{0});
   }
 }
