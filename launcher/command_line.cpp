@@ -27,6 +27,7 @@ constexpr Verb kVerbs[] = {
     {"bench", "step|overlap EXPERIMENT", 2, "time a training step; what overlapped communication gains"},
     {"inspect", "EXPERIMENT", 1, "print layers, plan and memory, without training"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
+    {"data", "pack|verify|stat|fetch SOURCE [FILE]", 3, "pack, check, describe or fetch a data set of images"},
 };
 
 [[noreturn]] void usage(const std::string& message) { throw Error(ExitCode::kUsage, message); }
@@ -61,6 +62,19 @@ void set_num_epochs(CommandLine& line, const std::string& value) {
   override_key(line, "train.epochs", std::to_string(positive_integer("--num_epochs", value)));
 }
 
+constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality", kDecoded[] = "decoded",
+               kSplit[] = "split", kOnError[] = "on_error", kSha256[] = "sha256", kTo[] = "to";
+
+template <const char* name>
+void set_data_text(CommandLine& line, const std::string& value) {
+  line.data_flags[name] = value;
+}
+
+template <const char* name>
+void set_data_number(CommandLine& line, const std::string& value) {
+  line.data_flags[name] = std::to_string(positive_integer(std::string("--") + name, value));
+}
+
 void set_gpustat(CommandLine& line, const std::string& value) {
   if (value != "on" && value != "off") usage("--gpustat: expected on or off, found '" + value + "'");
   line.gpustat = value == "on";
@@ -73,20 +87,30 @@ struct Flag {
   void (*apply)(CommandLine& line, const std::string& value);
   const char* what;
 };
-constexpr std::string_view kAllVerbs = "train eval bench inspect config";
+constexpr std::string_view kExperimentVerbs = "train eval bench inspect config";
+constexpr std::string_view kAllVerbs = "train eval bench inspect config data";
 constexpr Flag kFlags[] = {
-    {"model_file", "FILE", kAllVerbs,
+    {"model_file", "FILE", kExperimentVerbs,
      [](auto& line, auto& value) { override_key(line, "model.config", quoted(value)); },
      "network; the same as model.config=FILE"},
-    {"batch_size", "N", kAllVerbs, set_batch_size, "rows per step of all ranks together; the same as batch.global=N"},
-    {"num_epochs", "N", kAllVerbs, set_num_epochs, "the same as train.epochs=N"},
+    {"batch_size", "N", kExperimentVerbs, set_batch_size,
+     "rows per step of all ranks together; the same as batch.global=N"},
+    {"num_epochs", "N", kExperimentVerbs, set_num_epochs, "the same as train.epochs=N"},
     {"gpustat", "on|off", "train", set_gpustat, "report on the GPU while training"},
     {"fresh", nullptr, "train", [](auto& line, auto&) { line.fresh = true; },
      "start over: an earlier run of this name is moved aside"},
     {"checkpoint", "PATH", "eval", [](auto& line, auto& value) { line.checkpoint = value; },
      "which checkpoint; default: the newest of the run"},
     {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
-    {"json", nullptr, "eval bench inspect", [](auto& line, auto&) { line.json = true; }, "print JSON"},
+    {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
+    {kThreads, "N", "data", set_data_number<kThreads>, "pack, verify, stat: default all processors"},
+    {kSide, "N", "data", set_data_number<kSide>, "pack: larger images are shrunk to this shorter side"},
+    {kQuality, "N", "data", set_data_number<kQuality>, "pack: of the JPEGs that --side makes; default 90"},
+    {kDecoded, nullptr, "data", set_data_text<kDecoded>, "pack: store pixels, not JPEGs"},
+    {kSplit, "NAME", "data", set_data_text<kSplit>, "pack: train or validation, of a data set with both"},
+    {kOnError, "fail|skip", "data", set_data_text<kOnError>, "pack: what to do with a bad image; default fail"},
+    {kSha256, "HASH", "data", set_data_text<kSha256>, "fetch: of the file at a URL"},
+    {kTo, "DIR", "data", set_data_text<kTo>, "fetch: where to; default a directory of that name, for a URL ."},
     {"help", nullptr, kAllVerbs, [](auto& line, auto&) { line.help = true; }, "print this"},
 };
 

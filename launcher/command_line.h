@@ -6,6 +6,7 @@
 // comes before the '='.  Some flags are other spellings of keys; the later of two settings of one key wins.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,11 @@ struct CommandLine {
   bool help = false;
   bool fresh = false;    // train: do not go on from an earlier life of this run
   bool gpustat = false;  // train: report on the GPU; on the CPU train says that there is none
-  bool json = false;     // eval, bench, inspect: machine-readable output
+  bool json = false;     // eval, bench, inspect, data: machine-readable output
   int repeat = 20;       // bench: timed steps
   std::string verb;
-  std::string checkpoint;  // eval: which one; default the newest of the run
+  std::map<std::string, std::string> data_flags;  // data: those given, by name; its actions differ in theirs
+  std::string checkpoint;                         // eval: which one; default the newest of the run
 };
 
 // `arguments` without the program's name.  Throws Error(kUsage), one line.

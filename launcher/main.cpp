@@ -57,6 +57,7 @@ int run(const Arguments& arguments) {
   if (first == "--help") return std::cout << help_text(), 0;
   const CommandLine line = parse_command_line(arguments);
   if (line.help) return std::cout << help_text(line.verb), 0;
+  if (line.verb == "data") return data_command(line);
   return line.verb == "inspect" ? inspect_command(line) : config_command(line);
 }
 

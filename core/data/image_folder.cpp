@@ -62,10 +62,15 @@ std::vector<std::string> class_directories(const std::string& root) {
   return names;
 }
 
-// Adds the images of root/PREFIX CLASS/…; `prefix` is "" or ends in '/'.
+// `prefix` is "" or ends in '/'.
+std::string directory_of(const std::string& root, const std::string& prefix) {
+  return prefix.empty() ? root : root + "/" + prefix;
+}
+
+// Adds the images of root/PREFIX CLASS/….
 void add_classes(ImageFiles& store, const std::string& root, const std::string& prefix) {
   const std::vector<std::string>& classes = store.class_names();
-  for (const std::string& name : class_directories(root + "/" + prefix)) {
+  for (const std::string& name : class_directories(directory_of(root, prefix))) {
     const std::string directory = prefix + name, path = root + "/" + directory;
     const auto label = std::ranges::find(classes, name);
     if (label == classes.end())
@@ -93,7 +98,7 @@ std::string validation_of(const std::string& root) {
 
 // All images of the directories `parts` of `root`, with the labels of the first.
 std::unique_ptr<ImageStore> open_parts(const std::string& root, const std::vector<std::string>& parts) {
-  auto store = std::make_unique<ImageFiles>(root, class_directories(root + "/" + parts.front()));
+  auto store = std::make_unique<ImageFiles>(root, class_directories(directory_of(root, parts.front())));
   for (const std::string& part : parts) add_classes(*store, root, part);
   return store;
 }

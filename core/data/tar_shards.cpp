@@ -4,13 +4,14 @@
 #include <charconv>
 #include <filesystem>
 #include <unordered_map>
+#include <utility>
 
 #include "core/base/error.h"
+#include "core/base/in_order.h"
+#include "core/base/threads.h"
 #include "core/data/image_folder.h"
-#include "core/data/label_table.h"
 #include "core/data/store_hash.h"
 #include "core/io/json_fields.h"
-#include "core/io/tar.h"
 
 namespace convoy {
 namespace {
@@ -121,25 +122,40 @@ std::vector<std::string> shard_paths(const std::string& path) {
 }
 
 TarShards::TarShards(const std::vector<std::string>& paths) {
+  struct Indexed {
+    std::vector<TarMember> members;
+    MappedFile shard;
+  };
+  const auto index = [&](int64_t i, int) {
+    const std::string& path = paths[static_cast<size_t>(i)];
+    return Indexed{index_tar(path), MappedFile(path)};
+  };
+  const auto count = static_cast<int64_t>(paths.size());
+  const int threads = static_cast<int>(std::min<int64_t>(count, omp_get_max_threads()));
   LabelTable labels;
-  for (const std::string& path : paths) {
-    const std::vector<TarMember> members = index_tar(path);
-    const MappedFile& shard = shards_.emplace_back(path);
-    for (const TarMember& member : members)
-      if (member.offset + member.size > static_cast<int64_t>(shard.bytes().size()))
-        bad(path, "became shorter while it was read");
-    for (const Parts& sample : samples_of(members, path)) {
-      if (sample.image == nullptr)
-        bad(path + ": " + (sample.number != nullptr ? sample.number : sample.json)->name,
-            "expected an image beside it, found none");
-      labels.add(label_of(sample, shard), path + ": " + sample.image->name);
-      samples_.push_back({static_cast<int>(shards_.size()) - 1, sample.image->offset, sample.image->size});
-      names_.add(sample.image->name);
-    }
-  }
+  in_order(count, threads, index, [&](int64_t, Indexed indexed) {
+    shards_.push_back(std::move(indexed.shard));
+    add_samples(indexed.members, labels);
+  });
   if (samples_.empty()) bad(paths.front(), "expected samples (KEY.jpg and KEY.cls, …), found none");
   class_names_ = labels.class_names();
   labels_ = labels.labels();
+}
+
+void TarShards::add_samples(const std::vector<TarMember>& members, LabelTable& labels) {
+  const MappedFile& shard = shards_.back();
+  const std::string& path = shard.path();
+  for (const TarMember& member : members)
+    if (member.offset + member.size > static_cast<int64_t>(shard.bytes().size()))
+      bad(path, "became shorter while it was read");
+  for (const Parts& sample : samples_of(members, path)) {
+    if (sample.image == nullptr)
+      bad(path + ": " + (sample.number != nullptr ? sample.number : sample.json)->name,
+          "expected an image beside it, found none");
+    labels.add(label_of(sample, shard), path + ": " + sample.image->name);
+    samples_.push_back({static_cast<int>(shards_.size()) - 1, sample.image->offset, sample.image->size});
+    names_.add(sample.image->name);
+  }
 }
 
 std::string TarShards::name(int64_t i) const {

@@ -3,12 +3,15 @@
 // Members whose names agree up to the first dot of the last part are one sample: KEY.jpg (or .jpeg, .png, .ppm, .pgm),
 // with its label in KEY.cls, an integer as text, or in KEY.json, field "label", a number or a name (label_table.h);
 // KEY.cls counts where both are there.  Other members are no part of it.
-// Each archive is indexed once, when it is opened, by reading its headers; images are then views of the mapped file.
+// Each archive is indexed once, when it is opened, by reading its headers, several at a time; images are then views of
+// the mapped file.
 #pragma once
 
 #include "core/base/mapped_file.h"
 #include "core/data/image_store.h"
+#include "core/data/label_table.h"
 #include "core/data/name_list.h"
+#include "core/io/tar.h"
 
 namespace convoy {
 
@@ -35,6 +38,8 @@ class TarShards final : public ImageStore {
     int shard = 0;
     int64_t offset = 0, size = 0;
   };
+
+  void add_samples(const std::vector<TarMember>& members, LabelTable& labels);  // of the last shard
 
   std::vector<MappedFile> shards_;
   std::vector<std::string> class_names_;

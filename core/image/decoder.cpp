@@ -64,6 +64,13 @@ ImageSize ImageDecoder::open(std::span<const std::byte> file, const std::string&
   return impl_->size;
 }
 
+const char* ImageDecoder::format() const {
+  CHECK(impl_->reader != nullptr, "no file is open");
+  constexpr std::array kNames = {"JPEG", "PNG", "PNM"};
+  const auto is_open = [&](const auto& reader) { return reader.get() == impl_->reader; };
+  return kNames[static_cast<size_t>(std::ranges::find_if(impl_->readers, is_open) - impl_->readers.begin())];
+}
+
 Box ImageDecoder::decode(const Rect& region, ImageSize enough, Image& out) {
   const ImageSize size = impl_->size;
   CHECK(impl_->reader != nullptr, "no file is open");

@@ -28,6 +28,8 @@ class ImageDecoder {
   // messages.  Throws Error(kBadData) for what is not such a file, is damaged, or has more than kMaxImagePixels.
   ImageSize open(std::span<const std::byte> file, const std::string& name);
 
+  const char* format() const;  // of the open file: "JPEG", "PNG" or "PNM"
+
   // Decodes `region` of the upright image into `out`: the same pixels as those of the whole image.  A JPEG is reduced
   // by 2, 4 or 8 while decoding (with DCT scaling, much faster) as far as both sides of the region stay >= `enough`,
   // unless its colours are sampled in very odd ways, such as 4:1:0.  Returns where in `out` the region is; all of it

@@ -17,6 +17,7 @@ int bench_command(const CommandLine& line, MpiSession& session);
 // These run in one process.
 int inspect_command(const CommandLine& line);
 int config_command(const CommandLine& line);
+int data_command(const CommandLine& line);
 
 // "convoy 0.1.0 (revision, g++ 12.2.0, oneDNN 2.6.3, Open MPI v4.1.4, avx512 loops)": what can change results on the
 // CPU; ranks compare it.

@@ -38,7 +38,7 @@ long errors(const Result& result) {
 
 TEST(ExitCode, UsageIs64) {
   for (const char* arguments :
-       {"", "trian", "config shwo", "inspect", "config show a.yaml b.yaml", "inspect --jsn", "config schema x"}) {
+       {"", "trian", "config shwo", "inspect", "config show a.yaml b.yaml", "inspect --jsn", "config schema x", "data", "data pack a"}) {
     const Result result = convoy(arguments);
     EXPECT_EQ(result.code, 64) << arguments << "\n" << result.output;
     EXPECT_EQ(errors(result), 1) << arguments << "\n" << result.output;
@@ -46,12 +46,15 @@ TEST(ExitCode, UsageIs64) {
 }
 
 TEST(ExitCode, HelpAndVersionAreFine) {
-  for (const char* arguments : {"--help", "train --help", "config schema", "--version"}) {
+  for (const char* arguments : {"--help", "train --help", "data --help", "config schema", "--version"}) {
     EXPECT_EQ(convoy(arguments).code, 0) << arguments;
   }
 }
 
-TEST(ExitCode, AMissingFileIs66) { EXPECT_EQ(convoy("config show no-such-file.yaml").code, 66); }
+TEST(ExitCode, AMissingFileIs66) {
+  EXPECT_EQ(convoy("config show no-such-file.yaml").code, 66);
+  EXPECT_EQ(convoy("data verify no-such-directory").code, 66);
+}
 
 TEST(ExitCode, WhatValidateFindsIs78) {
   const std::string synthetic = "config validate " CONVOY_SOURCE_DIR "/configs/resnet18-synthetic.yaml ";
