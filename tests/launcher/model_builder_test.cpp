@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/device/target.h"
 #include "layers/dropout.h"
 #include "tests/launcher/config/fixture.h"
 
@@ -105,7 +106,7 @@ TEST_F(ModelBuilderTest, PutsNormalizeFirstAndTheLossLast) {
             (std::vector<std::string>{"normalize", "flatten_1", "linear_1", "softmax_cross_entropy"}));
   ASSERT_EQ(model.graph.inputs().size(), 2U);
   EXPECT_EQ(model.graph.inputs()[0].type, (ValueType{{2, 28, 28, 1}, Dtype::kU8}));
-  EXPECT_EQ(model.graph.inputs()[1].type, (ValueType{{2, 1, 1, 1}, Dtype::kI32}));
+  EXPECT_EQ(model.graph.inputs()[1].type, (ValueType{targets_shape(2), Dtype::kI32}));
   EXPECT_EQ(model.logits, node(model.graph, "linear_1").output);
 }
 
