@@ -27,7 +27,8 @@ constexpr Verb kVerbs[] = {
     {"bench", "step|overlap EXPERIMENT", 2, "time a training step; what overlapped communication gains"},
     {"inspect", "EXPERIMENT", 1, "print layers, plan and memory, without training"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
-    {"data", "pack|verify|stat|fetch SOURCE [FILE]", 3, "pack, check, describe or fetch a data set of images"},
+    {"data", "pack|verify|stat|show|fetch SOURCE [FILE]", 3,
+     "pack, check, describe, show or fetch a data set of images"},
 };
 
 [[noreturn]] void usage(const std::string& message) { throw Error(ExitCode::kUsage, message); }
@@ -63,7 +64,8 @@ void set_num_epochs(CommandLine& line, const std::string& value) {
 }
 
 constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality", kDecoded[] = "decoded",
-               kSplit[] = "split", kOnError[] = "on_error", kSha256[] = "sha256", kTo[] = "to";
+               kSplit[] = "split", kOnError[] = "on_error", kSha256[] = "sha256", kTo[] = "to", kSamples[] = "samples",
+               kOut[] = "out";
 
 template <const char* name>
 void set_data_text(CommandLine& line, const std::string& value) {
@@ -109,6 +111,8 @@ constexpr Flag kFlags[] = {
     {kDecoded, nullptr, "data", set_data_text<kDecoded>, "pack: store pixels, not JPEGs"},
     {kSplit, "NAME", "data", set_data_text<kSplit>, "pack: train or validation, of a data set with both"},
     {kOnError, "fail|skip", "data", set_data_text<kOnError>, "pack: what to do with a bad image; default fail"},
+    {kSamples, "N", "data", set_data_number<kSamples>, "show: how many; default 64"},
+    {kOut, "FILE", "data", set_data_text<kOut>, "show: the PNG to write; default samples.png"},
     {kSha256, "HASH", "data", set_data_text<kSha256>, "fetch: of the file at a URL"},
     {kTo, "DIR", "data", set_data_text<kTo>, "fetch: where to; default a directory of that name, for a URL ."},
     {"help", nullptr, kAllVerbs, [](auto& line, auto&) { line.help = true; }, "print this"},

@@ -154,6 +154,13 @@ AugmentOptions augment_options(const AugmentConfig& config) {
           .policy_magnitude = config.magnitude};
 }
 
+std::vector<std::string> class_names(const DataConfig& data) {
+  std::vector<std::string> names;
+  if (data.format == DataFormat::kImages) names = open_splits(data).train->class_names();
+  while (static_cast<int>(names.size()) < data.classes) names.push_back(std::to_string(names.size()));
+  return names;
+}
+
 MixOptions mix_options(const MixConfig& config, uint64_t seed) {
   return {.mixup_alpha = config.mixup, .cutmix_alpha = config.cutmix, .probability = config.probability, .seed = seed};
 }

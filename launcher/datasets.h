@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/data/augment.h"
 #include "core/data/dataset.h"
@@ -22,6 +24,9 @@ struct Datasets {
 Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples);
 
 AugmentOptions augment_options(const AugmentConfig& config);
+
+// By label; numbers where the format has no names.
+std::vector<std::string> class_names(const DataConfig& data);
 
 MixOptions mix_options(const MixConfig& config, uint64_t seed);
 

@@ -5,6 +5,7 @@
 
 #include "dist/mpi.h"
 #include "launcher/command_line.h"
+#include "launcher/config/experiment.h"
 
 namespace convoy {
 
@@ -18,6 +19,8 @@ int bench_command(const CommandLine& line, MpiSession& session);
 int inspect_command(const CommandLine& line);
 int config_command(const CommandLine& line);
 int data_command(const CommandLine& line);
+// A PNG of the first training samples of the first epoch, with their labels.
+int show_samples(const Experiment& experiment, int samples, const std::string& path);
 
 // "convoy 0.1.0 (revision, g++ 12.2.0, oneDNN 2.6.3, Open MPI v4.1.4, avx512 loops)": what can change results on the
 // CPU; ranks compare it.

@@ -1,4 +1,4 @@
-// convoy data pack|verify|stat|fetch: data sets of images, before any training.
+// convoy data pack|verify|stat|show|fetch: data sets of images, before any training.
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -215,6 +215,13 @@ int fetch_files(const CommandLine& line) {
   return done();
 }
 
+// ---- show
+
+int show(const CommandLine& line) {
+  return show_samples(load_experiment(line.words[1], line.overrides), number(line, "samples", 64),
+                      flag(line, "out", "samples.png"));
+}
+
 // ---- which of them
 
 struct Action {
@@ -229,6 +236,7 @@ const std::vector<Action>& actions() {
       {"pack", {"a data set", "a file to write"}, {"threads", "side", "quality", "decoded", "split", "on_error"}, pack},
       {"verify", {"a data set"}, {"threads", "json"}, verify},
       {"stat", {"a data set"}, {"threads", "json"}, stat},
+      {"show", {"an experiment"}, {"samples", "out"}, show},
       {"fetch", {"a name or a URL"}, {"sha256", "to"}, fetch_files},
   };
   return all;
@@ -238,7 +246,7 @@ void require_fits(const Action& action, const CommandLine& line) {
   const std::string name(action.name);
   for (size_t i = 0; i < action.words.size(); ++i) require_word(line, i + 1, action.words[i]);
   if (line.words.size() > action.words.size() + 1) usage(name + ": unexpected '" + line.words.back() + "'");
-  if (!line.overrides.empty()) usage(name + ": unexpected '" + line.overrides.front() + "'");
+  if (!line.overrides.empty() && name != "show") usage(name + ": unexpected '" + line.overrides.front() + "'");
   for (const auto& [given, value] : line.data_flags)
     if (std::ranges::count(action.flags, given) == 0) usage(name + ": has no flag --" + given);
   if (line.json && std::ranges::count(action.flags, "json") == 0) usage(name + ": has no flag --json");
@@ -249,7 +257,7 @@ void require_fits(const Action& action, const CommandLine& line) {
 int data_command(const CommandLine& line) {
   std::vector<std::string_view> names;
   for (const Action& action : actions()) names.push_back(action.name);
-  const std::string& wanted = require_word(line, 0, "pack, verify, stat or fetch");
+  const std::string& wanted = require_word(line, 0, "pack, verify, stat, show or fetch");
   const auto action = std::ranges::find(actions(), std::string_view(wanted), &Action::name);
   if (action == actions().end())
     throw Error(ExitCode::kUsage, "data: unknown action '" + wanted + "'" + did_you_mean(wanted, names));
