@@ -13,9 +13,10 @@ Loader::Options unmixed(Loader::Options options) {
 }  // namespace
 
 Feed::Feed(const DataSource& source, const Sampler& sampler, Replica& replica, Device& device,
-           const Loader::Options& options)
+           const Loader::Options& options, int64_t first_row)
     : source_(source),
       mix_(options.mix),
+      first_row_(first_row),
       numbers_(*source.dataset),
       replica_(replica),
       loader_(source.cache != nullptr ? static_cast<const Dataset&>(numbers_) : *source.dataset, sampler,
@@ -34,7 +35,7 @@ double Feed::load_next() {
   const Batch& batch = loader_.next();
   const double seconds = wait.seconds();
   replica_.scalars().valid_rows = batch.valid;
-  replica_.scalars().first_row = batch.first_row;
+  replica_.scalars().first_row = first_row_ + batch.first_row;
   if (source_.cache != nullptr) {
     replica_.load(*source_.cache, batch, mix_);
   } else {

@@ -14,9 +14,10 @@ struct DataSource {
 
 class Feed {
  public:
-  // Starts to read.  All arguments must outlive it; options as for a Loader.
+  // Starts to read.  All arguments must outlive it; options as for a Loader.  `first_row` of the global batch is row 0
+  // of the sampler's.
   Feed(const DataSource& source, const Sampler& sampler, Replica& replica, Device& device,
-       const Loader::Options& options);
+       const Loader::Options& options, int64_t first_row = 0);
   ~Feed();
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
@@ -44,6 +45,7 @@ class Feed {
 
   const DataSource source_;
   const MixOptions mix_;
+  const int64_t first_row_;
   const NumbersOnly numbers_;
   Replica& replica_;
   Loader loader_;

@@ -53,7 +53,10 @@ std::string run_header(const RunFacts& facts) {
   line("run", experiment.experiment.name + ", seed " + std::to_string(experiment.experiment.seed));
   line("model", experiment.model.name + ", " + grouped(facts.replica.parameters().parameter_count()) + " parameters, " +
                     to_string(facts.backend.precision));
-  line("data", grouped(facts.training_images) + " training images, " + grouped(facts.test_images) + " test images");
+  line("data", grouped(facts.training_images) + " training images, " + grouped(facts.test_images) + " test images" +
+                   (experiment.data.sharding == Sharding::kShared
+                        ? ""
+                        : "; each host draws from its own: results depend on hosts and ranks"));
   line("ranks",
        std::to_string(world) + " on " + facts.backend.device->name() + "; " + facts.backend.communicator->name());
   line("batch", "global " + std::to_string(batch.global) + " = " + std::to_string(batch.micro_batches) +

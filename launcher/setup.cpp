@@ -29,9 +29,7 @@ MpiOptions mpi_options(const DistributedConfig& distributed) {
 
 // Of this rank.  Collective: it depends on what the other ranks of this host may use.
 int usable_processors(RankGroup& group) {
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  const std::string prefix = std::string(host) + " ", mine = processor_mask();
+  const std::string prefix = host_name() + " ", mine = processor_mask();
   std::vector<std::string> masks;
   for (const std::string& text : group.all_gather_bytes(prefix + mine)) {
     if (text.starts_with(prefix)) masks.push_back(text.substr(prefix.size()));
@@ -40,6 +38,12 @@ int usable_processors(RankGroup& group) {
 }
 
 }  // namespace
+
+std::string host_name() {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  return host;
+}
 
 Start start(MpiSession& session, const CommandLine& line, size_t index) {
   Start result;
@@ -56,13 +60,13 @@ Start start(MpiSession& session, const CommandLine& line, size_t index) {
 }
 
 void agree_on_run(RankGroup& group, const std::string& version, int threads, const Backend& backend,
-                  const Datasets& data) {
+                  const Datasets& data, Sharding sharding) {
   const bool on_cpu = backend.device->kind() == DeviceKind::kCpu;
   agree(group, {{"program", version},
                 {"device", on_cpu ? "cpu" : backend.device->name()},
                 {"libraries", backend.libraries},
                 {"threads", on_cpu ? std::to_string(threads) : "any"},
-                {"training data", data.train->fingerprint()},
+                {"training data", sharding == Sharding::kShared ? data.train->fingerprint() : "of each host"},
                 {"test data", data.test != nullptr ? data.test->fingerprint() : "none"}});
 }
 

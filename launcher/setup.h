@@ -17,6 +17,8 @@
 
 namespace convoy {
 
+std::string host_name();
+
 struct Start {
   Experiment experiment;
   int threads = 1;      // of this rank
@@ -28,8 +30,9 @@ struct Start {
 Start start(MpiSession& session, const CommandLine& line, size_t index = 0);
 
 // Collective.  Throws Error(kRanksDisagree) where a rank has another program, device, libraries, data or threads.
+// With data.sharding: local training data may differ by host, see launcher/feeding.h.
 void agree_on_run(RankGroup& group, const std::string& version, int threads, const Backend& backend,
-                  const Datasets& data);
+                  const Datasets& data, Sharding sharding);
 
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);

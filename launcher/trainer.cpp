@@ -11,8 +11,8 @@ namespace {
 
 Loader::Options loader_options(const Trainer::Parts& parts, const Loading& loading, const Horizon& horizon,
                                int64_t first_step) {
-  return {.rank = parts.communicator.rank(),
-          .world = parts.communicator.size(),
+  return {.rank = parts.feeding.rank,
+          .world = parts.feeding.world,
           .threads = loading.threads,
           .most_threads = loading.most_threads,
           .prefetch = loading.prefetch,
@@ -40,10 +40,10 @@ Trainer::Trainer(const Parts& parts, Schedule schedule, const Loading& loading, 
       loading_(loading),
       seed_(seed),
       horizon_(horizon),
-      share_(share_of(parts.sampler.micro_batches_per_step(), parts.communicator.rank(), parts.communicator.size())),
+      share_(share_of(parts.micro_batches, parts.communicator.rank(), parts.communicator.size())),
       step_(first_step),
-      feed_(parts.training_data, parts.sampler, parts.replica, parts.device,
-            loader_options(parts, loading, horizon, first_step)) {
+      feed_(parts.training_data, parts.feeding.sampler, parts.replica, parts.device,
+            loader_options(parts, loading, horizon, first_step), parts.feeding.first_row) {
   CHECK(share_.count >= 1, "fewer micro-batches than ranks");
 }
 
@@ -70,8 +70,8 @@ void Trainer::begin_step() {
   const int signal = parts_.signals.stop_signal();
   StepScalars& scalars = parts_.replica.scalars();
   scalars.learning_rate = schedule_(step_);
-  scalars.one_over_global_rows = 1.0F / static_cast<float>(parts_.sampler.valid_rows(step_ % horizon_.steps_per_epoch));
-  scalars.one_over_micro_batches = 1.0F / static_cast<float>(parts_.sampler.micro_batches_per_step());
+  scalars.one_over_global_rows = 1.0F / static_cast<float>(parts_.global_batch);
+  scalars.one_over_micro_batches = 1.0F / static_cast<float>(parts_.micro_batches);
   scalars.step = step_;
   scalars.seed = seed_;
   scalars.requests[0] = signal != 0 ? 1.0F : 0.0F;
@@ -182,7 +182,7 @@ bool Trainer::save() {
   save_tried_at_ = step_;
   try {
     parts_.checkpointer->save(step_, step_ / horizon_.steps_per_epoch,
-                              step_ % horizon_.steps_per_epoch * parts_.sampler.valid_rows(0));
+                              step_ % horizon_.steps_per_epoch * parts_.global_batch);
     saved_ = true;
   } catch (const Error& error) {
     parts_.progress.finish();

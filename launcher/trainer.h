@@ -10,6 +10,7 @@
 #include "launcher/bad_samples.h"
 #include "launcher/evaluation.h"
 #include "launcher/feed.h"
+#include "launcher/feeding.h"
 #include "launcher/metrics.h"
 #include "launcher/progress.h"
 #include "launcher/replica.h"
@@ -37,7 +38,9 @@ class Trainer {
     Communicator& communicator;
     Replica& replica;  // whose last pass ends with the update
     bool scales_loss;  // f16: gradients that overflow are no fault
-    const Sampler& sampler;
+    const Feeding& feeding;
+    int64_t global_batch;   // rows …
+    int64_t micro_batches;  // … and micro-batches of a step, over all ranks
     DataSource training_data;
     DataSource test_data;  // without a data set: nothing is evaluated
     Signals& signals;

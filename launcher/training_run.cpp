@@ -1,7 +1,5 @@
 #include "launcher/training_run.h"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 
@@ -42,7 +40,7 @@ std::string settings_that_compute(Experiment experiment) {
 }
 
 // What every manifest of this run says.
-Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, const Dataset& data, int world,
+Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, const std::string& data_hash, int world,
                      const TrainingRun::Options& options, const Backend& backend) {
   Manifest manifest;
   manifest.seed = experiment.experiment.seed;
@@ -50,7 +48,7 @@ Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, c
   manifest.global_batch = batch.global;
   manifest.micro_batch = batch.micro;
   manifest.config_hash = hash128_hex(settings_that_compute(experiment));
-  manifest.data_hash = data.fingerprint();
+  manifest.data_hash = data_hash;
   manifest.facts = {{"program", options.version}, {"precision", to_string(backend.precision)}};
   if (backend.device->kind() == DeviceKind::kCpu) {
     manifest.facts.insert({{"threads", std::to_string(options.threads)}, {"simd", to_string(simd_level())}});
@@ -94,15 +92,13 @@ std::string resume_text(const Checkpoint& checkpoint, const Manifest& now) {
 std::unique_ptr<MetricsExporter> make_metrics(const Experiment& experiment, const Communicator& communicator) {
   const MetricsConfig& config = experiment.metrics;
   if (!config.enabled) return nullptr;
-  char node[256] = "";
-  gethostname(node, sizeof node - 1);
   return std::make_unique<MetricsExporter>(
       MetricsOptions{.host = config.host,
                      .port = config.port == 0 ? 0 : config.port + communicator.local_rank(),
                      .labels = {{"run_id", experiment.experiment.name},
                                 {"rank", std::to_string(communicator.rank())},
                                 {"local_rank", std::to_string(communicator.local_rank())},
-                                {"node", node}}});
+                                {"node", host_name()}}});
 }
 
 }  // namespace
@@ -118,8 +114,10 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   backend_ = make_backend(experiment_, communicator_, options_.threads);
   near_ = stay_near(backend_.device->pci_address());
   run_on_all_ranks(communicator_, [&] { make_data(); });
-  run_on_all_ranks(communicator_,
-                   [&] { agree_on_run(communicator_, options_.version, options_.threads, backend_, data_); });
+  run_on_all_ranks(communicator_, [&] {
+    agree_on_run(communicator_, options_.version, options_.threads, backend_, data_, experiment_.data.sharding);
+  });
+  run_on_all_ranks(communicator_, [&] { share_data(); });
   run_on_all_ranks(communicator_, [&] { make_caches(); });
   run_on_all_ranks(communicator_, [&] { make_network(); });
   run_on_all_ranks(communicator_, [&] {
@@ -138,12 +136,25 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
 void TrainingRun::make_data() {
   data_ = open_datasets(experiment_.data, experiment_.experiment.seed, bad_samples_);
   batch_ = resolve(experiment_.batch, communicator_.size());
-  require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
-  sampler_.emplace(Sampler::Options{.size = data_.train->size(),
-                                    .global_batch = batch_.global,
-                                    .micro_batch = batch_.micro,
-                                    .seed = experiment_.experiment.seed});
-  horizon_ = horizon(experiment_, sampler_->steps_per_epoch());
+  if (experiment_.data.sharding == Sharding::kShared) {
+    require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
+  }
+}
+
+void TrainingRun::share_data() {
+  const uint64_t seed = experiment_.experiment.seed;
+  const int rank = communicator_.rank(), world = communicator_.size();
+  if (experiment_.data.sharding == Sharding::kShared) {
+    data_hash_ = data_.train->fingerprint();
+    feeding_ = feeding_from_all(data_.train->size(), batch_, seed, rank, world);
+  } else {
+    std::vector<HostPart> by_rank;
+    const std::string mine = to_text({host_name(), data_.train->size(), data_.train->fingerprint()});
+    for (const std::string& text : communicator_.all_gather_bytes(mine)) by_rank.push_back(parse_host_part(text));
+    data_hash_ = fingerprint_of(by_rank);
+    feeding_ = feeding_from_host(by_rank, batch_, seed, rank);
+  }
+  horizon_ = horizon(experiment_, feeding_->sampler.steps_per_epoch());
 }
 
 void TrainingRun::make_caches() {
@@ -165,7 +176,7 @@ void TrainingRun::make_network() {
   optimizer_ = make_optimizer(experiment_.optimizer, backend_, replica_->parameters());
   replica_->add_update(*optimizer_);
   snapshot_ = std::make_unique<Snapshot>(replica_->parameters(), optimizer_.get(), *backend_.device);
-  manifest_ = manifest_of(experiment_, batch_, *data_.train, communicator_.size(), options_, backend_);
+  manifest_ = manifest_of(experiment_, batch_, data_hash_, communicator_.size(), options_, backend_);
 }
 
 void TrainingRun::open_run_directory() {
@@ -235,7 +246,9 @@ ExitCode TrainingRun::run() {
                    communicator_,
                    *replica_,
                    optimizer_->scales_loss(),
-                   *sampler_,
+                   *feeding_,
+                   batch_.global,
+                   batch_.micro_batches,
                    {data_.train.get(), training_cache_.get()},
                    {data_.test.get(), test_cache_.get()},
                    signals_,

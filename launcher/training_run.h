@@ -38,6 +38,7 @@ class TrainingRun {
   bool leads() const { return communicator_.rank() == 0; }
   bool speaks() const { return leads() && experiment_.progress != ProgressStyle::kNone; }
   void make_data();
+  void share_data();
   void make_caches();
   void make_network();
   void open_run_directory();
@@ -59,7 +60,8 @@ class TrainingRun {
   Datasets data_;
   std::unique_ptr<DeviceCache> training_cache_, test_cache_;
   ResolvedBatch batch_;
-  std::optional<Sampler> sampler_;
+  std::string data_hash_;  // of the training data of all ranks
+  std::optional<Feeding> feeding_;
   Horizon horizon_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;

@@ -77,8 +77,9 @@ Sampler Sampler::for_evaluation(int64_t size, int micro_batch) {
 }
 
 int64_t Sampler::steps_per_epoch() const {
-  if (options_.last == Last::kDrop) return options_.size / options_.global_batch;
-  return divide_up(options_.size, options_.global_batch);
+  const int64_t all = options_.last == Last::kDrop ? options_.size / options_.global_batch
+                                                   : divide_up(options_.size, options_.global_batch);
+  return std::min(all, options_.most_steps);
 }
 
 int64_t Sampler::valid_rows(int64_t step) const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace convoy {
@@ -42,6 +43,7 @@ class Sampler {
     uint64_t seed = 0;
     bool shuffle = true;
     Last last = Last::kDrop;
+    int64_t most_steps = std::numeric_limits<int64_t>::max();  // an epoch ends after these, whatever is left
   };
   // Requires: positive numbers, micro_batch divides global_batch.
   // Throws Error(kConfig) if kDrop would drop everything.

@@ -268,7 +268,8 @@ int bench_command(const CommandLine& line, MpiSession& session) {
     context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed, bad_samples);
   });
   run_on_all_ranks(*context.host, [&] {
-    agree_on_run(*context.host, version_text(), started.threads, context.backend, context.data);
+    agree_on_run(*context.host, version_text(), started.threads, context.backend, context.data,
+                 context.experiment.data.sharding);
   });
   return what == "step" ? bench_step(line, context) : bench_overlap(line, context);
 }

@@ -37,7 +37,9 @@ int eval_command(const CommandLine& line, MpiSession& session) {
     data = open_datasets(experiment.data, experiment.experiment.seed, bad_samples);
     if (data.test == nullptr) throw Error(ExitCode::kConfig, "data.test: expected files to evaluate on, found none");
   });
-  run_on_all_ranks(communicator, [&] { agree_on_run(communicator, version_text(), started.threads, backend, data); });
+  run_on_all_ranks(communicator, [&] {
+    agree_on_run(communicator, version_text(), started.threads, backend, data, experiment.data.sharding);
+  });
   run_on_all_ranks(communicator, [&] {
     const ResolvedBatch batch = resolve(experiment.batch, 1);
     replica =

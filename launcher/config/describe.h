@@ -30,6 +30,7 @@ constexpr std::array<std::string_view, 6> names_of(DataFormat) {
 }
 constexpr std::array<std::string_view, 3> names_of(CropType) { return {"random_resized", "centre", "stretch"}; }
 constexpr std::array<std::string_view, 3> names_of(AugmentPolicy) { return {"none", "randaugment", "trivialaugment"}; }
+constexpr std::array<std::string_view, 2> names_of(Sharding) { return {"shared", "local"}; }
 constexpr std::array<std::string_view, 2> names_of(OnError) { return {"fail", "skip"}; }
 constexpr std::array<std::string_view, 3> names_of(DataCache) { return {"none", "ram", "device"}; }
 constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
@@ -171,13 +172,15 @@ void describe(Visitor& v, DataConfig& c) {
   v.key(c.crop, key(images, "crop", "how an image of any size becomes one of shape", false));
   v.key(c.augment, {.name = "augment", .doc = "changes training samples at random"});
   v.key(c.mix, {.name = "mix", .doc = "makes one training sample of two"});
+  v.key(c.sharding, {.name = "sharding", .doc = "local: each host has training samples of its own"});
   v.key(c.on_error, {.name = "on_error", .doc = "what a sample that cannot be read does"});
   v.key(c.max_bad, {.name = "max_bad",
                     .doc = "share of bad samples above which the run stops",
                     .range = between(0, 1),
                     .only_for = "on_error: skip",
                     .applies = c.on_error == OnError::kSkip});
-  v.key(c.workers, {.name = "workers", .doc = "loader threads per rank; 0: as many as needed", .range = between(0, 256)});
+  v.key(c.workers,
+        {.name = "workers", .doc = "loader threads per rank; 0: as many as needed", .range = between(0, 256)});
   v.key(c.prefetch, {.name = "prefetch", .doc = "batches ready ahead", .range = between(1, 256)});
   v.key(c.train_limit, {.name = "train_limit", .doc = "use only the first n samples", .range = at_least(1)});
   v.key(c.test_limit, {.name = "test_limit", .doc = "use only the first n samples", .range = at_least(1)});

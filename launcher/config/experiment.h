@@ -21,6 +21,7 @@ enum class DataFormat { kIdx, kNpy, kNpz, kCifar, kImages, kSynthetic };
 enum class DataCache { kNone, kRam, kDevice };
 enum class CropType { kRandomResized, kCentre, kStretch };
 enum class OnError { kFail, kSkip };
+enum class Sharding { kShared, kLocal };
 enum class LastBatch { kDrop };
 enum class NonFinitePolicy { kStop };
 enum class OptimizerType { kSgd, kAdam };
@@ -59,10 +60,10 @@ struct SampleFiles {
 
 // How an image of any size becomes one of data.shape.
 struct CropConfig {
-  CropType type = CropType::kRandomResized;     // of training; random_resized is what ImageNet recipes mean
-  std::array<double, 2> scale = {0.08, 1};      // random_resized: share of the area
-  std::array<double, 2> ratio = {0.75, 4. / 3}; // random_resized: width by height
-  double central = 0.875;                       // centre, and evaluation but of stretch: share of the shorter side
+  CropType type = CropType::kRandomResized;      // of training; random_resized is what ImageNet recipes mean
+  std::array<double, 2> scale = {0.08, 1};       // random_resized: share of the area
+  std::array<double, 2> ratio = {0.75, 4. / 3};  // random_resized: width by height
+  double central = 0.875;                        // centre, and evaluation but of stretch: share of the shorter side
   Mark where;
 };
 
@@ -89,11 +90,11 @@ struct MixConfig {
 
 struct DataConfig {
   DataFormat format = DataFormat::kIdx;
-  int classes = 0;                         // labels are 0 … classes-1
-  std::optional<SampleFiles> train, test;  // idx, npy; test may be absent: then nothing is evaluated
-  std::string path;                        // npz, cifar: of train and test; images: to train on, or both
-  std::optional<std::string> test_path;    // images
-  double validation = 0;                   // images: share of path that is not trained on but evaluated
+  int classes = 0;                          // labels are 0 … classes-1
+  std::optional<SampleFiles> train, test;   // idx, npy; test may be absent: then nothing is evaluated
+  std::string path;                         // npz, cifar: of train and test; images: to train on, or both
+  std::optional<std::string> test_path;     // images
+  double validation = 0;                    // images: share of path that is not trained on but evaluated
   std::optional<std::array<int, 3>> shape;  // synthetic, images: [H,W,C]
   CropConfig crop;                          // images
   int train_size = 1024;                    // synthetic: samples
@@ -106,6 +107,8 @@ struct DataConfig {
   DataCache cache = DataCache::kNone;
   AugmentConfig augment;
   MixConfig mix;
+  // local: each host has training samples of its own, of which its ranks take; results then depend on the hosts.
+  Sharding sharding = Sharding::kShared;
   // skip: the next good sample takes the place of a bad one, which is reported; wrong data is better noticed, so fail.
   OnError on_error = OnError::kFail;
   double max_bad = 0.001;          // skip: share of bad samples above which the run stops

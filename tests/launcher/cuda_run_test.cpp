@@ -139,7 +139,11 @@ TEST_F(CudaRunTest, F16ResumesWithItsLossScale) {
 }
 
 TEST_F(CudaRunTest, DataInTheMemoryOfTheDeviceAreTheSame) {
-  const Outcome read = train_cuda(2), gathered = train_cuda(2, {"data.cache=device"});
+  std::vector<std::string> settings = {"data.augment={flip: 0.5, pad_crop: 2, erasing: 0.5}",
+                                       "data.mix={mixup: 0.4, cutmix: 1, probability: 0.7}"};
+  const Outcome read = train_cuda(2, settings);
+  settings.emplace_back("data.cache=device");
+  const Outcome gathered = train_cuda(2, settings);
   EXPECT_EQ(gathered.by_rank, read.by_rank);
   EXPECT_EQ(gathered.evaluation->correct, read.evaluation->correct);
 }

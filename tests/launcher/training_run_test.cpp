@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "launcher/collective_errors.h"
+#include "tests/core/data/pictures.h"
 #include "tests/launcher/cache_checks.h"
 #include "tests/launcher/run_fixture.h"
 
@@ -61,10 +62,69 @@ TEST_F(TrainingRunTest, ResumedRunIsBitwiseEqual) {
 }
 
 TEST_F(TrainingRunTest, DataInTheMemoryOfTheDeviceAreTheSame) {
-  const std::vector<std::string> cached = {"data.cache=device"};
-  const Outcome read = train(2, {}, true), gathered = train(2, cached, true);
-  EXPECT_EQ(gathered.by_rank, read.by_rank);
-  EXPECT_EQ(gathered.evaluation->correct, read.evaluation->correct);
+  for (const std::string augment : {"{}", "{flip: 0.5, pad_crop: 2, cutout: 4}"}) {
+    const std::string mix = augment == "{}" ? "{}" : "{mixup: 0.4, cutmix: 1, probability: 0.7}";
+    std::vector<std::string> settings = {"data.augment=" + augment, "data.mix=" + mix};
+    const Outcome read = train(2, settings, true);
+    settings.emplace_back("data.cache=ram");
+    EXPECT_EQ(train(2, settings, true).by_rank, read.by_rank) << augment;
+    settings.back() = "data.cache=device";
+    const Outcome gathered = train(2, settings, true);
+    EXPECT_EQ(gathered.by_rank, read.by_rank) << augment;
+    EXPECT_EQ(gathered.evaluation->correct, read.evaluation->correct);
+  }
+}
+
+// JPEG files of many sizes, everything random switched on, a file that cannot be read.
+class ImageRunTest : public RunTest {
+ protected:
+  void SetUp() override {
+    RunTest::SetUp();
+    put_pictures("pictures", 120, 4);
+    put_file("pictures/b/17.jpg", get_file("pictures/b/17.jpg").substr(0, 700));
+  }
+
+  Outcome train_images(int ranks, std::vector<std::string> overrides = {}, bool fresh = true) {
+    const std::vector<std::string> images = {
+        "data={format: images, path: pictures, shape: [10, 10, 3], classes: 4, validation: 0.1, on_error: skip, "
+        "max_bad: 0.02, augment: {flip: 0.5, hue: 0.1, policy: randaugment}, mix: {mixup: 0.5, cutmix: 1}}",
+        "batch={global: 48, micro: 8}", "train={steps: 8, eval_every_epochs: 0}"};
+    overrides.insert(overrides.begin(), images.begin(), images.end());
+    return train(ranks, overrides, fresh);
+  }
+};
+
+TEST_F(ImageRunTest, ResultDoesNotDependOnRanksOrThreads) {
+  const Outcome alone = train_images(1);
+  ASSERT_EQ(alone.code, ExitCode::kDone);
+  EXPECT_EQ(train_images(1, {"data.workers=5"}).by_rank, alone.by_rank);
+  for (const int ranks : {2, 4}) {
+    const Outcome several = train_images(ranks, {"data.workers=2"});
+    EXPECT_LE(worst_distance(several.by_rank[0], alone.by_rank[0]), 1e-5) << ranks;
+    EXPECT_EQ(several.evaluation->images, alone.evaluation->images);
+  }
+}
+
+TEST_F(ImageRunTest, ResumedRunIsBitwiseEqualAndTellsOfTheBadImage) {
+  const std::vector<std::string> saving = {"checkpoint.every_steps=3", "checkpoint.keep=9"};
+  const Outcome whole = train_images(2, saving);
+  EXPECT_NE(get_file("runs/run/bad_samples.jsonl").find("b/17.jpg"), std::string::npos);
+  for (const char* later : {"step-0000000006", "step-0000000008"}) {
+    fs::remove_all(fs::path("runs/run/checkpoints") / later);
+  }
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(train_images(2, saving, false).by_rank, whole.by_rank);
+}
+
+TEST_F(ImageRunTest, TooManyBadImagesAndOtherImagesAreRefused) {
+  train_images(1);
+  EXPECT_EQ(code_of([&] { train_images(1, {"data.max_bad=0"}); }), ExitCode::kBadData);
+  put_bytes("pictures/c/new.jpg", encode_jpeg(picture(50, 50, 999), 90));
+  fs::remove("runs/run/status.json");
+  train_images(1);
+  put_bytes("pictures/c/newer.jpg", encode_jpeg(picture(50, 50, 998), 90));
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(code_of([&] { train_images(1, {"train.steps=9"}, false); }), ExitCode::kConfig);
 }
 
 TEST_F(TrainingRunTest, TheDeviceAugmentsAndMixesAsTheHostDoes) {
