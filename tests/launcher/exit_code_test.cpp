@@ -37,8 +37,8 @@ long errors(const Result& result) {
 }
 
 TEST(ExitCode, UsageIs64) {
-  for (const char* arguments :
-       {"", "trian", "config shwo", "inspect", "config show a.yaml b.yaml", "inspect --jsn", "config schema x", "data", "data pack a"}) {
+  for (const char* arguments : {"", "trian", "config shwo", "inspect", "config show a.yaml b.yaml", "inspect --jsn",
+                                "config schema x", "data", "data pack a"}) {
     const Result result = convoy(arguments);
     EXPECT_EQ(result.code, 64) << arguments << "\n" << result.output;
     EXPECT_EQ(errors(result), 1) << arguments << "\n" << result.output;
