@@ -146,13 +146,13 @@ void TrainingRun::share_data() {
   const int rank = communicator_.rank(), world = communicator_.size();
   if (experiment_.data.sharding == Sharding::kShared) {
     data_hash_ = data_.train->fingerprint();
-    feeding_ = feeding_from_all(data_.train->size(), batch_, seed, rank, world);
+    feeding_.emplace(feeding_from_all(data_.train->size(), batch_, seed, rank, world));
   } else {
     std::vector<HostPart> by_rank;
     const std::string mine = to_text({host_name(), data_.train->size(), data_.train->fingerprint()});
     for (const std::string& text : communicator_.all_gather_bytes(mine)) by_rank.push_back(parse_host_part(text));
     data_hash_ = fingerprint_of(by_rank);
-    feeding_ = feeding_from_host(by_rank, batch_, seed, rank);
+    feeding_.emplace(feeding_from_host(by_rank, batch_, seed, rank));
   }
   horizon_ = horizon(experiment_, feeding_->sampler.steps_per_epoch());
 }

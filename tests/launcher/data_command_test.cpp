@@ -103,7 +103,7 @@ TEST_F(DataCommand, SplitsArePackedOneByOne) {
 }
 
 TEST_F(DataCommand, MistakesAreUsage) {
-  expect_usage({"pack, verify, stat or fetch"}, {});
+  expect_usage({"pack, verify, stat, show or fetch"}, {});
   expect_usage({"data: unknown action 'pakc', did you mean 'pack'"}, {"pakc"});
   expect_usage({"a file to write"}, {"pack", "a"});
   expect_usage({"verify: unexpected 'b'"}, {"verify", "a", "b"});

@@ -86,9 +86,13 @@ class ImageRunTest : public RunTest {
 
   Outcome train_images(int ranks, std::vector<std::string> overrides = {}, bool fresh = true) {
     const std::vector<std::string> images = {
-        "data={format: images, path: pictures, shape: [10, 10, 3], classes: 4, validation: 0.1, on_error: skip, "
-        "max_bad: 0.02, augment: {flip: 0.5, hue: 0.1, policy: randaugment}, mix: {mixup: 0.5, cutmix: 1}}",
-        "batch={global: 48, micro: 8}", "train={steps: 8, eval_every_epochs: 0}"};
+        "data={format: images, path: pictures, validation: 0.1, on_error: skip, max_bad: 0.02}",
+        "data.train_size=null",
+        "data.test_size=null",
+        "data.augment={flip: 0.5, hue: 0.1, policy: randaugment}",
+        "data.mix={mixup: 0.5, cutmix: 1}",
+        "batch.global=48",
+        "train.steps=8"};
     overrides.insert(overrides.begin(), images.begin(), images.end());
     return train(ranks, overrides, fresh);
   }
