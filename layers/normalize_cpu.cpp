@@ -1,5 +1,8 @@
 #include "layers/normalize.h"
 
+#include <algorithm>
+
+#include "core/base/simd.h"
 #include "layers/kernel_cpu.h"
 
 namespace convoy {
@@ -10,11 +13,9 @@ class NormalizeCpu : public CpuKernel {
   NormalizeCpu(const Normalize& layer, const CompileRequest& request) {
     inputs_ = {{request.inputs[0].shape, Dtype::kU8}};
     output_ = {request.inputs[0].shape, request.compute};
-    // A pixel has only 256 values, so each channel is a table.
-    for (int c = 0; c < output_.shape.c; ++c) {
-      for (int pixel = 0; pixel < 256; ++pixel) {
-        table_.push_back((static_cast<float>(pixel) / 255.0F - layer.mean(c)) / layer.std(c));
-      }
+    for (int i = 0; i < kPixels * output_.shape.c; ++i) {
+      mean_.push_back(layer.mean(i % output_.shape.c));
+      std_.push_back(layer.std(i % output_.shape.c));
     }
   }
   void forward(Stream&) override {
@@ -25,19 +26,26 @@ class NormalizeCpu : public CpuKernel {
   template <class T>
   void run(T* y) const {
     const uint8_t* x = args_.x[0].as<uint8_t>();
-    const float* table = table_.data();
-    const int64_t channels = output_.shape.c;
-    parallel_for(output_.shape.elements() / channels, kGrain / channels, [=](int64_t begin, int64_t end) {
-      for (int64_t pixel = begin; pixel < end; ++pixel) {
-        for (int64_t c = 0; c < channels; ++c) {
-          const int64_t i = pixel * channels + c;
-          store(y + i, table[c * 256 + x[i]]);
-        }
+    const auto block = static_cast<int64_t>(mean_.size());
+    parallel_for(output_.shape.elements() / output_.shape.c, kGrain / output_.shape.c, [&](int64_t begin, int64_t end) {
+      const int64_t last = end * output_.shape.c;
+      for (int64_t i = begin * output_.shape.c; i < last; i += block) {
+        const int64_t count = std::min(block, last - i);
+        simd([=, mean = mean_.data(), std = std_.data()]()
+                 CONVOY_INLINE { normalize(y + i, x + i, mean, std, count); });
       }
     });
   }
 
-  std::vector<float> table_;  // [C,256]
+  template <class T>
+  static CONVOY_INLINE void normalize(T* __restrict y, const uint8_t* __restrict x, const float* __restrict mean,
+                                      const float* __restrict std, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) store(y + i, (static_cast<float>(x[i]) / 255.0F - mean[i]) / std[i]);
+  }
+
+  // Of a block of pixels, so that whichever the channels are, a loop over a block needs no table but these.
+  static constexpr int kPixels = 256;
+  std::vector<float> mean_, std_;  // [kPixels,C]
 };
 
 }  // namespace
