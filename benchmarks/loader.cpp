@@ -5,19 +5,23 @@
 //   decode   libjpeg-turbo alone: every file of PATH decoded whole to RGB, as djpeg does, the files in memory
 //   loader   what training does: random resized crop to N x N, flip, batches of 32, normalised to f32
 //   read     as loader, without the normalising
+//   store    every file once, in random order, not decoded: what disk and page cache give
 //
 // PATH is whatever data.path may be.  Prints one line of JSON.  With one thread, normalising takes turns with decoding
 // on the same core.
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <jpeglib.h>
 
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/data/augment.h"
 #include "core/data/image_dataset.h"
 #include "core/data/loader.h"
@@ -36,9 +40,10 @@ struct Options {
 };
 
 Options parse(const std::vector<std::string>& words) {
-  const bool known = !words.empty() && (words[0] == "decode" || words[0] == "loader" || words[0] == "read");
+  const bool known =
+      !words.empty() && (words[0] == "decode" || words[0] == "loader" || words[0] == "read" || words[0] == "store");
   if (!known || words.size() % 2 != 0) {
-    throw Error(ExitCode::kUsage, "expected decode|loader|read PATH [--threads N] [--seconds S] [--side N]");
+    throw Error(ExitCode::kUsage, "expected decode|loader|read|store PATH [--threads N] [--seconds S] [--side N]");
   }
   Options options{words[0], words[1]};
   for (size_t i = 2; i < words.size(); i += 2) {
@@ -119,6 +124,24 @@ class Normalizer {
   std::unique_ptr<Kernel> kernel_;
 };
 
+double read_files(const Options& options) {
+  const std::unique_ptr<ImageStore> store = open_image_store(options.path);
+  std::vector<std::jthread> threads;
+  std::atomic<int64_t> next = 0;
+  std::atomic<uint64_t> all = 0;  // so that every page is looked at
+  const Clock::time_point begin = Clock::now();
+  for (int t = 0; t < options.threads; ++t) {
+    threads.emplace_back([&] {
+      std::vector<std::byte> scratch;
+      for (int64_t i = next++; i < store->size(); i = next++) {
+        all += hash64(store->file(permuted(i, store->size(), 1, 0), scratch));
+      }
+    });
+  }
+  threads.clear();
+  return static_cast<double>(store->size()) / seconds_since(begin);
+}
+
 double load(const Options& options) {
   constexpr int kRows = 32;
   const Shape sample = {1, options.side, options.side, 3};
@@ -152,7 +175,9 @@ double load(const Options& options) {
 int main(int argc, char** argv) try {
   using namespace convoy;
   const Options options = parse({argv + 1, argv + argc});
-  const double rate = options.row == "decode" ? decode(options) : load(options);
+  const double rate = options.row == "decode"  ? decode(options)
+                      : options.row == "store" ? read_files(options)
+                                               : load(options);
   std::printf("{\"row\": \"%s\", \"images_per_second\": %.2f, \"threads\": %d}\n", options.row.c_str(), rate,
               options.threads);
 } catch (const convoy::Error& error) {

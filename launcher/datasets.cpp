@@ -25,10 +25,10 @@ std::unique_ptr<Dataset> open(OpenFiles open_files, const std::optional<SampleFi
 }
 
 Datasets open_synthetic(const DataConfig& data, uint64_t seed) {
-  const auto [height, width, channels] = data.shape.value();
+  const Shape sample = sample_shape(data);
   const auto make = [&](int64_t size, int64_t offset) {
     return std::make_unique<SyntheticDataset>(SyntheticDataset::Options{
-        .size = size, .sample = {1, height, width, channels}, .classes = data.classes, .seed = seed, .offset = offset});
+        .size = size, .sample = sample, .classes = data.classes, .seed = seed, .offset = offset});
   };
   return {make(data.train_size, 0), make(data.test_size, data.train_size)};
 }
@@ -64,8 +64,7 @@ ImageCrop training_crop(const CropConfig& config) {
 }
 
 Datasets open_images(const DataConfig& data, uint64_t seed) {
-  const auto [height, width, channels] = data.shape.value();
-  const Shape sample = {1, height, width, channels};
+  const Shape sample = sample_shape(data);
   ImageSplits splits = open_splits(data);
   const ImageCrop crop = training_crop(data.crop);
   ImageCrop fixed = crop;

@@ -90,7 +90,11 @@ void Loader::work(const std::stop_token& stop) {
     slot.done += mine.rows.count;
     if (slot.done < slot.batch.valid) continue;
     lock.unlock();
-    if (!slot.error) finish(slot);
+    try {
+      if (!slot.error) finish(slot);
+    } catch (...) {
+      slot.error = std::current_exception();
+    }
     lock.lock();
     slot.ready = true;
     done_.notify_all();

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/data/packed_file.h"
+#include "core/image/decoder.h"
 #include "core/image/encoder.h"
 #include "launcher/commands/commands.h"
 #include "tests/core/base/testing.h"
@@ -100,6 +101,30 @@ TEST_F(DataCommand, SplitsArePackedOneByOne) {
   run({"pack", temp_ / "both", temp_ / "p", "--split=validation"});
   EXPECT_EQ(PackedFile(temp_ / "p").name(0), "a/2.ppm");
   expect_usage({"train or validation", "'test'"}, {"pack", temp_ / "both", temp_ / "p", "--split=test"});
+}
+
+TEST_F(DataCommand, ShownSamplesAreThoseOfTraining) {
+  put_file(temp_ / "x.yaml",
+           "experiment: {name: x}\nmodel: {layers: [flatten, linear: {units: classes}]}\n"
+           "data: {format: images, path: f, classes: 2, shape: [50, 100, 3]}\n"
+           "batch: {global: 1}\ntrain: {epochs: 1}\noptimizer: {type: sgd, learning_rate: 1}\n");
+  const std::string out =
+      run({"show", temp_ / "x.yaml", "--samples=3", "--out=" + (temp_ / "sheet.png"), "data.mix.mixup=1"});
+  EXPECT_EQ(out, (temp_ / "sheet.png") + ": 3 training samples\n");
+  const std::vector<std::byte> file = read_file(temp_ / "sheet.png", 1 << 20);
+  ImageDecoder decoder(3);
+  const ImageSize size = decoder.open(file, "sheet.png");
+  Image sheet;
+  decoder.decode({0, 0, size.width, size.height}, size, sheet);
+  EXPECT_GE(size.width, 200);  // two by two
+  EXPECT_GE(size.height, 100);
+  run({"show", temp_ / "x.yaml", "--samples=1", "--out=" + (temp_ / "one.png")});
+  EXPECT_LT(read_file(temp_ / "one.png", 1 << 20).size(), file.size());
+  const auto show = [&](const std::string& more) {
+    return [this, more] { data_command(parse_command_line({"data", "show", temp_ / "x.yaml", more})); };
+  };
+  expect_error(ExitCode::kConfig, {"data.train_size: only for format: synthetic"}, show("data.train_size=3"));
+  expect_error(ExitCode::kCannotCreate, {"no/such/sheet.png"}, show("--out=" + (temp_ / "no/such/sheet.png")));
 }
 
 TEST_F(DataCommand, MistakesAreUsage) {
