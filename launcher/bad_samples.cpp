@@ -23,7 +23,7 @@ SkipBad::Report BadSamples::reporter(Split split) {
 }
 
 void BadSamples::open(const std::string& path) {
-  file_ = FileDescriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  file_ = FileDescriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (file_.get() >= 0) return;
   throw Error(ExitCode::kCannotCreate, path + ": " + std::generic_category().message(errno));
 }

@@ -33,6 +33,19 @@ Datasets open_synthetic(const DataConfig& data, uint64_t seed) {
   return {make(data.train_size, 0), make(data.test_size, data.train_size)};
 }
 
+bool are_numbers(const std::vector<std::string>& names) {
+  for (size_t label = 0; label < names.size(); ++label) {
+    if (names[label] != std::to_string(label)) return false;
+  }
+  return true;
+}
+
+// Labels mean the same in both.  Where they are numbers, the largest may be missing in one.
+bool same_classes(const ImageStore& one, const ImageStore& other) {
+  const std::vector<std::string>&names = one.class_names(), &others = other.class_names();
+  return names == others || (are_numbers(names) && are_numbers(others));
+}
+
 // What is trained on and what is evaluated.
 ImageSplits open_splits(const DataConfig& data) {
   ImageSplits splits = open_image_splits(data.path);
@@ -44,7 +57,7 @@ ImageSplits open_splits(const DataConfig& data) {
     }
     splits = split_by_name(splits.train, data.validation);
   }
-  if (splits.validation != nullptr && splits.validation->class_names() != splits.train->class_names()) {
+  if (splits.validation != nullptr && !same_classes(*splits.train, *splits.validation)) {
     throw Error(ExitCode::kBadData, data.test_path.value_or(data.path) + ": expected the classes of the images to " +
                                         "train on, in the same order; found others");
   }
@@ -73,7 +86,8 @@ Datasets open_images(const DataConfig& data, uint64_t seed) {
     if (store == nullptr) return nullptr;
     return std::make_unique<ImageDataset>(std::move(store), sample, data.classes, how, seed);
   };
-  return {make(splits.train, crop), make(splits.validation, fixed)};
+  std::vector<std::string> names = splits.train->class_names();
+  return {make(splits.train, crop), make(splits.validation, fixed), std::move(names)};
 }
 
 Datasets open_files(const DataConfig& data, uint64_t seed) {
@@ -91,18 +105,20 @@ Datasets open_files(const DataConfig& data, uint64_t seed) {
   return {};
 }
 
-std::unique_ptr<Dataset> limited(std::unique_ptr<Dataset> all, const std::optional<int>& limit) {
+// Images come class by class: the first n of them would be of one class.
+std::unique_ptr<Dataset> limited(std::unique_ptr<Dataset> all, const std::optional<int>& limit, DataFormat format) {
   if (!limit || *limit >= all->size()) return all;
-  return std::make_unique<FirstSamples>(std::move(all), *limit);
+  return std::make_unique<FirstSamples>(std::move(all), *limit, format == DataFormat::kImages);
 }
 
 // All that is done to samples as they are read, but for augmentation.
 std::unique_ptr<Dataset> guarded(std::unique_ptr<Dataset> all, const std::optional<int>& limit, const DataConfig& data,
                                  SkipBad::Report report) {
   if (all == nullptr) return nullptr;
-  all = limited(std::move(all), limit);
+  all = limited(std::move(all), limit, data.format);
   if (data.on_error == OnError::kSkip) {
-    const auto most = static_cast<int64_t>(data.max_bad * static_cast<double>(all->size()));
+    const auto share = static_cast<int64_t>(data.max_bad * static_cast<double>(all->size()));
+    const int64_t most = data.max_bad > 0 ? std::max<int64_t>(share, 1) : 0;
     all = std::make_unique<SkipBad>(std::move(all), most, std::move(report));
   }
   if (data.cache == DataCache::kRam) all = std::make_unique<RamCache>(std::move(all));
@@ -135,9 +151,13 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_sa
     throw Error(ExitCode::kBadData, "training images are " + to_string(sets.train->sample()) + ", test images " +
                                         to_string(sets.test->sample()));
   }
+  while (static_cast<int>(sets.class_names.size()) < data.classes) {
+    sets.class_names.push_back(std::to_string(sets.class_names.size()));
+  }
   sets.train = guarded(std::move(sets.train), data.train_limit, data, bad_samples.reporter(Split::kTrain));
   sets.train = augmented(std::move(sets.train), data, seed);
   sets.test = guarded(std::move(sets.test), data.test_limit, data, bad_samples.reporter(Split::kTest));
+  sets.fingerprint = sets.train->fingerprint();
   return sets;
 }
 
@@ -151,13 +171,6 @@ AugmentOptions augment_options(const AugmentConfig& config) {
           .policy = config.policy,
           .policy_ops = config.operations,
           .policy_magnitude = config.magnitude};
-}
-
-std::vector<std::string> class_names(const DataConfig& data) {
-  std::vector<std::string> names;
-  if (data.format == DataFormat::kImages) names = open_splits(data).train->class_names();
-  while (static_cast<int>(names.size()) < data.classes) names.push_back(std::to_string(names.size()));
-  return names;
 }
 
 MixOptions mix_options(const MixConfig& config, uint64_t seed) {

@@ -15,7 +15,9 @@ namespace convoy {
 
 struct Datasets {
   std::unique_ptr<Dataset> train;
-  std::unique_ptr<Dataset> test;  // null: there is none
+  std::unique_ptr<Dataset> test;              // null: there is none
+  std::vector<std::string> class_names = {};  // by label; numbers where the format has no names
+  std::string fingerprint = {};               // of the training samples, see Dataset::fingerprint()
 };
 
 // Training samples are augmented, but with data.cache: device, where the cache does that.  With on_error: skip, what
@@ -24,9 +26,6 @@ struct Datasets {
 Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples);
 
 AugmentOptions augment_options(const AugmentConfig& config);
-
-// By label; numbers where the format has no names.
-std::vector<std::string> class_names(const DataConfig& data);
 
 MixOptions mix_options(const MixConfig& config, uint64_t seed);
 

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <omp.h>
+
+#include "core/base/in_order.h"
+
 #include "core/base/rng.h"
 
 namespace convoy {
@@ -29,9 +33,10 @@ void DeviceCache::read(const Dataset& dataset) {
   const Buffer pixels(device_.host_allocator(), std::min(chunk, dataset.size()) * bytes);
   for (int64_t first = 0; first < dataset.size(); first += chunk) {
     const int64_t count = std::min(chunk, dataset.size() - first);
-    for (int64_t i = 0; i < count; ++i) {
-      labels_[static_cast<size_t>(first + i)] = dataset.read(first + i, 0, pixels.as<uint8_t>() + i * bytes);
-    }
+    in_order(
+        count, omp_get_max_threads(),
+        [&](int64_t i, int) { return dataset.read(first + i, 0, pixels.as<uint8_t>() + i * bytes); },
+        [&](int64_t i, int label) { labels_[static_cast<size_t>(first + i)] = label; });
     device_.copy(pixels_.as<uint8_t>() + first * bytes, pixels.data(), count * bytes, device_.compute());
     device_.compute().synchronize();
   }

@@ -15,7 +15,7 @@ namespace convoy {
 
 class DeviceCache {
  public:
-  // Reads all of `dataset` once, on one thread.  Batches have at most `rows` rows.  The backend must outlive it.
+  // Reads all of `dataset` once, on all threads.  Batches have at most `rows` rows.  The backend must outlive it.
   // The device augments: the same bits as from an AugmentedDataset of `dataset`.  Requires: !augment.costly().
   // Throws what reading throws, and Error(kOutOfMemory) where it does not fit.
   DeviceCache(const Dataset& dataset, int rows, Backend& backend, const AugmentOptions& augment = {},

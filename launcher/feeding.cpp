@@ -69,9 +69,8 @@ std::string fingerprint_of(const std::vector<HostPart>& by_rank) {
   std::string all;
   for (const HostPart& part : by_rank) {
     const auto first = std::ranges::find(by_rank, part.host, &HostPart::host);
-    if (&*first == &part) {
-      all += part.fingerprint + "\n";
-    } else if (part.fingerprint != first->fingerprint) {
+    all += std::to_string(first - by_rank.begin()) + " " + part.fingerprint + "\n";
+    if (part.fingerprint != first->fingerprint) {
       throw Error(ExitCode::kRanksDisagree, "rank " + std::to_string(&part - by_rank.data()) + " of host " + part.host +
                                                 " has other training data than rank " +
                                                 std::to_string(first - by_rank.begin()));

@@ -29,7 +29,8 @@ struct HostPart {
 std::string to_text(const HostPart& part);
 HostPart parse_host_part(const std::string& text);
 
-// Of all hosts' data together.  Throws Error(kRanksDisagree) where ranks of one host have different data.
+// Of all hosts' data together, and of which ranks draw from which.  Throws Error(kRanksDisagree) where ranks of one
+// host have different data.
 std::string fingerprint_of(const std::vector<HostPart>& by_rank);
 
 // data.sharding: local.  Ranks of a host draw from its samples only, each of which is seen once an epoch at most; an

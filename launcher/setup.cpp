@@ -37,6 +37,12 @@ int usable_processors(RankGroup& group) {
   return processors_of_rank(mine, masks, processor_limit());
 }
 
+std::string lines_of(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += word + "\n";
+  return text;
+}
+
 }  // namespace
 
 std::string host_name() {
@@ -66,7 +72,9 @@ void agree_on_run(RankGroup& group, const std::string& version, int threads, con
                 {"device", on_cpu ? "cpu" : backend.device->name()},
                 {"libraries", backend.libraries},
                 {"threads", on_cpu ? std::to_string(threads) : "any"},
-                {"training data", sharding == Sharding::kShared ? data.train->fingerprint() : "of each host"},
+                {"samples", to_string(data.train->sample())},
+                {"classes", lines_of(data.class_names)},
+                {"training data", sharding == Sharding::kShared ? data.fingerprint : "of each host"},
                 {"test data", data.test != nullptr ? data.test->fingerprint() : "none"}});
 }
 

@@ -159,7 +159,9 @@ void Trainer::report_bad_samples() {
 void Trainer::evaluate_now() {
   if (parts_.test_data.dataset == nullptr || evaluated_step_ == step_) return;
   const Stopwatch watch;
-  last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading_);
+  Loading loading = loading_;
+  if (loading.threads == 0) loading.threads = feed_.loader().threads();  // as many as training came to need
+  last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading);
   report_bad_samples();
   evaluated_step_ = step_;
   const Evaluation& it = *last_evaluation_;

@@ -1,9 +1,11 @@
 #include "launcher/training_run.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include "core/base/hash.h"
+#include "core/base/threads.h"
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/run_header.h"
@@ -22,6 +24,15 @@ Progress::Style progress_style(ProgressStyle wanted, int rank) {
   return Progress::Style::kNone;
 }
 
+std::vector<std::string*> paths_of(DataConfig& data) {
+  std::vector<std::string*> paths = {&data.path};
+  if (data.test_path) paths.push_back(&*data.test_path);
+  for (std::optional<SampleFiles>* files : {&data.train, &data.test}) {
+    if (*files) paths.insert(paths.end(), {&(*files)->images, &(*files)->labels});
+  }
+  return paths;
+}
+
 // Two runs with equal text compute the same: without what only decides where things go, how fast, and what is shown.
 std::string settings_that_compute(Experiment experiment) {
   const ExperimentConfig defaults;
@@ -30,6 +41,9 @@ std::string settings_that_compute(Experiment experiment) {
   experiment.data.workers = DataConfig().workers;
   experiment.data.prefetch = DataConfig().prefetch;
   experiment.data.on_error = DataConfig().on_error;
+  experiment.data.max_bad = DataConfig().max_bad;
+  experiment.data.cache = DataConfig().cache;
+  for (std::string* path : paths_of(experiment.data)) path->clear();  // what lies there has a fingerprint
   experiment.train.log_every_steps = TrainConfig().log_every_steps;
   experiment.train.log_every_seconds = TrainConfig().log_every_seconds;
   experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
@@ -145,11 +159,11 @@ void TrainingRun::share_data() {
   const uint64_t seed = experiment_.experiment.seed;
   const int rank = communicator_.rank(), world = communicator_.size();
   if (experiment_.data.sharding == Sharding::kShared) {
-    data_hash_ = data_.train->fingerprint();
+    data_hash_ = data_.fingerprint;
     feeding_.emplace(feeding_from_all(data_.train->size(), batch_, seed, rank, world));
   } else {
     std::vector<HostPart> by_rank;
-    const std::string mine = to_text({host_name(), data_.train->size(), data_.train->fingerprint()});
+    const std::string mine = to_text({host_name(), data_.train->size(), data_.fingerprint});
     for (const std::string& text : communicator_.all_gather_bytes(mine)) by_rank.push_back(parse_host_part(text));
     data_hash_ = fingerprint_of(by_rank);
     feeding_.emplace(feeding_from_host(by_rank, batch_, seed, rank));
@@ -239,6 +253,10 @@ void TrainingRun::announce() const {
   std::fflush(stdout);
 }
 
+int TrainingRun::loader_threads() const {
+  return std::min(options_.threads, static_cast<int>(std::ranges::count(processor_mask(), '1')));  // see stay_near()
+}
+
 ExitCode TrainingRun::run() {
   Progress progress(progress_style(experiment_.progress, communicator_.rank()), experiment_.train.log_every_steps,
                     experiment_.train.log_every_seconds, communicator_.size());
@@ -260,7 +278,7 @@ ExitCode TrainingRun::run() {
                    bad_samples_,
                    mix_options(experiment_.data.mix, experiment_.experiment.seed)},
                   make_schedule(experiment_, horizon_),
-                  {experiment_.data.workers, options_.threads, experiment_.data.prefetch}, experiment_.experiment.seed,
+                  {experiment_.data.workers, loader_threads(), experiment_.data.prefetch}, experiment_.experiment.seed,
                   horizon_, first_step_);
   const ExitCode code = trainer.run();
   last_evaluation_ = trainer.last_evaluation();

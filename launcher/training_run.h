@@ -44,6 +44,7 @@ class TrainingRun {
   void open_run_directory();
   void open_bad_samples();
   void resume();
+  int loader_threads() const;  // at most
   void announce() const;
   void conclude(ExitCode code, int64_t steps, double images_per_second) const;
 

@@ -38,8 +38,6 @@ class ImageDataset final : public Dataset {
   void will_read(int64_t i) const override { store_->will_read(i); }
   std::string fingerprint() const override { return store_->fingerprint(); }
 
-  const ImageStore& store() const { return *store_; }
-
  private:
   Box part(ImageSize size, int64_t i, int64_t epoch) const;  // that becomes the sample
 

@@ -1,6 +1,7 @@
 #include "core/data/loader.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "core/base/error.h"
 
@@ -27,10 +28,15 @@ Loader::Loader(const Dataset& dataset, const Sampler& sampler, Allocator& alloca
     slot.pixels = Buffer(allocator, rows * dataset_.sample().elements());
     slot.targets = Buffer(allocator, rows * int64_t{sizeof(Target)});
     if (options_.mix.any()) slot.scratch.resize(static_cast<size_t>(dataset_.sample().elements()));
+    slot.batch.ids.reserve(static_cast<size_t>(rows));  // so that workers allocate nothing
     slot.batch.pixels = {slot.pixels.as<uint8_t>(), static_cast<size_t>(slot.pixels.bytes())};
     slot.batch.targets = {slot.targets.as<Target>(), static_cast<size_t>(rows)};
   }
   for (int i = 0; i < std::max(options_.threads, 1); ++i) start_thread();
+}
+
+Loader::~Loader() {
+  for (std::jthread& thread : threads_) thread.request_stop();  // all before the first is joined
 }
 
 void Loader::start_thread() {
@@ -65,13 +71,19 @@ void Loader::adapt(bool waited) {
   if (options_.threads > 0) return;
   waited_ += waited ? 1 : 0;
   if (delivered_ % kWindow != kWindow - 1) return;
-  if (waited_ > kTolerated && threads() < options_.most_threads) start_thread();
+  if (waited_ > kTolerated && threads() < options_.most_threads) {
+    try {
+      start_thread();
+    } catch (const std::system_error&) {  // the system gives no more: those that there are go on
+    }
+  }
   waited_ = 0;
 }
 
 void Loader::work(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  while (work_.wait(lock, stop, [this] { return !to_decode_.valid || may_claim(); }) && may_claim()) {
+  const auto woken = [this] { return !to_decode_.valid || may_claim(); };
+  while (work_.wait(lock, stop, woken) && !stop.stop_requested() && may_claim()) {
     const Claim mine = claim();
     lock.unlock();
     std::exception_ptr error;
@@ -80,7 +92,10 @@ void Loader::work(const std::stop_token& stop) {
       if (mine.opens) {
         for (const int64_t id : mine.slot->batch.ids) dataset_.will_read(id);
       }
-      for (; row < mine.rows.first + mine.rows.count; ++row) read(*mine.slot, row);
+      for (; row < mine.rows.first + mine.rows.count; ++row) {
+        if (stop.stop_requested()) return;
+        read(*mine.slot, row);
+      }
     } catch (...) {
       error = std::current_exception();
     }

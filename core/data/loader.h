@@ -50,6 +50,8 @@ class Loader {
   // step < sampler.steps_per_epoch().
   Loader(const Dataset& dataset, const Sampler& sampler, Allocator& allocator, const Options& options);
 
+  ~Loader();  // waits for the samples that are being read, no more
+
   // The following methods belong to one thread, the consumer.
 
   // No more batches for this rank: end_epoch is reached, or its share is empty.

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/base/error.h"
 
@@ -11,32 +12,35 @@ SkipBad::SkipBad(std::unique_ptr<Dataset> all, int64_t most, Report report)
     : all_(std::move(all)), most_(most), report_(std::move(report)) {}
 
 int SkipBad::read(int64_t i, int64_t epoch, uint8_t* pixels) const {
-  std::optional<BadSample> bad;
+  std::vector<BadSample> bad;  // i and those behind it
   for (int64_t j = i;; j = (j + 1) % size()) {
-    int label = 0;
+    std::optional<int> label;
     try {
       label = all_->read(j, epoch, pixels);
     } catch (const Error& error) {
       const bool of_the_data = error.code() == ExitCode::kBadData || error.code() == ExitCode::kNoInput;
-      const bool another = (j + 1) % size() != i;  // that might take its place
-      if (!of_the_data || !another) throw;
-      if (!bad) bad = BadSample{i, i, error.what()};
-      continue;
+      if (!of_the_data) throw;
+      bad.push_back({j, j, error.what()});
     }
-    if (!bad) return label;
-    bad->replacement = j;
-    note(*bad);
-    return label;
+    for (BadSample& one : bad) one.replacement = j;
+    const auto found = static_cast<int64_t>(bad.size());
+    if (label || found > most_ || found == size()) note(bad);
+    if (label) return *label;
+    if (found == size()) too_many(bad);
   }
 }
 
-void SkipBad::note(const BadSample& bad) const {
+void SkipBad::note(const std::vector<BadSample>& bad) const {
   const std::lock_guard lock(mutex_);
-  if (!known_.insert(bad.id).second) return;
-  report_(bad);
-  if (static_cast<int64_t>(known_.size()) <= most_) return;
+  for (const BadSample& one : bad) {
+    if (known_.insert(one.id).second) report_(one);
+  }
+  if (static_cast<int64_t>(known_.size()) > most_) too_many(bad);
+}
+
+void SkipBad::too_many(const std::vector<BadSample>& bad) const {
   throw Error(ExitCode::kBadData, "more than " + std::to_string(most_) + " of " + std::to_string(size()) +
-                                      " samples cannot be read (data.max_bad); the last: " + bad.reason);
+                                      " samples cannot be read (data.max_bad); the last: " + bad.front().reason);
 }
 
 }  // namespace convoy

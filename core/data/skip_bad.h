@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "core/data/dataset.h"
 
@@ -25,7 +26,7 @@ class SkipBad final : public Dataset {
   // Called by the thread that read the sample, one at a time.
   using Report = std::function<void(const BadSample&)>;
 
-  // read() throws Error(kBadData) once more than `most` different samples were bad.
+  // read() throws Error(kBadData) once more than `most` different samples were bad, or all are.
   SkipBad(std::unique_ptr<Dataset> all, int64_t most, Report report);
 
   int64_t size() const override { return all_->size(); }
@@ -36,7 +37,8 @@ class SkipBad final : public Dataset {
   std::string fingerprint() const override { return all_->fingerprint(); }
 
  private:
-  void note(const BadSample& bad) const;
+  void note(const std::vector<BadSample>& bad) const;
+  [[noreturn]] void too_many(const std::vector<BadSample>& bad) const;
 
   const std::unique_ptr<Dataset> all_;
   const int64_t most_;

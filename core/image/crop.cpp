@@ -23,10 +23,10 @@ Rect central(ImageSize image, const RandomCropOptions& options) {
 }
 
 // One side of centre_crop(): `resized` pixels of `original` ones, of which the middle `crop` are kept.
-void crop_side(int original, int resized, int crop, double& begin, double& end) {
-  const int first = rounded((resized - crop) / 2.0);
-  begin = static_cast<double>(first) * original / resized;
-  end = std::min<double>(original, static_cast<double>(first + crop) * original / resized);
+void crop_side(int original, int64_t resized, int crop, double& begin, double& end) {
+  const double first = std::nearbyint(static_cast<double>(resized - crop) / 2.0);
+  begin = first * original / static_cast<double>(resized);
+  end = std::min<double>(original, (first + crop) * original / static_cast<double>(resized));
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ Box centre_crop(ImageSize image, int resized, ImageSize crop) {
             crop.height <= resized,
         "centre_crop");
   const int shorter = std::min(image.width, image.height);
-  const auto side = [&](int original) { return static_cast<int>(int64_t{resized} * original / shorter); };
+  const auto side = [&](int original) { return int64_t{resized} * original / shorter; };
   Box box;
   crop_side(image.width, side(image.width), crop.width, box.left, box.right);
   crop_side(image.height, side(image.height), crop.height, box.top, box.bottom);

@@ -40,14 +40,15 @@ std::string label_of(const Target& target, const std::vector<std::string>& names
 }  // namespace
 
 int show_samples(const Experiment& experiment, int samples, const std::string& path) {
-  const DataConfig& data = experiment.data;
+  DataConfig data = experiment.data;
+  data.cache = DataCache::kNone;  // that of the device augments by itself, with the same bits
   BadSamples bad_samples(Log(LogLevel::kInfo), 0);
-  const std::unique_ptr<Dataset> set = open_datasets(data, experiment.experiment.seed, bad_samples).train;
+  const Datasets sets = open_datasets(data, experiment.experiment.seed, bad_samples);
+  const Dataset* const set = sets.train.get();
   const Shape shape = set->sample();
   if (shape.c != 1 && shape.c != 3) {
     throw Error(ExitCode::kConfig, "data show: expected 1 or 3 channels, found " + std::to_string(shape.c));
   }
-  const std::vector<std::string> names = class_names(data);
   const int rows = static_cast<int>(std::min<int64_t>(samples, set->size()));
   const Sampler sampler(
       {.size = set->size(), .global_batch = rows, .micro_batch = rows, .seed = experiment.experiment.seed});
@@ -60,7 +61,7 @@ int show_samples(const Experiment& experiment, int samples, const std::string& p
   std::vector<std::string> texts;
   for (int row = 0; row < rows; ++row) {
     images.push_back(enlarged(batch.pixels.data() + row * shape.elements(), shape));
-    texts.push_back(label_of(batch.targets[static_cast<size_t>(row)], names));
+    texts.push_back(label_of(batch.targets[static_cast<size_t>(row)], sets.class_names));
   }
   const auto columns = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(rows))));
   const std::vector<std::byte> png = encode_png(contact_sheet(images, texts, columns));

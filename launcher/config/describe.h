@@ -89,7 +89,7 @@ void describe(Visitor& v, CropConfig& c) {
                   .applies = random});
   v.key(c.central, {.name = "central",
                     .doc = "in evaluation, and for centre: share of the shorter side that is kept",
-                    .range = above_up_to(0, 1),
+                    .range = between(0.01, 1),
                     .only_for = "type: random_resized or centre",
                     .applies = !stretch});
 }
@@ -182,7 +182,8 @@ void describe(Visitor& v, DataConfig& c) {
   v.key(c.workers,
         {.name = "workers", .doc = "loader threads per rank; 0: as many as needed", .range = between(0, 256)});
   v.key(c.prefetch, {.name = "prefetch", .doc = "batches ready ahead", .range = between(1, 256)});
-  v.key(c.train_limit, {.name = "train_limit", .doc = "use only the first n samples", .range = at_least(1)});
+  v.key(c.train_limit,
+        {.name = "train_limit", .doc = "use only n samples, the first, or of images any", .range = at_least(1)});
   v.key(c.test_limit, {.name = "test_limit", .doc = "use only the first n samples", .range = at_least(1)});
 }
 

@@ -131,6 +131,24 @@ TEST_F(DatasetsTest, ClassesMustFit) {
                [&] { open({"data.test_path=" + others}); });
 }
 
+TEST_F(DatasetsTest, ALimitTakesImagesOfEveryClass) {
+  const Datasets few = open({"data.train_limit=9"});
+  EXPECT_EQ(few.train->size(), 9);
+  std::set<int> labels;
+  std::vector<uint8_t> pixels(static_cast<size_t>(few.train->sample().elements()));
+  for (int64_t i = 0; i < 9; ++i) labels.insert(few.train->read(i, 0, pixels.data()));
+  EXPECT_EQ(labels.size(), 3U);
+  EXPECT_EQ(few.class_names, (std::vector<std::string>{"a", "b", "c"}));
+}
+
+TEST_F(DatasetsTest, ATestSetMayLackTheLargestNumberedClass) {
+  put_file(directory_ / "train.csv", "path,label\npictures/a/0.jpg,0\npictures/b/1.jpg,1\npictures/c/2.jpg,2\n");
+  put_file(directory_ / "test.csv", "path,label\npictures/a/3.jpg,0\npictures/b/4.jpg,1\n");
+  const Datasets sets = open({"data.path=train.csv", "data.test_path=test.csv"});
+  EXPECT_EQ(sets.test->size(), 2);
+  EXPECT_EQ(sets.class_names.size(), 3U);
+}
+
 TEST_F(DatasetsTest, SettingsThatExcludeEachOtherAreNamed) {
   const auto refused = [&](const std::vector<std::string>& overrides, const std::vector<std::string>& parts) {
     expect_error(ExitCode::kConfig, parts, [&] { open(overrides); });

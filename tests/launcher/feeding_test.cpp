@@ -72,8 +72,9 @@ TEST(Feeding, PartsTravelAsText) {
 
 TEST(Feeding, RanksOfAHostMustHaveTheSameData) {
   const std::string ab = fingerprint_of({{"a", 9, "x"}, {"a", 9, "x"}, {"b", 9, "y"}});
-  EXPECT_EQ(fingerprint_of({{"c", 9, "x"}, {"d", 9, "y"}}), ab);  // names of hosts do not matter
-  EXPECT_NE(fingerprint_of({{"c", 9, "y"}, {"d", 9, "x"}}), ab);
+  EXPECT_EQ(fingerprint_of({{"c", 9, "x"}, {"c", 9, "x"}, {"d", 9, "y"}}), ab);  // names of hosts do not matter
+  EXPECT_NE(fingerprint_of({{"c", 9, "x"}, {"c", 9, "x"}, {"d", 9, "x"}}), ab);
+  EXPECT_NE(fingerprint_of({{"a", 9, "x"}, {"b", 9, "y"}, {"b", 9, "y"}}), ab);  // epochs would be cut elsewhere
   expect_error(ExitCode::kRanksDisagree, {"rank 2 of host a has other training data than rank 0"}, [] {
     fingerprint_of({{"a", 9, "x"}, {"b", 9, "y"}, {"a", 9, "z"}});
   });

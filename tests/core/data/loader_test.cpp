@@ -232,6 +232,16 @@ TEST_F(LoaderTest, ThreadsShareTheSamplesOfABatchAndAnnounceThem) {
   EXPECT_GE(data.reads(), 64);
 }
 
+TEST_F(LoaderTest, StopsAtTheSampleThatIsBeingRead) {
+  const Slow data(std::chrono::milliseconds(5));
+  const Sampler sampler({.size = 4096, .global_batch = 64, .micro_batch = 64});
+  {
+    Loader loader(data, sampler, device_->allocator(), {.threads = 4, .prefetch = 32});
+    while (data.reads() < 4) std::this_thread::yield();
+  }
+  EXPECT_LE(data.reads(), 64);  // of 33 batches of 64
+}
+
 TEST_F(LoaderTest, AddsThreadsOnlyWhereBatchesAreWaitedFor) {
   const Sampler sampler({.size = 4096, .global_batch = 4, .micro_batch = 4});
   const Loader::Options options = {.threads = 0, .most_threads = 3, .prefetch = 2};

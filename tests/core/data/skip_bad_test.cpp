@@ -40,11 +40,13 @@ TEST(SkipBad, TheNextGoodSampleTakesThePlaceAndTheBadOneIsReportedOnce) {
     EXPECT_EQ(pixel, 9);
     EXPECT_EQ(data.read(99, epoch, &pixel), 0);
   }
-  ASSERT_EQ(reports.size(), 2U);
+  ASSERT_EQ(reports.size(), 3U);
   EXPECT_EQ(reports[0].id, 7);
   EXPECT_EQ(reports[0].replacement, 9);
   EXPECT_EQ(reports[0].reason, "sample 7.jpg: cut");
-  EXPECT_EQ(reports[1].id, 99);
+  EXPECT_EQ(reports[1].id, 8);
+  EXPECT_EQ(reports[1].replacement, 9);
+  EXPECT_EQ(reports[2].id, 99);
 }
 
 TEST(SkipBad, StopsAboveTheLimit) {
@@ -67,7 +69,20 @@ TEST(SkipBad, OtherErrorsAndDataWithoutAnyGoodSamplePassThrough) {
   std::set<int64_t> all;
   for (int64_t i = 0; i < 100; ++i) all.insert(i);
   const SkipBad none(std::make_unique<Numbers>(all), 100, [](auto&) {});
-  expect_error(ExitCode::kBadData, {"sample 4.jpg: cut"}, [&] { none.read(5, 0, &pixel); });
+  expect_error(ExitCode::kBadData, {"the last: sample 5.jpg: cut"}, [&] { none.read(5, 0, &pixel); });
+}
+
+// Where a whole disk is gone, nobody walks through all of what was on it.
+TEST(SkipBad, GivesUpAfterAsManyAsMayBeBad) {
+  std::set<int64_t> bad;
+  for (int64_t i = 10; i < 90; ++i) bad.insert(i);
+  int reports = 0;
+  const SkipBad data(std::make_unique<Numbers>(bad, ExitCode::kNoInput), 5, [&](const BadSample&) { ++reports; });
+  uint8_t pixel = 0;
+  expect_error(ExitCode::kBadData, {"more than 5 of 100", "the last: sample 20.jpg: cut"},
+               [&] { data.read(20, 0, &pixel); });
+  EXPECT_EQ(reports, 6);
+  EXPECT_EQ(pixel, 25);  // the last that was tried
 }
 
 TEST(SkipBad, ReportsComeOneAtATimeFromManyThreads) {
