@@ -87,6 +87,12 @@ Datasets open_images(const DataConfig& data, uint64_t seed) {
     return std::make_unique<ImageDataset>(std::move(store), sample, data.classes, how, seed);
   };
   std::vector<std::string> names = splits.train->class_names();
+  const auto found = static_cast<int>(names.size());
+  if (found > data.classes || (found < data.classes && !are_numbers(names))) {
+    config_error(data.where, "data.classes",
+                 "expected the " + std::to_string(found) + " classes of " + data.path + ", found " +
+                     std::to_string(data.classes));
+  }
   return {make(splits.train, crop), make(splits.validation, fixed), std::move(names)};
 }
 

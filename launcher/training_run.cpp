@@ -150,6 +150,9 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
 void TrainingRun::make_data() {
   data_ = open_datasets(experiment_.data, experiment_.experiment.seed, bad_samples_);
   batch_ = resolve(experiment_.batch, communicator_.size());
+  if (batch_.micro == 1 && mix_options(experiment_.data.mix, 0).any()) {
+    config_error(experiment_.data.where, "data.mix", "mixes rows of a micro-batch, and batch.micro is 1");
+  }
   if (experiment_.data.sharding == Sharding::kShared) {
     require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
   }

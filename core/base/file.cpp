@@ -119,6 +119,13 @@ void rename_durably(FileSystem& files, const std::string& from, const std::strin
   files.sync_directory(parent_of(to));
 }
 
+void require_replaceable(const std::string& path) {
+  std::error_code ignored;
+  const auto type = std::filesystem::symlink_status(path, ignored).type();
+  if (type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found) return;
+  throw Error(ExitCode::kCannotCreate, path + ": expected nothing or a regular file, which a new one may replace");
+}
+
 void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents) {
   const std::string temporary = path + ".tmp";
   write_file(files, temporary, contents);

@@ -54,6 +54,10 @@ void write_file(FileSystem& files, const std::string& path, std::string_view con
 // `from`, which is synced, takes the place of `to`, also after a crash.
 void rename_durably(FileSystem& files, const std::string& from, const std::string& to);
 
+// A new file may take the place of what is at `path`: nothing, or a regular file.  Of anything else, a device, a
+// directory, a symbolic link, throws Error(kCannotCreate), before work is done for it.
+void require_replaceable(const std::string& path);
+
 // Readers see the old contents or the new, never a mixture, also after a crash.  Uses `path`.tmp, which an error
 // may leave behind.
 void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents);

@@ -38,8 +38,11 @@ int number(const CommandLine& line, const std::string& name, int otherwise) {
 }
 
 int threads(const CommandLine& line) {
+  constexpr int kMost = 1024;
   const std::string mask = processor_mask();
-  return number(line, "threads", processors_of_rank(mask, {mask}, processor_limit()));
+  const int threads = number(line, "threads", processors_of_rank(mask, {mask}, processor_limit()));
+  if (threads > kMost) usage("--threads: expected 1 to 1024, found " + std::to_string(threads));
+  return threads;
 }
 
 // Tells every ten seconds how far it is.
@@ -98,6 +101,7 @@ OnBadImage bad_image_policy(const CommandLine& line) {
 }
 
 int pack(const CommandLine& line) {
+  require_replaceable(line.words[2]);
   const RepackOptions options = repack_options(line);
   const OnBadImage on_bad = bad_image_policy(line);
   const std::shared_ptr<const ImageStore> store = chosen_split(line);

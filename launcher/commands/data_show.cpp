@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -40,6 +41,7 @@ std::string label_of(const Target& target, const std::vector<std::string>& names
 }  // namespace
 
 int show_samples(const Experiment& experiment, int samples, const std::string& path) {
+  require_replaceable(path);
   DataConfig data = experiment.data;
   data.cache = DataCache::kNone;  // that of the device augments by itself, with the same bits
   BadSamples bad_samples(Log(LogLevel::kInfo), 0);
@@ -66,7 +68,13 @@ int show_samples(const Experiment& experiment, int samples, const std::string& p
   const auto columns = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(rows))));
   const std::vector<std::byte> png = encode_png(contact_sheet(images, texts, columns));
   PosixFileSystem files;
-  write_file_atomic(files, path, {reinterpret_cast<const char*>(png.data()), png.size()});
+  try {
+    write_file_atomic(files, path, {reinterpret_cast<const char*>(png.data()), png.size()});
+  } catch (...) {
+    std::error_code ignored;
+    std::filesystem::remove(path + ".tmp", ignored);
+    throw;
+  }
   std::printf("%s: %d training samples\n", path.c_str(), rows);
   return 0;
 }

@@ -123,7 +123,9 @@ TEST_F(DatasetsTest, AFileThatVanishesWhileTrainingIsABadSample) {
 }
 
 TEST_F(DatasetsTest, ClassesMustFit) {
-  expect_error(ExitCode::kBadData, {"at most 2 classes (data.classes), found 3"}, [&] { open({"data.classes=2"}); });
+  expect_error(ExitCode::kConfig, {"x.yaml", "data.classes: expected the 3 classes of", "found 2"},
+               [&] { open({"data.classes=2"}); });
+  expect_error(ExitCode::kConfig, {"data.classes: expected the 3 classes of"}, [&] { open({"data.classes=4"}); });
   std::filesystem::create_directories(directory_ / "others/a");
   put_bytes(directory_ / "others/a/x.jpg", encode_jpeg(picture(20, 20, 1), 90));
   const std::string others = directory_ / "others";

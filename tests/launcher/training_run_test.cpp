@@ -120,6 +120,10 @@ TEST_F(ImageRunTest, ResumedRunIsBitwiseEqualAndTellsOfTheBadImage) {
   EXPECT_EQ(train_images(2, saving, false).by_rank, whole.by_rank);
 }
 
+TEST_F(ImageRunTest, MixingNeedsSeveralRows) {
+  EXPECT_EQ(code_of([&] { train_images(1, {"batch.micro=1"}); }), ExitCode::kConfig);
+}
+
 TEST_F(ImageRunTest, TooManyBadImagesAndOtherImagesAreRefused) {
   train_images(1);
   EXPECT_EQ(code_of([&] { train_images(1, {"data.max_bad=0"}); }), ExitCode::kBadData);
