@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 
@@ -60,12 +61,22 @@ std::string sha256_of(const std::string& path) {
   return hash;
 }
 
+struct CurlResult {
+  int code = 0;    // its exit code
+  int status = 0;  // of HTTP; 0 without an answer
+};
+
+// Whether it may go better later, as the server says.
+bool is_passing(int status) { return status >= 500 || status == 408 || status == 429; }
+
 // What curl's exit codes tell of, for people who do not know them: man curl, "EXIT CODES".
-[[noreturn]] void fail(int code, const Download& download, const std::string& target) {
+[[noreturn]] void fail(const CurlResult& result, const Download& download, const std::string& target) {
   static constexpr std::array kNotThere = {22, 37, 78};
   constexpr int kNotWritten = 23;
-  const std::string end = " (curl ended with " + std::to_string(code) + ")";
-  if (std::ranges::count(kNotThere, code) > 0)
+  const auto [code, status] = result;
+  const std::string http = status == 0 ? "" : ", HTTP status " + std::to_string(status);
+  const std::string end = " (curl ended with " + std::to_string(code) + http + ")";
+  if (std::ranges::count(kNotThere, code) > 0 && !is_passing(status))
     throw Error(ExitCode::kNoInput, download.url + ": is not to be had there" + end);
   if (code == kNotWritten) throw Error(ExitCode::kIo, target + ".part: cannot be written" + end);
   throw Error(ExitCode::kUnavailable,
@@ -75,21 +86,22 @@ std::string sha256_of(const std::string& path) {
 }
 
 // Goes on from what there is of `part`.
-int run_curl(const std::string& url, const std::string& part) {
-  std::vector<std::string> arguments = {"curl", "--fail",   "--location", "--continue-at", "-", "--retry",
-                                        "3",    "--output", part,         "--url",         url};
+CurlResult run_curl(const std::string& url, const std::string& part) {
+  std::vector<std::string> arguments = {"curl",     "--fail", "--location",  "--continue-at", "-",     "--retry", "3",
+                                        "--output", part,     "--write-out", "%{http_code}",  "--url", url};
   if (::isatty(STDERR_FILENO) == 1) {
     arguments.emplace_back("--progress-bar");
   } else {
     arguments.insert(arguments.end(), {"--silent", "--show-error"});
   }
-  return run_program(arguments).code;
+  const ChildResult result = run_program(arguments);
+  return {result.code, std::atoi(result.output.c_str())};
 }
 
-// Codes of a server that cannot go on from where a part ends, because it cannot at all or there is nothing behind it.
-bool must_start_over(int code) {
-  static constexpr std::array kCodes = {22, 33, 36};
-  return std::ranges::count(kCodes, code) > 0;
+// Of a server that cannot go on from where a part ends, because it cannot at all or there is nothing behind it.
+bool must_start_over(const CurlResult& result) {
+  constexpr int kNoSuchRange = 416, kNoRanges = 33, kNotResumed = 36;
+  return result.status == kNoSuchRange || result.code == kNoRanges || result.code == kNotResumed;
 }
 
 }  // namespace
@@ -132,16 +144,16 @@ Fetched fetch(const Download& download, const std::string& directory) {
   PosixFileSystem files;
   if (!exists(part) || sha256_of(part) != download.sha256) {
     const bool goes_on = exists(part);
-    int code = run_curl(download.url, part);
-    if (goes_on && must_start_over(code)) {
+    CurlResult result = run_curl(download.url, part);
+    if (goes_on && must_start_over(result)) {
       files.remove(part);
-      code = run_curl(download.url, part);
+      result = run_curl(download.url, part);
     }
-    if (code != 0) fail(code, download, target);
+    if (result.code != 0) fail(result, download, target);
     try {
       require_sum(part, "; removed");
-    } catch (const Error&) {
-      files.remove(part);
+    } catch (const Error& error) {
+      if (error.code() == ExitCode::kBadData) files.remove(part);
       throw;
     }
   }

@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "core/base/log.h"
-
 namespace convoy {
 
 struct Download {
@@ -23,9 +21,9 @@ enum class Fetched { kAlreadyThere, kNew };
 
 // Fetches to `directory`, which must exist, and returns when the file is there, under the last part of its URL, with
 // the right SHA-256.  What has arrived of it is in FILE.part until then, and is gone on from.  One that is there
-// already is only checked, so that one brought there by other means is as good. Throws Error: kUnavailable without curl
-// or a network, kNoInput where the server does not have it, kBadData where the SHA-256 is another (the part is removed;
-// a file that was there already stays), kIo.
+// already is only checked, so that one brought there by other means is as good. Throws Error: kUnavailable without
+// curl, sha256sum or a network, or where the server is out of order, kNoInput where the server does not have it,
+// kBadData where the SHA-256 is another (the part is removed; a file that was there already stays), kIo.
 Fetched fetch(const Download& download, const std::string& directory);
 
 std::string file_of(const std::string& url);  // the last part of its path

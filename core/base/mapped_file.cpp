@@ -98,7 +98,7 @@ MappedFile::MappedFile(const std::string& path) : mapping_(std::make_unique<Mapp
   const InputFile input(path);
   Mapping& mapping = *mapping_;
   mapping.path = path;
-  mapping.message = "convoy: " + printable(path) + ": file was truncated while mapped\n";
+  mapping.message = "error: " + printable(path) + ": was truncated, or cannot be read, while mapped\n";
   mapping.size = static_cast<size_t>(input.size());
   if (mapping.size == 0) return;
   install_handler();

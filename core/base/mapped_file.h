@@ -1,8 +1,9 @@
 // A regular file as read-only memory.
 //
-// A file that becomes shorter while it is mapped ends the process on the next access: SIGBUS.  With the first mapping a
-// handler is installed, for the whole process and for good, that turns this into "convoy: PATH: file was truncated
-// while mapped" on standard error and exit code 65.  Faults at other addresses go to whoever handled them before.
+// An access to a page that a file no longer has, or that its disk fails to read, ends the process: SIGBUS.  With the
+// first mapping a handler is installed, for the whole process and for good, that turns this into "error: PATH: was
+// truncated, or cannot be read, while mapped" on standard error and exit code 65.  Faults at other addresses go to
+// whoever handled them before.  A file that was truncated within its last page raises nothing: the rest reads as zeros.
 // Threads: any thread may read; mapping and unmapping are safe in parallel.
 #pragma once
 

@@ -33,8 +33,8 @@ void drop_colour(Image& image) {
 
 std::vector<std::byte> Repacker::operator()(std::span<const std::byte> file, const std::string& name) {
   const ImageSize size = decoder_.open(file, name), target = bounded(size, options_.side);
-  if (target == size && !options_.decoded) return {file.begin(), file.end()};
   const Box box = decoder_.decode({0, 0, size.width, size.height}, target, decoded_);
+  if (target == size && !options_.decoded) return {file.begin(), file.end()};
   const bool fits = decoded_.size() == target;
   if (!fits) resizer_.resize(decoded_, box, target, resized_);
   Image& image = fits ? decoded_ : resized_;

@@ -22,9 +22,9 @@ class Repacker {
  public:
   explicit Repacker(const RepackOptions& options) : options_(options), decoder_(3) {}
 
-  // The file to store for `file`.  Without `decoded`, an image that is small enough stays what it is: only its header
-  // is looked at.  One that is made here is upright, and grey where all its pixels are. Throws Error(kBadData) naming
-  // the image.
+  // The file to store for `file`.  Without `decoded`, an image that is small enough stays what it is, once it is known
+  // that it can be decoded.  One that is made here is upright, and grey where all its pixels are. Throws
+  // Error(kBadData) naming the image.
   std::vector<std::byte> operator()(std::span<const std::byte> file, const std::string& name);
 
  private:

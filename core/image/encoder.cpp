@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cstdio>  // jpeglib.h needs it
 #include <cstdlib>
+#include <cstring>
+#include <new>
 #include <span>
 
 #include <jpeglib.h>
 #include <png.h>
+
+#include <jerror.h>  // after jpeglib.h: its codes depend on it
 
 #include "core/base/error.h"
 #include "core/image/guard.h"
@@ -73,7 +77,10 @@ std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
                                         " pixels a side, found " + std::to_string(image.width) + "x" +
                                         std::to_string(image.height));
   JpegFile file;
-  CHECK(guarded(file.guard, [&] { write_jpeg(file, image, quality); }), file.guard.message.data());
+  if (!guarded(file.guard, [&] { write_jpeg(file, image, quality); })) {
+    CHECK(file.error.msg_code == JERR_OUT_OF_MEMORY, file.guard.message.data());
+    throw std::bad_alloc();
+  }
   const auto bytes = std::as_bytes(std::span(file.bytes, file.size));
   return {bytes.begin(), bytes.end()};
 }
@@ -87,7 +94,10 @@ std::vector<std::byte> encode_png(const Image& image) {
   png.format = image.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
   std::vector<std::byte> bytes(size);
-  CHECK(png_image_write_to_memory(&png, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr) != 0, png.message);
+  if (png_image_write_to_memory(&png, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr) == 0) {
+    CHECK(std::strstr(png.message, "memory") != nullptr, png.message);  // "out of memory", "insufficient memory"
+    throw std::bad_alloc();
+  }
   bytes.resize(size);
   return bytes;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -19,6 +20,15 @@ namespace {
   std::snprintf(guard.message.data(), guard.message.size(), "%s", message);
   std::longjmp(guard.target, 1);
 }
+
+// So that libpng's memory being out, which it words in many ways, is told from damage.
+png_voidp allocate(png_structp png, png_alloc_size_t bytes) {
+  void* memory = std::malloc(bytes);
+  if (memory == nullptr) *static_cast<bool*>(png_get_mem_ptr(png)) = true;
+  return memory;
+}
+
+void release(png_structp, png_voidp memory) { std::free(memory); }
 
 // Of what is not pixels: their damage is an error.
 void ignore_warning(png_structp, const char*) {}
@@ -56,7 +66,9 @@ class PngReader final : public ImageReader {
  private:
   template <class Body>
   void call(const Body& body) {
-    if (!guarded(guard_, body)) bad("expected an undamaged PNG, found: " + std::string(guard_.message.data()));
+    if (guarded(guard_, body)) return;
+    if (out_of_memory_) throw std::bad_alloc();
+    bad("expected an undamaged PNG, found: " + std::string(guard_.message.data()));
   }
 
   [[noreturn]] void bad(const std::string& what) const { throw Error(ExitCode::kBadData, name_ + ": " + what); }
@@ -67,7 +79,9 @@ class PngReader final : public ImageReader {
     header_is_read_ = false;
     close();
     rest_ = file_;
-    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &guard_, fail, ignore_warning);
+    out_of_memory_ = false;
+    png_ = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &guard_, fail, ignore_warning, &out_of_memory_, allocate,
+                                    release);
     if (png_ == nullptr) throw std::bad_alloc();
     call([&] {
       info_ = png_create_info_struct(png_);
@@ -138,6 +152,7 @@ class PngReader final : public ImageReader {
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
   Guard guard_;
+  bool out_of_memory_ = false;
   bool header_is_read_ = false;  // and nothing behind it
   ImageSize size_;
   int passes_ = 1;

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <functional>
-#include <iostream>
 
 #include <nlohmann/json.hpp>
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <functional>
 
 #include "launcher/child.h"
 #include "tests/core/base/testing.h"
@@ -123,8 +124,27 @@ TEST_F(FetchTest, WithoutCurlItIsNamed) {
   setenv("PATH", path.c_str(), 1);
 }
 
-// Python's server knows no ranges: a part cannot be gone on from, and is started over.
-TEST_F(FetchTest, AServerWithoutRangesIsAskedForAll) {
+TEST_F(FetchTest, ASumThatCannotBeMadeLeavesThePart) {
+  const std::string path = std::getenv("PATH");
+  const std::string curl = run_program({"sh", "-c", "command -v curl"}).output;
+  std::filesystem::create_symlink(curl.substr(0, curl.find('\n')), temp_ / "curl");
+  setenv("PATH", temp_.path().c_str(), 1);  // curl and nothing else
+  expect_error(ExitCode::kUnavailable, {"sha256sum: cannot be run"}, [&] { fetch(download(), temp_ / "to"); });
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_EQ(get_file(temp_ / "to/data.bin.part"), kContents);
+}
+
+// Python's server, with `methods` in its handler, on the files to fetch; run(its URL) meanwhile.
+void with_server(const std::string& directory, const std::string& methods,
+                 const std::function<void(const std::string&)>& run) {
+  const std::string program =
+      "import http.server, socketserver\n"
+      "class Handler(http.server.SimpleHTTPRequestHandler):\n" +
+      methods +
+      "  pass\n"
+      "server = socketserver.TCPServer(('127.0.0.1', 0), Handler)\n"
+      "print(server.server_address[1], flush=True)\n"
+      "server.serve_forever()\n";
   int port = 0;
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
@@ -133,31 +153,53 @@ TEST_F(FetchTest, AServerWithoutRangesIsAskedForAll) {
     dup2(ends[1], 1);
     const int null = open("/dev/null", O_WRONLY);
     dup2(null, 2);
-    if (chdir((temp_ / "from").c_str()) != 0) _exit(1);
-    execlp("python3", "python3", "-u", "-c",
-           "import http.server, socketserver\n"
-           "server = socketserver.TCPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\n"
-           "print(server.server_address[1], flush=True)\n"
-           "server.serve_forever()\n",
-           nullptr);
+    if (chdir(directory.c_str()) != 0) _exit(1);
+    execlp("python3", "python3", "-u", "-c", program.c_str(), nullptr);
     _exit(1);
   }
   close(ends[1]);
   char text[16] = {};
   if (read(ends[0], text, sizeof text - 1) > 0) port = std::atoi(text);
   close(ends[0]);
-  if (port != 0) {
-    const std::string url = "http://127.0.0.1:" + std::to_string(port) + "/";
+  if (port != 0) run("http://127.0.0.1:" + std::to_string(port) + "/");
+  kill(server, SIGKILL);
+  waitpid(server, nullptr, 0);
+  if (port == 0) GTEST_SKIP() << "no python3";
+}
+
+// Python's server knows no ranges: a part cannot be gone on from, and is started over.
+TEST_F(FetchTest, AServerWithoutRangesIsAskedForAll) {
+  with_server(temp_ / "from", "", [&](const std::string& url) {
     put_file(temp_ / "to/data.bin.part", "xxx");
     EXPECT_EQ(fetch({url + "data.bin", kSum}, temp_ / "to"), Fetched::kNew);
     EXPECT_EQ(fetched(), kContents);
     expect_error(ExitCode::kNoInput, {"none.bin", "not to be had"}, [&] {
       fetch({url + "none.bin", kSum}, temp_ / "to");
     });
-  }
-  kill(server, SIGKILL);
-  waitpid(server, nullptr, 0);
-  if (port == 0) GTEST_SKIP() << "no python3";
+  });
+}
+
+// The name is the answer, 501.bin for one; what is not asked for from an offset is there.
+TEST_F(FetchTest, AServersRefusalLeavesThePartUnlessItIsTooLong) {
+  put_file(temp_ / "from/416.bin", kContents);
+  const std::string answer =
+      "  def do_GET(self):\n"
+      "    if 'Range' in self.headers: self.send_error(int(self.path[1:4]))\n"
+      "    else: super().do_GET()\n";
+  with_server(temp_ / "from", answer, [&](const std::string& url) {
+    const auto refused = [&](const std::string& name, ExitCode code) {
+      put_file(temp_ / ("to/" + name + ".part"), "0123");
+      expect_error(code, {url + name, "HTTP status " + name.substr(0, 3)}, [&] {
+        fetch({url + name, kSum}, temp_ / "to");
+      });
+      EXPECT_EQ(get_file(temp_ / ("to/" + name + ".part")), "0123");
+    };
+    refused("404.bin", ExitCode::kNoInput);
+    refused("403.bin", ExitCode::kNoInput);
+    refused("501.bin", ExitCode::kUnavailable);
+    put_file(temp_ / "to/416.bin.part", kContents + "and more");
+    EXPECT_EQ(fetch({url + "416.bin", kSum}, temp_ / "to"), Fetched::kNew);
+  });
 }
 
 }  // namespace

@@ -83,8 +83,9 @@ TEST_F(MappedFileDeathTest, TruncatedFileEndsWith65AndItsName) {
     truncate_to_a_page(name);
     std::_Exit(read_all(a) + read_all(b) + read_all(c) == 0);
   };
-  EXPECT_EXIT(read_truncated("b"), testing::ExitedWithCode(65), "^convoy: .*/b: file was truncated while mapped\n$");
-  EXPECT_EXIT(read_truncated("c\n"), testing::ExitedWithCode(65), "/c\\?: file was truncated");
+  EXPECT_EXIT(read_truncated("b"), testing::ExitedWithCode(65),
+              "^error: .*/b: was truncated, or cannot be read, while mapped\n$");
+  EXPECT_EXIT(read_truncated("c\n"), testing::ExitedWithCode(65), "/c\\?: was truncated");
 }
 
 TEST_F(MappedFileDeathTest, OtherFaultsGoToWhoeverHandledThemBefore) {

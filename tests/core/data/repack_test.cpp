@@ -62,6 +62,7 @@ TEST(Repack, DamageIsNamed) {
   const std::vector<std::byte> file = encode_jpeg(slope(400, 300, false), 80);
   const auto half = std::span(file).first(file.size() / 2);
   expect_error(ExitCode::kBadData, {"a/1.jpg"}, [&] { Repacker({.side = 100})(half, "a/1.jpg"); });
+  expect_error(ExitCode::kBadData, {"a/1.jpg"}, [&] { Repacker({})(half, "a/1.jpg"); });  // though kept as it is
 }
 
 }  // namespace

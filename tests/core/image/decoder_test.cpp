@@ -1,9 +1,15 @@
 // All kinds of files through the decoder, what the encoders make of images, and real files against Pillow.
 #include "core/image/decoder.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
 #include <zlib.h>
 
+#include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <functional>
+#include <new>
 #include <set>
 
 #include "core/image/encoder.h"
@@ -190,6 +196,38 @@ TEST(RealImages, PhotographsAreAsPillowHasThem) {
   for (const std::string& path : paths) rgb = crc_of(path, 3, rgb), grey = crc_of(path, 1, grey);
   EXPECT_EQ(rgb, 0x0bde4c31u);
   EXPECT_EQ(grey, 0x77856ce4u);
+}
+
+// Ends the process: 0 if `call` throws std::bad_alloc where there is room for `bytes` more.
+[[noreturn]] void exit_by_memory(size_t bytes, const std::function<void()>& call) {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlim_t room = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + bytes;
+  const rlimit limit = {room, room};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(1);
+  try {
+    call();
+  } catch (const std::bad_alloc&) {
+    _exit(0);
+  } catch (const std::exception& error) {
+    std::fputs(error.what(), stderr);
+    _exit(2);
+  }
+  _exit(3);
+}
+
+// What a library asks for in vain is not damage of the file, nor a mistake of ours.
+TEST(DecoderDeathTest, NoMemoryIsSaid) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer needs the address space";
+#endif
+  Image wide;
+  wide.resize(1'000'000, 8, 3);
+  const std::vector<std::byte> png = encode_png(wide);
+  EXPECT_EXIT(exit_by_memory(1 << 20, [&] { ImageDecoder(3).open(png, "f"); }), testing::ExitedWithCode(0), "^$");
+  EXPECT_EXIT(exit_by_memory(28 << 20, [&] { encode_png(wide); }), testing::ExitedWithCode(0), "^$");
+  wide.resize(65500, 64, 3);
+  EXPECT_EXIT(exit_by_memory(1 << 19, [&] { encode_jpeg(wide, 90); }), testing::ExitedWithCode(0), "^$");
 }
 
 }  // namespace
