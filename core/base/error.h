@@ -39,6 +39,11 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
+// Of a file, or a part of one, that is not what it claims to be.
+[[noreturn]] inline void bad_data(const std::string& name, const std::string& what) {
+  throw Error(ExitCode::kBadData, name + ": " + what);
+}
+
 // A failed CHECK.  Derives from logic_error so that no handler of Error swallows it.
 class InternalError : public std::logic_error {
  public:

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/simd.h"
+#include "core/data/directory.h"
 #include "core/data/memory_dataset.h"
 #include "core/io/byte_reader.h"
 #include "core/io/tar.h"
@@ -68,8 +69,9 @@ class Parts {
   Parts(const std::string& path, const Format& format, Want want) : path_(path), format_(format), want_(want) {}
 
   void add_folder(const std::string& folder) {
-    std::error_code ignored;  // what cannot be listed has nothing to offer
-    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(folder, ignored)) return;
+    for (const std::filesystem::directory_entry& entry : entries_of(folder)) {
       const std::optional<int> number = format_.number_of(entry.path().filename().string());
       if (!number) continue;
       const InputFile file(entry.path().string());

@@ -17,33 +17,30 @@ namespace {
 
 constexpr int64_t kMaxFileBytes = int64_t{16} << 30;
 
-[[noreturn]] void bad(const std::string& name, const std::string& what) {
-  throw Error(ExitCode::kBadData, name + ": " + what);
-}
-
 std::vector<int64_t> read_dims(ByteReader& reader, const std::string& name) {
   std::array<std::byte, 4> word;
-  if (reader.read(word) < word.size()) bad(name, "expected an IDX header, found the end of the file");
+  if (reader.read(word) < word.size()) bad_data(name, "expected an IDX header, found the end of the file");
   const int type = std::to_integer<int>(word[2]), rank = std::to_integer<int>(word[3]);
   if (word[0] != std::byte{0} || word[1] != std::byte{0} || rank < 1 || rank > 4)
-    bad(name, "expected an IDX file (first bytes 0 0 8 and 1 to 4 dimensions), found " +
-                  std::to_string(std::to_integer<int>(word[0])) + " " + std::to_string(std::to_integer<int>(word[1])) +
-                  " " + std::to_string(type) + " " + std::to_string(rank));
-  if (type != 8) bad(name, "expected IDX elements of type 8 (unsigned byte), found type " + std::to_string(type));
+    bad_data(name, "expected an IDX file (first bytes 0 0 8 and 1 to 4 dimensions), found " +
+                       std::to_string(std::to_integer<int>(word[0])) + " " +
+                       std::to_string(std::to_integer<int>(word[1])) + " " + std::to_string(type) + " " +
+                       std::to_string(rank));
+  if (type != 8) bad_data(name, "expected IDX elements of type 8 (unsigned byte), found type " + std::to_string(type));
   std::vector<int64_t> dims;
   for (int i = 0; i < rank; ++i) {
-    if (reader.read(word) < word.size()) bad(name, "expected an IDX header, found the end of the file");
+    if (reader.read(word) < word.size()) bad_data(name, "expected an IDX header, found the end of the file");
     int64_t dim = 0;
     for (const std::byte byte : word) dim = dim << 8 | std::to_integer<int64_t>(byte);
     if (dim < 1 || dim > std::numeric_limits<int>::max())
-      bad(name, "IDX dimension " + std::to_string(i) + ": expected 1 to 2147483647, found " + std::to_string(dim));
+      bad_data(name, "IDX dimension " + std::to_string(i) + ": expected 1 to 2147483647, found " + std::to_string(dim));
     dims.push_back(dim);
   }
   return dims;
 }
 
 void require_labels(const std::vector<int64_t>& dims, const std::string& path) {
-  if (dims.size() != 1) bad(path, "expected labels (one dimension), found an array of " + dims_text(dims));
+  if (dims.size() != 1) bad_data(path, "expected labels (one dimension), found an array of " + dims_text(dims));
 }
 
 // `plain` or its gzipped form.
@@ -63,13 +60,13 @@ IdxArray parse_idx(std::span<const std::byte> file, const std::string& name) {
   const auto bytes = static_cast<int64_t>(file.size());
   const std::optional<int64_t> elements = dims_product(1, array.dims);
   if (!elements || !plausible_inflation(bytes, *elements))
-    bad(name, "the header promises " + dims_text(array.dims) + " elements, which " + std::to_string(bytes) +
-                  " bytes of file cannot be trusted to hold");
+    bad_data(name, "the header promises " + dims_text(array.dims) + " elements, which " + std::to_string(bytes) +
+                       " bytes of file cannot be trusted to hold");
   array.elements = reader.read_up_to(*elements);
   const bool more = reader.skip(1) != 0;
   if (more || std::ssize(array.elements) != *elements)
-    bad(name, "expected " + std::to_string(*elements) + " elements, found " +
-                  (more ? "more" : std::to_string(array.elements.size())));
+    bad_data(name, "expected " + std::to_string(*elements) + " elements, found " +
+                       (more ? "more" : std::to_string(array.elements.size())));
   return array;
 }
 

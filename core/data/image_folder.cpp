@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "core/base/error.h"
+#include "core/data/directory.h"
 #include "core/data/image_files.h"
 
 namespace convoy {
@@ -16,17 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using FileId = std::pair<dev_t, ino_t>;
-
-// What is in a directory and is not hidden, by name.
-std::vector<fs::directory_entry> entries_of(const std::string& directory) {
-  std::vector<fs::directory_entry> entries;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error))
-    if (!entry->path().filename().string().starts_with('.')) entries.push_back(*entry);
-  if (error) throw Error(ExitCode::kNoInput, directory + ": cannot read the directory: " + error.message());
-  std::ranges::sort(entries, {}, [](const fs::directory_entry& entry) { return entry.path().filename().string(); });
-  return entries;
-}
 
 bool is_directory(const fs::directory_entry& entry) {
   std::error_code error;

@@ -12,10 +12,6 @@
 namespace convoy {
 namespace {
 
-[[noreturn]] void bad(const std::string& name, const std::string& what) {
-  throw Error(ExitCode::kBadData, name + ": " + what);
-}
-
 // Labels of one byte are hashed as such, which is what IDX files hold and checkpoints have on record.
 std::string hash_labels(const std::vector<int32_t>& labels) {
   const auto fits = [](int32_t label) { return label <= std::numeric_limits<uint8_t>::max(); };
@@ -28,11 +24,11 @@ std::string hash_labels(const std::vector<int32_t>& labels) {
 
 ImagesHeader images_header(std::span<const int64_t> dims, const std::string& name) {
   const std::string found = "found an array of " + dims_text(dims);
-  if (dims.size() != 3 && dims.size() != 4) bad(name, "expected images (n, h, w and perhaps c), " + found);
-  if (std::find(dims.begin(), dims.end(), 0) != dims.end()) bad(name, "expected one image or more, " + found);
+  if (dims.size() != 3 && dims.size() != 4) bad_data(name, "expected images (n, h, w and perhaps c), " + found);
+  if (std::find(dims.begin(), dims.end(), 0) != dims.end()) bad_data(name, "expected one image or more, " + found);
   const int64_t bytes = dims_product(1, dims.subspan(1)).value_or(kMaxImageBytes + 1);
   if (bytes > kMaxImageBytes)
-    bad(name, "expected images of at most " + std::to_string(kMaxImageBytes) + " bytes, " + found);
+    bad_data(name, "expected images of at most " + std::to_string(kMaxImageBytes) + " bytes, " + found);
   return {dims[0],
           {1, static_cast<int>(dims[1]), static_cast<int>(dims[2]), dims.size() == 4 ? static_cast<int>(dims[3]) : 1}};
 }
@@ -42,12 +38,12 @@ MemoryDataset::MemoryDataset(const ImagesHeader& images, int classes, std::vecto
     : sample_(images.sample), classes_(classes), pixels_(std::move(pixels)), labels_(std::move(labels)) {
   CHECK(std::ssize(pixels_) == images.size * sample_.elements());
   if (size() != images.size)
-    bad(names.labels, "expected " + std::to_string(images.size) + " labels, as many as images in " + names.images +
-                          ", found " + std::to_string(size()));
+    bad_data(names.labels, "expected " + std::to_string(images.size) + " labels, as many as images in " + names.images +
+                               ", found " + std::to_string(size()));
   const auto wrong = std::find_if(labels_.begin(), labels_.end(), [&](int l) { return l < 0 || l >= classes; });
   if (wrong != labels_.end())
-    bad(names.labels, "sample " + std::to_string(wrong - labels_.begin()) + ": expected a label of 0 to " +
-                          std::to_string(classes - 1) + ", found " + std::to_string(*wrong));
+    bad_data(names.labels, "sample " + std::to_string(wrong - labels_.begin()) + ": expected a label of 0 to " +
+                               std::to_string(classes - 1) + ", found " + std::to_string(*wrong));
   fingerprint_ = hash128_hex(to_string(sample_) + " " + std::to_string(classes) + " " +
                              hash128_hex(std::as_bytes(std::span(pixels_))) + hash_labels(labels_));
 }

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/data/directory.h"
 #include "core/data/image_folder.h"
 #include "core/data/image_manifest.h"
 #include "core/data/packed_file.h"
@@ -14,12 +15,10 @@ namespace fs = std::filesystem;
 // A directory of archives has no directories in it, other than hidden ones.
 bool holds_shards(const std::string& directory) {
   bool shards = false;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
+  for (const fs::directory_entry& entry : entries_of(directory)) {
     std::error_code ignored;
-    if (!name.starts_with('.') && entry->is_directory(ignored)) return false;
-    shards = shards || name.ends_with(".tar");
+    if (entry.is_directory(ignored)) return false;
+    shards = shards || entry.path().string().ends_with(".tar");
   }
   return shards;
 }

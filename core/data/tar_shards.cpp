@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/in_order.h"
 #include "core/base/threads.h"
+#include "core/data/directory.h"
 #include "core/data/image_folder.h"
 #include "core/data/store_hash.h"
 #include "core/io/json_fields.h"
@@ -20,10 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxLabelBytes = 1 << 20;  // of a .cls or .json
 constexpr int64_t kMaxShards = 1'000'000;
-
-[[noreturn]] void bad(const std::string& where, const std::string& what) {
-  throw Error(ExitCode::kBadData, where + ": " + what);
-}
 
 // "a/b.c/0017.seg.png" is of "a/b.c/0017".
 std::string key_of(const std::string& member) {
@@ -37,7 +34,7 @@ struct Parts {
 
 void set(const TarMember*& part, const TarMember& member, const std::string& shard) {
   if (part != nullptr)
-    bad(shard + ": " + member.name, "expected one such member of a sample, found " + part->name + " too");
+    bad_data(shard + ": " + member.name, "expected one such member of a sample, found " + part->name + " too");
   part = &member;
 }
 
@@ -59,8 +56,8 @@ std::vector<Parts> samples_of(const std::vector<TarMember>& members, const std::
 
 std::string_view text_of(const TarMember& member, const MappedFile& shard) {
   if (member.size > kMaxLabelBytes)
-    bad(shard.path() + ": " + member.name,
-        "expected a label, found a file of " + std::to_string(member.size) + " bytes");
+    bad_data(shard.path() + ": " + member.name,
+             "expected a label, found a file of " + std::to_string(member.size) + " bytes");
   const auto bytes = shard.bytes().subspan(static_cast<size_t>(member.offset), static_cast<size_t>(member.size));
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -68,14 +65,14 @@ std::string_view text_of(const TarMember& member, const MappedFile& shard) {
 std::string label_of(const Parts& sample, const MappedFile& shard) {
   const TarMember* member = sample.number != nullptr ? sample.number : sample.json;
   if (member == nullptr)
-    bad(shard.path() + ": " + sample.image->name, "expected a label in a .cls or .json beside it, found none");
+    bad_data(shard.path() + ": " + sample.image->name, "expected a label in a .cls or .json beside it, found none");
   const std::string where = shard.path() + ": " + member->name;
   const std::string_view text = text_of(*member, shard);
   if (member == sample.json) return parse_json_fields(text, where)["label"];
   const size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
   const std::string label(text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin));
   if (label.find_first_not_of("0123456789") != std::string::npos)
-    bad(where, "expected an integer, found '" + label + "'");
+    bad_data(where, "expected an integer, found '" + label + "'");
   return label;
 }
 
@@ -88,14 +85,9 @@ int64_t number_in(std::string_view text) {
 
 std::vector<std::string> tars_in(const std::string& directory) {
   std::vector<std::string> paths;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (name.ends_with(".tar") && !name.starts_with('.')) paths.push_back(entry->path().string());
-  }
-  if (error) throw Error(ExitCode::kNoInput, directory + ": cannot read the directory: " + error.message());
+  for (const fs::directory_entry& entry : entries_of(directory))
+    if (entry.path().string().ends_with(".tar")) paths.push_back(entry.path().string());
   if (paths.empty()) throw Error(ExitCode::kNoInput, directory + ": expected .tar files, found none");
-  std::ranges::sort(paths);
   return paths;
 }
 
@@ -111,7 +103,7 @@ std::vector<std::string> shard_paths(const std::string& path) {
   const std::string last = is_range ? path.substr(dots + 2, close - dots - 2) : "";
   const int64_t begin = number_in(first), end = number_in(last);
   if (begin < 0 || end < begin || end - begin >= kMaxShards || path.find('{', open + 1) != std::string::npos)
-    bad(path, "expected one range {000..011} of numbers, at most a million of them");
+    bad_data(path, "expected one range {000..011} of numbers, at most a million of them");
   std::vector<std::string> paths;
   for (int64_t number = begin; number <= end; ++number) {
     std::string digits = std::to_string(number);
@@ -137,7 +129,7 @@ TarShards::TarShards(const std::vector<std::string>& paths) {
     shards_.push_back(std::move(indexed.shard));
     add_samples(indexed.members, labels);
   });
-  if (samples_.empty()) bad(paths.front(), "expected samples (KEY.jpg and KEY.cls, …), found none");
+  if (samples_.empty()) bad_data(paths.front(), "expected samples (KEY.jpg and KEY.cls, …), found none");
   class_names_ = labels.class_names();
   labels_ = labels.labels();
 }
@@ -147,11 +139,11 @@ void TarShards::add_samples(const std::vector<TarMember>& members, LabelTable& l
   const std::string& path = shard.path();
   for (const TarMember& member : members)
     if (member.offset + member.size > static_cast<int64_t>(shard.bytes().size()))
-      bad(path, "became shorter while it was read");
+      bad_data(path, "became shorter while it was read");
   for (const Parts& sample : samples_of(members, path)) {
     if (sample.image == nullptr)
-      bad(path + ": " + (sample.number != nullptr ? sample.number : sample.json)->name,
-          "expected an image beside it, found none");
+      bad_data(path + ": " + (sample.number != nullptr ? sample.number : sample.json)->name,
+               "expected an image beside it, found none");
     labels.add(label_of(sample, shard), path + ": " + sample.image->name);
     samples_.push_back({static_cast<int>(shards_.size()) - 1, sample.image->offset, sample.image->size});
     names_.add(sample.image->name);

@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/simd.h"
+#include "core/image/pixels.h"
 
 namespace convoy {
 namespace {
@@ -17,11 +18,6 @@ namespace {
 CONVOY_INLINE inline uint8_t blend(int degenerate, int value, float factor) {
   const float mixed = static_cast<float>(degenerate) + factor * static_cast<float>(value - degenerate);
   return static_cast<uint8_t>(std::min(std::max(mixed, 0.0F), 255.0F));
-}
-
-// ITU-R 601-2 luma, as Pillow's convert("L").
-CONVOY_INLINE inline int luma(const uint8_t* rgb) {
-  return static_cast<int>((rgb[0] * 19595U + rgb[1] * 38470U + rgb[2] * 7471U + 0x8000U) >> 16);
 }
 
 // Inside simd(), what a loop reads is first copied to variables of its own: a store of a byte might change what was

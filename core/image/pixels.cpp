@@ -8,10 +8,7 @@ namespace convoy {
 namespace {
 
 CONVOY_INLINE inline void rgb_to_grey_loop(const uint8_t* rgb, size_t n, uint8_t* __restrict grey) {
-  for (size_t i = 0; i < n; ++i) {  // ITU-R 601, in 16 bits of fraction
-    const int light = rgb[3 * i] * 19595 + rgb[3 * i + 1] * 38470 + rgb[3 * i + 2] * 7471;
-    grey[i] = static_cast<uint8_t>((light + 0x8000) >> 16);
-  }
+  for (size_t i = 0; i < n; ++i) grey[i] = static_cast<uint8_t>(luma(rgb + 3 * i));
 }
 
 CONVOY_INLINE inline void grey_to_rgb_loop(const uint8_t* grey, size_t n, uint8_t* __restrict rgb) {

@@ -4,7 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/simd.h"
+
 namespace convoy {
+
+// ITU-R 601, in 16 bits of fraction: 0 .. 255.
+CONVOY_INLINE inline int luma(const uint8_t* rgb) {
+  return (rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16;
+}
 
 // n pixels each; `out` must not overlap.
 void rgb_to_grey(const uint8_t* rgb, size_t n, uint8_t* grey);

@@ -18,10 +18,6 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements are taken as 
 
 constexpr std::array kTypes = {"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8"};
 
-[[noreturn]] void bad(const std::string& name, const std::string& what) {
-  throw Error(ExitCode::kBadData, name + ": " + what);
-}
-
 int64_t element_bytes(const std::string& type) { return type[2] - '0'; }
 
 // The dict literal of a header: its three keys, in any order.
@@ -39,13 +35,13 @@ class HeaderParser {
     if (!rest_.empty()) fail("nothing after the dict");
     if (!type_ || !fortran_order_ || !dims_) fail("the keys descr, fortran_order and shape");
     if (*fortran_order_)
-      bad(name_, "expected an array in C order, found Fortran order: save numpy.ascontiguousarray(x)");
+      bad_data(name_, "expected an array in C order, found Fortran order: save numpy.ascontiguousarray(x)");
     return {known_type(*type_), *dims_, 0};
   }
 
  private:
   [[noreturn]] void fail(const std::string& expected) const {
-    bad(name_, "NPY header: expected " + expected + ", found '" + std::string(rest_.substr(0, 20)) + "'");
+    bad_data(name_, "NPY header: expected " + expected + ", found '" + std::string(rest_.substr(0, 20)) + "'");
   }
 
   void skip_spaces() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \n"), rest_.size())); }
@@ -127,7 +123,7 @@ class HeaderParser {
     const char* hint = type.starts_with('>')    ? ": big-endian, save x.astype(x.dtype.newbyteorder('<'))"
                        : type.starts_with("|O") ? ": Python objects, save numbers of one type"
                                                 : "";
-    bad(name_, "expected elements of one of the types " + known + ", found " + type + hint);
+    bad_data(name_, "expected elements of one of the types " + known + ", found " + type + hint);
   }
 
   std::string_view rest_;
@@ -144,7 +140,7 @@ std::vector<int32_t> to_int32(std::span<const uint8_t> bytes, const std::string&
     T value;
     std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
     if (__builtin_add_overflow(value, T{0}, &integers[i]))  // a conversion that says whether it fits
-      bad(name, "element " + std::to_string(i) + ": expected a number of 32 bits, found " + std::to_string(value));
+      bad_data(name, "element " + std::to_string(i) + ": expected a number of 32 bits, found " + std::to_string(value));
   }
   return integers;
 }
@@ -153,21 +149,22 @@ std::vector<int32_t> to_int32(std::span<const uint8_t> bytes, const std::string&
 
 NpyHeader parse_npy_header(std::span<const std::byte> beginning, const std::string& name) {
   const std::string_view text(reinterpret_cast<const char*>(beginning.data()), beginning.size());
-  if (!text.starts_with("\x93NUMPY")) bad(name, "expected an NPY file (first bytes \\x93NUMPY), found something else");
+  if (!text.starts_with("\x93NUMPY"))
+    bad_data(name, "expected an NPY file (first bytes \\x93NUMPY), found something else");
   const int version = text.size() < 8 ? 0 : text[6];
-  if (version < 1 || version > 3) bad(name, "expected NPY version 1 to 3, found " + std::to_string(version));
+  if (version < 1 || version > 3) bad_data(name, "expected NPY version 1 to 3, found " + std::to_string(version));
   const size_t length_bytes = version == 1 ? 2 : 4, begin = 8 + length_bytes;
   uint32_t length = 0;
   if (text.size() >= begin) std::memcpy(&length, text.data() + 8, length_bytes);
   if (static_cast<int64_t>(begin) + length > kMaxNpyHeaderBytes)
-    bad(name, "expected an NPY header of at most " + std::to_string(kMaxNpyHeaderBytes) + " bytes, found one of " +
-                  std::to_string(length));
+    bad_data(name, "expected an NPY header of at most " + std::to_string(kMaxNpyHeaderBytes) + " bytes, found one of " +
+                       std::to_string(length));
   if (text.size() < begin || text.size() - begin < length)
-    bad(name, "expected an NPY header, found the end of the file");
+    bad_data(name, "expected an NPY header, found the end of the file");
   NpyHeader header = HeaderParser(text.substr(begin, length), name).parse();
   header.data_offset = static_cast<int64_t>(begin + length);
   if (!dims_product(element_bytes(header.type), header.dims))
-    bad(name, "an array of " + dims_text(header.dims) + " is larger than any file");
+    bad_data(name, "an array of " + dims_text(header.dims) + " is larger than any file");
   return header;
 }
 
@@ -176,8 +173,8 @@ NpyArray parse_npy(std::vector<uint8_t> file, const std::string& name) {
   const int64_t expected = dims_product(element_bytes(header.type), header.dims).value();
   const int64_t found = static_cast<int64_t>(file.size()) - header.data_offset;
   if (found != expected)
-    bad(name, "expected " + std::to_string(expected) + " bytes of " + dims_text(header.dims) + " " + header.type +
-                  ", found " + std::to_string(found));
+    bad_data(name, "expected " + std::to_string(expected) + " bytes of " + dims_text(header.dims) + " " + header.type +
+                       ", found " + std::to_string(found));
   file.erase(file.begin(), file.begin() + header.data_offset);
   return {std::move(header.type), std::move(header.dims), std::move(file)};
 }
@@ -192,13 +189,13 @@ std::vector<int32_t> npy_integers(const NpyArray& array, const std::string& name
   if (type == "<i4") return to_int32<int32_t>(array.bytes, name);
   if (type == "<u8") return to_int32<uint64_t>(array.bytes, name);
   if (type == "<i8") return to_int32<int64_t>(array.bytes, name);
-  bad(name, "expected whole numbers, found elements of type " + type + ": save x.astype('int64')");
+  bad_data(name, "expected whole numbers, found elements of type " + type + ": save x.astype('int64')");
 }
 
 void require_npy_pixels(const std::string& type, const std::string& name) {
   if (type == "|u1") return;
-  bad(name, "expected pixels of 0 to 255 in 8 bits (|u1), found elements of type " + type +
-                ": save x.astype('uint8'), or (x * 255).round().astype('uint8') where they are 0 to 1");
+  bad_data(name, "expected pixels of 0 to 255 in 8 bits (|u1), found elements of type " + type +
+                     ": save x.astype('uint8'), or (x * 255).round().astype('uint8') where they are 0 to 1");
 }
 
 }  // namespace convoy

@@ -20,10 +20,6 @@ constexpr int64_t kMaxDirectory = int64_t{256} << 20;  // bytes
 constexpr uint16_t kNone16 = 0xffff;                   // the value is in a zip64 record
 constexpr uint32_t kNone32 = 0xffffffff;
 
-[[noreturn]] void bad(const std::string& name, const std::string& what) {
-  throw Error(ExitCode::kBadData, name + ": " + what);
-}
-
 // A little-endian number.
 template <class T>
 T number(std::span<const std::byte> bytes, size_t offset) {
@@ -44,7 +40,7 @@ std::string text(std::span<const std::byte> bytes) {
 
 int64_t as_size(uint64_t value, const std::string& name) {
   if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max() / 2))
-    bad(name, "zip sizes and offsets: expected less than 2^62, found " + std::to_string(value));
+    bad_data(name, "zip sizes and offsets: expected less than 2^62, found " + std::to_string(value));
   return static_cast<int64_t>(value);
 }
 
@@ -63,8 +59,8 @@ class DirectoryReader {
     std::vector<ZipMember> members;
     while (!rest.empty()) members.push_back(take_entry(rest));
     if (static_cast<int64_t>(members.size()) != directory.entries)
-      bad(name_, "expected " + std::to_string(directory.entries) + " members in the zip directory, found " +
-                     std::to_string(members.size()));
+      bad_data(name_, "expected " + std::to_string(directory.entries) + " members in the zip directory, found " +
+                          std::to_string(members.size()));
     set_limits(members, directory.offset);
     return members;
   }
@@ -85,7 +81,7 @@ class DirectoryReader {
       if (has_signature(end, "\5\6") && number<uint16_t>(end, 20) == tail_bytes - at - kEndBytes)
         return read_end(end, file_.size() - tail_bytes + at);
     }
-    bad(name_, "expected a zip archive, found no end of one: something else, or cut short");
+    bad_data(name_, "expected a zip archive, found no end of one: something else, or cut short");
   }
 
   Directory read_end(std::span<const std::byte> end, int64_t position) const {
@@ -108,9 +104,9 @@ class DirectoryReader {
     if (!has_signature(locator, "\6\7")) return {};
     if (number<uint32_t>(locator, 4) != 0 || number<uint32_t>(locator, 16) > 1) split();
     const int64_t position = as_size(number<uint64_t>(locator, 8), name_);
-    if (position > locator_position - kEnd64Bytes) bad(name_, "the zip64 end record lies outside the archive");
+    if (position > locator_position - kEnd64Bytes) bad_data(name_, "the zip64 end record lies outside the archive");
     const std::vector<std::byte> end = bytes_at(position, kEnd64Bytes);
-    if (!has_signature(end, "\6\6")) bad(name_, "expected a zip64 end record, found something else");
+    if (!has_signature(end, "\6\6")) bad_data(name_, "expected a zip64 end record, found something else");
     if (number<uint32_t>(end, 16) != 0 || number<uint32_t>(end, 20) != 0 ||
         number<uint64_t>(end, 24) != number<uint64_t>(end, 32))
       split();
@@ -120,31 +116,33 @@ class DirectoryReader {
     return directory;
   }
 
-  [[noreturn]] void split() const { bad(name_, "expected a zip archive in one file, found one split into several"); }
+  [[noreturn]] void split() const {
+    bad_data(name_, "expected a zip archive in one file, found one split into several");
+  }
 
   void check_extent(const Directory& directory, int64_t end) const {
     if (directory.offset + directory.size != end)
-      bad(name_, "expected the zip directory to end at byte " + std::to_string(end) + ", found " +
-                     std::to_string(directory.size) + " bytes at " + std::to_string(directory.offset));
+      bad_data(name_, "expected the zip directory to end at byte " + std::to_string(end) + ", found " +
+                          std::to_string(directory.size) + " bytes at " + std::to_string(directory.offset));
     if (directory.size > kMaxDirectory)
-      bad(name_, "expected a zip directory of at most " + std::to_string(kMaxDirectory) + " bytes, found " +
-                     std::to_string(directory.size));
+      bad_data(name_, "expected a zip directory of at most " + std::to_string(kMaxDirectory) + " bytes, found " +
+                          std::to_string(directory.size));
   }
 
   // The entry at the front of `rest`, which is shortened by it.
   ZipMember take_entry(std::span<const std::byte>& rest) const {
-    if (std::ssize(rest) < kEntryBytes || !has_signature(rest, "\1\2")) bad(name_, "the zip directory is damaged");
+    if (std::ssize(rest) < kEntryBytes || !has_signature(rest, "\1\2")) bad_data(name_, "the zip directory is damaged");
     const size_t name_bytes = number<uint16_t>(rest, 28), extra_bytes = number<uint16_t>(rest, 30);
     const size_t bytes = kEntryBytes + name_bytes + extra_bytes + number<uint16_t>(rest, 32);
-    if (rest.size() < bytes) bad(name_, "the zip directory is damaged");
+    if (rest.size() < bytes) bad_data(name_, "the zip directory is damaged");
     ZipMember member;
     member.name = text(rest.subspan(kEntryBytes, name_bytes));
     const std::string where = name_ + ": member '" + member.name + "'";
     constexpr int kEncrypted = 1 | 1 << 6 | 1 << 13;
-    if ((number<uint16_t>(rest, 8) & kEncrypted) != 0) bad(where, "expected plain data, found encryption");
+    if ((number<uint16_t>(rest, 8) & kEncrypted) != 0) bad_data(where, "expected plain data, found encryption");
     const int method = number<uint16_t>(rest, 10);
     if (method != 0 && method != 8)
-      bad(where, "expected a stored (0) or deflated (8) member, found method " + std::to_string(method));
+      bad_data(where, "expected a stored (0) or deflated (8) member, found method " + std::to_string(method));
     member.deflated = method == 8;
     member.crc = number<uint32_t>(rest, 16);
     read_sizes(rest, rest.subspan(kEntryBytes + name_bytes, extra_bytes), member, where);
@@ -159,7 +157,7 @@ class DirectoryReader {
     const auto take = [&](size_t at) {
       const auto narrow = number<uint32_t>(entry, at);
       if (narrow != kNone32) return int64_t{narrow};
-      if (wide.size() < 8) bad(where, "its zip64 sizes are missing");
+      if (wide.size() < 8) bad_data(where, "its zip64 sizes are missing");
       const auto value = number<uint64_t>(wide, 0);
       wide = wide.subspan(8);
       return as_size(value, where);
@@ -169,17 +167,17 @@ class DirectoryReader {
     member.begin = take(42);
     if (number<uint16_t>(entry, 34) != 0) split();
     if (!member.deflated && member.size != member.packed_size)
-      bad(where, "stored: expected equal sizes, found " + std::to_string(member.packed_size) + " and " +
-                     std::to_string(member.size));
+      bad_data(where, "stored: expected equal sizes, found " + std::to_string(member.packed_size) + " and " +
+                          std::to_string(member.size));
     if (!plausible_inflation(member.packed_size, member.size))
-      bad(where, std::to_string(member.packed_size) + " packed bytes cannot be trusted to hold " +
-                     std::to_string(member.size));
+      bad_data(where, std::to_string(member.packed_size) + " packed bytes cannot be trusted to hold " +
+                          std::to_string(member.size));
   }
 
   static std::span<const std::byte> find_extra(std::span<const std::byte> extra, int wanted, const std::string& where) {
     while (extra.size() >= 4) {
       const size_t bytes = number<uint16_t>(extra, 2);
-      if (bytes > extra.size() - 4) bad(where, "its extra fields are damaged");
+      if (bytes > extra.size() - 4) bad_data(where, "its extra fields are damaged");
       if (number<uint16_t>(extra, 0) == wanted) return extra.subspan(4, bytes);
       extra = extra.subspan(4 + bytes);
     }
@@ -193,12 +191,12 @@ class DirectoryReader {
     int64_t limit = directory;
     for (auto member = members.rbegin(); member != members.rend(); ++member) {
       const std::string where = name_ + ": member '" + member->name + "'";
-      if (!names.insert(member->name).second) bad(where, "expected one member of this name, found two");
+      if (!names.insert(member->name).second) bad_data(where, "expected one member of this name, found two");
       member->limit = limit;
       const int64_t least = kLocalBytes + static_cast<int64_t>(member->name.size()) + member->packed_size;
       if (member->begin > limit - least)
-        bad(where, "expected " + std::to_string(least) + " bytes before byte " + std::to_string(limit) +
-                       ", where something else begins, found it at " + std::to_string(member->begin));
+        bad_data(where, "expected " + std::to_string(least) + " bytes before byte " + std::to_string(limit) +
+                            ", where something else begins, found it at " + std::to_string(member->begin));
       limit = member->begin;
     }
   }
@@ -212,8 +210,8 @@ std::vector<uint8_t> inflate_exactly(std::span<const uint8_t> packed, int64_t si
   std::vector<uint8_t> contents = reader.read_up_to(size);
   const bool more = reader.skip(1) != 0;
   if (more || std::ssize(contents) != size)
-    bad(where,
-        "expected " + std::to_string(size) + " bytes, found " + (more ? "more" : std::to_string(contents.size())));
+    bad_data(where,
+             "expected " + std::to_string(size) + " bytes, found " + (more ? "more" : std::to_string(contents.size())));
   return contents;
 }
 
@@ -227,7 +225,7 @@ const ZipMember& ZipArchive::find(const std::string& name) const {
     if (member.name == name) return member;
     if (names.size() < 200) names += (names.empty() ? "" : ", ") + member.name;
   }
-  bad(file_.path(), "expected a member '" + name + "', found " + (names.empty() ? "none" : names));
+  bad_data(file_.path(), "expected a member '" + name + "', found " + (names.empty() ? "none" : names));
 }
 
 // The beginning of the packed data of a member.
@@ -238,9 +236,9 @@ std::vector<uint8_t> ZipArchive::packed(const ZipMember& member, int64_t max_byt
   if (!has_signature(local, "\3\4") || number<uint16_t>(local, 8) != (member.deflated ? 8 : 0) ||
       number<uint16_t>(local, 26) != member.name.size() ||
       text(std::span(local).subspan(static_cast<size_t>(kLocalBytes))) != member.name)
-    bad(where, "its header does not agree with the zip directory");
+    bad_data(where, "its header does not agree with the zip directory");
   const int64_t begin = member.begin + std::ssize(local) + number<uint16_t>(local, 28);
-  if (begin > member.limit - member.packed_size) bad(where, "overlaps with what follows it");
+  if (begin > member.limit - member.packed_size) bad_data(where, "overlaps with what follows it");
   std::vector<uint8_t> bytes(static_cast<size_t>(std::min(member.packed_size, max_bytes)));
   file_.read_at(begin, std::as_writable_bytes(std::span(bytes)));
   return bytes;
@@ -251,7 +249,7 @@ std::vector<uint8_t> ZipArchive::read(const std::string& name) const {
   const std::string where = file_.path() + ": member '" + name + "'";
   std::vector<uint8_t> contents = packed(member, member.packed_size);
   if (member.deflated) contents = inflate_exactly(contents, member.size, where);
-  if (crc32(contents) != member.crc) bad(where, "damaged: its checksum does not fit");
+  if (crc32(contents) != member.crc) bad_data(where, "damaged: its checksum does not fit");
   return contents;
 }
 
