@@ -60,6 +60,7 @@ TEST(SkipBad, StopsAboveTheLimit) {
                {"more than 2 of 100 samples cannot be read (data.max_bad); the last: sample 5.jpg: cut"},
                [&] { data.read(5, 0, &pixel); });
   EXPECT_EQ(reports, 3);
+  EXPECT_EQ(data.read(6, 0, &pixel), 6);  // by a thread that does not know yet
 }
 
 TEST(SkipBad, OtherErrorsAndDataWithoutAnyGoodSamplePassThrough) {
