@@ -1,4 +1,6 @@
 // convoy data …, but for main().
+#include <sys/stat.h>
+
 #include <nlohmann/json.hpp>
 
 #include "core/data/packed_file.h"
@@ -125,7 +127,8 @@ TEST_F(DataCommand, ShownSamplesAreThoseOfTraining) {
   };
   expect_error(ExitCode::kConfig, {"data.train_size: only for format: synthetic"}, show("data.train_size=3"));
   expect_error(ExitCode::kCannotCreate, {"no/such/sheet.png"}, show("--out=" + (temp_ / "no/such/sheet.png")));
-  expect_error(ExitCode::kCannotCreate, {"/dev/full", "a regular file"}, show("--out=/dev/full"));
+  ASSERT_EQ(mkfifo((temp_ / "pipe").c_str(), 0600), 0);
+  expect_error(ExitCode::kCannotCreate, {"pipe", "a regular file"}, show("--out=" + (temp_ / "pipe")));
   expect_error(ExitCode::kCannotCreate, {"a regular file"}, show("--out=" + temp_.path()));
   std::filesystem::create_symlink("x.yaml", temp_ / "link");
   expect_error(ExitCode::kCannotCreate, {"link", "a regular file"}, show("--out=" + (temp_ / "link")));
