@@ -8,24 +8,16 @@
 #include "core/base/error.h"
 #include "core/device/target.h"
 #include "launcher/config/params.h"
+#include "launcher/layer_table.h"
 #include "layers/add.h"
-#include "layers/batch_norm.h"
 #include "layers/concat.h"
-#include "layers/conv2d.h"
-#include "layers/dropout.h"
-#include "layers/flatten.h"
-#include "layers/linear.h"
 #include "layers/normalize.h"
-#include "layers/pool.h"
-#include "layers/relu.h"
 #include "layers/rewrite.h"
 #include "layers/softmax_cross_entropy.h"
 
 namespace convoy {
 namespace {
 
-constexpr Range kExtent = between(1, 4096);  // of a window
-constexpr Range kChannels = between(1, 1 << 24);
 constexpr Range kTimes = between(1, 1000);
 constexpr size_t kMostLayers = 10000;       // repeats of repeats end here
 constexpr double kMostElements = 0x1.0p40;  // of one value or parameter; what is larger is a slip of the pen
@@ -33,85 +25,6 @@ constexpr double kMostElements = 0x1.0p40;  // of one value or parameter; what i
 // Layers that are in every network.
 constexpr const char* kNormalize = "normalize";
 constexpr const char* kLoss = "softmax_cross_entropy";
-
-// ---- Layers: from parameters to options
-
-Padding padding(Params& params) {
-  static constexpr std::array<std::string_view, 2> kWords = {"same", "valid"};
-  const auto given = params.pair_or_word("padding", {0, 0}, between(0, 4096), kWords);
-  if (const auto* word = std::get_if<std::string>(&given)) return *word == "same" ? Padding::same() : Padding::valid();
-  const auto [height, width] = std::get<Params::Pair>(given);
-  return {Padding::Kind::kNumber, height, width};
-}
-
-Window window(Params& params, const Params::Pair& kernel, const Params::Pair& default_stride) {
-  const auto [stride_h, stride_w] = params.pair_or("stride", default_stride, kExtent);
-  return {.kernel_h = kernel[0],
-          .kernel_w = kernel[1],
-          .stride_h = stride_h,
-          .stride_w = stride_w,
-          .padding = padding(params)};
-}
-
-WeightInitializer initializer(Params& params) {
-  static constexpr std::array<std::string_view, 2> kNames = {"pytorch", "kaiming_normal"};
-  return weight_initializer(params.choice_or("initializer", kNames[0], kNames));
-}
-
-Conv2dOptions conv2d(Params& params) {
-  Conv2dOptions options;
-  options.filters = params.integer("filters", kChannels);
-  options.window = window(params, params.pair("kernel", kExtent), {1, 1});
-  const auto [dilation_h, dilation_w] = params.pair_or("dilation", {1, 1}, kExtent);
-  options.window.dilation_h = dilation_h;
-  options.window.dilation_w = dilation_w;
-  options.groups = params.integer_or("groups", 1, kChannels);
-  options.bias = params.boolean_or("bias", true);
-  options.initializer = initializer(params);
-  return options;
-}
-
-LinearOptions linear(Params& params) {
-  LinearOptions options;
-  options.units = params.integer("units", kChannels);  // `classes` is a number by now
-  options.bias = params.boolean_or("bias", true);
-  options.initializer = initializer(params);
-  return options;
-}
-
-Window pool(Params& params) {
-  const Params::Pair kernel = params.pair("kernel", kExtent);
-  return window(params, kernel, kernel);
-}
-
-BatchNormOptions batch_norm(Params& params) {
-  return {.epsilon = static_cast<float>(params.number_or("epsilon", 1e-5, above_up_to(0, 1))),
-          .momentum = static_cast<float>(params.number_or("momentum", 0.1, between(0, 1)))};
-}
-
-float rate(Params& params) { return static_cast<float>(params.number("rate", from_below(0, 1))); }
-
-// ---- The table: one line per layer type
-
-using MakeLayer = std::unique_ptr<Layer> (*)(Params& params, int number);
-
-template <class T, class... Args>
-std::unique_ptr<Layer> made(Args&&... args) {
-  return std::make_unique<T>(std::forward<Args>(args)...);
-}
-
-// `number` counts the layers of one type, from 1.
-const std::map<std::string_view, MakeLayer> kLayers = {
-    {"average_pool", [](Params& p, int) { return made<AveragePool>(pool(p)); }},
-    {"batch_norm", [](Params& p, int) { return made<BatchNorm>(batch_norm(p)); }},
-    {"conv2d", [](Params& p, int) { return made<Conv2d>(conv2d(p)); }},
-    {"dropout", [](Params& p, int number) { return made<Dropout>(rate(p), static_cast<uint32_t>(number)); }},
-    {"flatten", [](Params&, int) { return made<Flatten>(); }},
-    {"global_average", [](Params&, int) { return made<GlobalAverage>(); }},
-    {"linear", [](Params& p, int) { return made<Linear>(linear(p)); }},
-    {"max_pool", [](Params& p, int) { return made<MaxPool>(pool(p)); }},
-    {"relu", [](Params&, int) { return made<Relu>(); }},
-};
 
 // ---- The graph
 
@@ -149,7 +62,7 @@ const std::map<std::string_view, Builder::AppendContainer> Builder::kContainers 
 
 void Builder::unknown_type(const LayerConfig& config) {
   std::vector<std::string_view> known;
-  for (const auto& [type, make] : kLayers) known.push_back(type);
+  for (const auto& [type, make] : kLayerTable) known.push_back(type);
   for (const auto& [type, append] : kContainers) known.push_back(type);
   config_error(config.where, config.path, "unknown layer type" + did_you_mean(config.type, known));
 }
@@ -159,8 +72,8 @@ ValueId Builder::append(const LayerConfig& config, ValueId x) {
   if (const auto container = kContainers.find(config.type); container != kContainers.end()) {
     return (this->*container->second)(config, params, x);
   }
-  const auto make = kLayers.find(config.type);
-  if (make == kLayers.end()) unknown_type(config);
+  const auto make = kLayerTable.find(config.type);
+  if (make == kLayerTable.end()) unknown_type(config);
   return add(config, params, make->second(params, numbers_[config.type] + 1), {x});
 }
 
@@ -242,15 +155,20 @@ void expect_logits(const ModelConfig& model, const Shape& found) {
 
 }  // namespace
 
-Model build_model(const ModelConfig& model, const DataConfig& data, const Shape& sample, int rows) {
+Model build_model(const ModelConfig& model, const DataConfig& data, const Shape& sample, const BuildOptions& options) {
+  const int rows = options.rows;
   CHECK(sample.n == 1 && rows >= 1 && !model.layers.empty());
   Graph graph;
-  const ValueId image = graph.input("image", {rows, sample.h, sample.w, sample.c}, Dtype::kU8);
-  const ValueId target = graph.input("target", targets_shape(rows), Dtype::kI32);
-  const ValueId logits = Builder(graph).append(model.layers, normalized(graph, data, image));
+  const Shape images{rows, sample.h, sample.w, sample.c};
+  ValueId x = graph.input("image", images, options.normalize ? Dtype::kU8 : Dtype::kF32);
+  if (options.normalize) x = normalized(graph, data, x);
+  const ValueId logits = Builder(graph).append(model.layers, x);
   expect_logits(model, graph.shape(logits));
-  graph.add(kLoss, std::make_unique<SoftmaxCrossEntropy>(), {logits, target});
-  rewrite(graph, logits);
+  if (options.training) {
+    const ValueId target = graph.input("target", targets_shape(rows), Dtype::kI32);
+    graph.add(kLoss, std::make_unique<SoftmaxCrossEntropy>(), {logits, target});
+  }
+  if (options.rewrite) rewrite(graph, logits);
   return {std::move(graph), logits};
 }
 

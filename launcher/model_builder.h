@@ -1,4 +1,4 @@
-// From the model's YAML to a graph.  Adding a layer type is one line in the table of model_builder.cpp.
+// From the model's YAML to a graph.  The layer types are in layer_table.cpp.
 #pragma once
 
 #include "core/graph/graph.h"
@@ -11,9 +11,19 @@ struct Model {
   ValueId logits;
 };
 
-// normalize → the layers of the file → softmax_cross_entropy, with the rewrite rules applied.
+struct BuildOptions {
+  int rows = 1;
+  bool training = true;   // softmax_cross_entropy follows the logits
+  bool normalize = true;  // pixels come in; else "image" is f32, as the first layer of the file wants it
+  bool rewrite = true;    // the rewrite rules are applied; parameters are called the same without
+};
+
+// normalize → the layers of the file → softmax_cross_entropy.
 // Layers without a `name` key are called by type and number: conv2d_1, batch_norm_1, ….
 // `sample` is one image (n = 1).  Throws Error(kConfig) with file, line and path.
-Model build_model(const ModelConfig& model, const DataConfig& data, const Shape& sample, int rows);
+Model build_model(const ModelConfig& model, const DataConfig& data, const Shape& sample, const BuildOptions& options);
+inline Model build_model(const ModelConfig& model, const DataConfig& data, const Shape& sample, int rows) {
+  return build_model(model, data, sample, {.rows = rows});
+}
 
 }  // namespace convoy

@@ -20,7 +20,7 @@ ValueId Graph::add(std::string name, std::unique_ptr<Layer> layer, std::vector<V
   if (std::ranges::any_of(nodes_, [&](const Node& node) { return node.name == name; })) {
     throw Error(ExitCode::kConfig, prefix + "two layers are called '" + name + "'");
   }
-  Node node{std::move(name), std::move(layer), std::move(inputs), {}, std::move(where), false};
+  Node node{std::move(name), std::move(layer), std::move(inputs), {}, std::move(where), false, 1};
   try {
     node.output = new_value(node.layer->shape(input_shapes(node)));
   } catch (const Error& error) {
@@ -34,6 +34,16 @@ std::vector<Shape> Graph::input_shapes(const Node& node) const {
   std::vector<Shape> shapes;
   for (ValueId value : node.inputs) shapes.push_back(shape(value));
   return shapes;
+}
+
+void Graph::keep_only(ValueId needed) {
+  std::vector<bool> wanted(shapes_.size(), false);
+  wanted[static_cast<size_t>(needed.index)] = true;
+  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {  // a node comes behind what it reads
+    if (!wanted[static_cast<size_t>(node->output.index)]) continue;
+    for (ValueId input : node->inputs) wanted[static_cast<size_t>(input.index)] = true;
+  }
+  std::erase_if(nodes_, [&](const Node& node) { return !wanted[static_cast<size_t>(node.output.index)]; });
 }
 
 int Graph::only_reader(ValueId value) const {
@@ -55,6 +65,7 @@ void Graph::fuse(int first, int second, std::unique_ptr<Layer> layer, std::vecto
   kept.name = gone.name;
   kept.where = gone.where;
   kept.frozen = gone.frozen;
+  kept.learning_rate_scale = gone.learning_rate_scale;
   kept.layer = std::move(layer);
   kept.inputs = std::move(inputs);
   CHECK(kept.layer->shape(input_shapes(kept)) == shape(kept.output), "a rewrite rule changed a shape");

@@ -21,8 +21,9 @@ class Graph {
     std::unique_ptr<Layer> layer;
     std::vector<ValueId> inputs;
     ValueId output;
-    std::string where;    // "model.yaml:12:5", for messages
-    bool frozen = false;  // parameters get no gradient
+    std::string where;              // "model.yaml:12:5", for messages
+    bool frozen = false;            // parameters get no gradient
+    float learning_rate_scale = 1;  // of its parameters
   };
 
   // A value that comes from outside: "image" u8 [N,H,W,C], "target" i32 [N,1,1,3].
@@ -41,6 +42,10 @@ class Graph {
   std::vector<Shape> input_shapes(const Node& node) const;
   int values() const { return static_cast<int>(shapes_.size()); }
   void freeze(int node) { nodes_[static_cast<size_t>(node)].frozen = true; }
+  void scale_learning_rate(int node, float scale) { nodes_[static_cast<size_t>(node)].learning_rate_scale = scale; }
+
+  // Removes the nodes that `needed` does not depend on.
+  void keep_only(ValueId needed);
 
   // Index of the only node that reads `value`, or -1 when none or several do.
   int only_reader(ValueId value) const;

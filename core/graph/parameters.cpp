@@ -32,7 +32,8 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
     const std::vector<Shape> inputs = graph.input_shapes(node);
     first_slots_.push_back({node.name, {slots_.size(), state_slots_.size()}});
     for (ParameterSpec& spec : node.layer->parameters(inputs)) {
-      slots_.push_back({node.name + "." + spec.name, spec.shape, spec.initializer, 0, !node.frozen});
+      slots_.push_back(
+          {node.name + "." + spec.name, spec.shape, spec.initializer, 0, !node.frozen, node.learning_rate_scale});
     }
     for (StateSpec& spec : node.layer->state(inputs)) {
       state_slots_.push_back({node.name + "." + spec.name, spec.shape, spec.initial, spec.momentum, state_elements_});

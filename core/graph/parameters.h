@@ -27,6 +27,7 @@ struct ParameterSlot {
   Initializer initializer;
   int64_t offset = 0;  // in elements, into values; gradients too when trainable
   bool trainable = true;
+  float learning_rate_scale = 1;
   int64_t elements() const { return shape.elements(); }
 };
 

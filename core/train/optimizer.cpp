@@ -42,11 +42,11 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
   std::vector<UpdateRange> ranges;
   for (const ParameterSlot& slot : parameters.slots()) {
     if (!slot.trainable) continue;
-    UpdateRange range{slot.offset, slot.offset + slot.elements(), 1, weight_decay};
+    UpdateRange range{slot.offset, slot.offset + slot.elements(), slot.learning_rate_scale, weight_decay};
     const auto group =
         std::ranges::find_if(groups, [&](const GroupSettings& g) { return matches_glob(g.match, slot.name); });
     if (group != groups.end()) {
-      range.learning_rate_scale = group->learning_rate_scale;
+      range.learning_rate_scale *= group->learning_rate_scale;
       range.weight_decay = group->weight_decay;
     }
     // The gap between two slots holds zeros, which every update leaves zero.

@@ -1,0 +1,32 @@
+// One reader and one writer per format; network.h has what they share.
+#pragma once
+
+#include <string>
+
+#include "core/io/keras_file.h"
+#include "launcher/exchange/network.h"
+
+namespace convoy {
+
+// ---- Keras (keras_import.cpp, keras_export.cpp)
+
+// With a configuration: the architecture and its weights by our names.  Without: weights only, in layer order.
+// Throws Error(kBadData, kConfig) naming file and layer.
+ForeignModel from_keras(const KerasFile& file);
+
+struct ExportOptions {
+  bool probabilities = false;  // a softmax follows the logits
+  bool fold_batch_norm = false;
+  bool pytorch_names = false;  // safetensors: names, element orders and counters of PyTorch
+};
+
+// `file.format` and `file.path` are left to the caller.  With training state: training_config and optimizer weights
+// that Keras' fit() goes on from.  Throws Error(kConfig) naming the layer that Keras has not.
+KerasFile to_keras(const Network& network, const ExportOptions& options);
+
+// ---- ONNX (onnx_import.cpp, onnx_export.cpp)
+
+ForeignModel read_onnx_model(const std::string& path);
+void write_onnx_model(const std::string& path, const Network& network, const ExportOptions& options);
+
+}  // namespace convoy
