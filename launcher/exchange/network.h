@@ -46,8 +46,8 @@ struct ForeignTensor {
   std::string name;
   std::string original;  // as the file calls it
   HostTensor tensor;
-  // Some weights were joined or split on the way in, so an element order of its own may be needed.
-  std::optional<WeightOrder> order = {};  // else that of the model
+  std::optional<WeightOrder> order = {};  // of its elements; else that of the model
+};  // else that of the model
 };
 
 // What training goes on from.  Slots are in the order of elements of the weights.
