@@ -54,7 +54,7 @@ KerasFile read_archive(const std::string& path, const Hdf5Options& options) {
   file.format = KerasFormat::kKeras;
   if (metadata.contains(kVersionKey) && metadata[kVersionKey].is_string())
     file.keras_version = metadata[kVersionKey].get<std::string>();
-  if (parsed.contains(kCompileKey) && parsed[kCompileKey].is_object())
+  if (parsed.contains(kCompileKey) && parsed[kCompileKey].is_object() && !parsed[kCompileKey].empty())
     file.training_config = parsed[kCompileKey].dump();
   file.model_config = std::move(config);
   return file;
