@@ -46,13 +46,14 @@ with tempfile.TemporaryDirectory() as name:
             other = keras.models.clone_model(model)
             other.load_weights(copied)
         else:
-            # Not `model`: of a .h5, Keras 3.15 restores no moments, of its own files either.
+            # Not `model`: of a .h5 with optimizer_weights, Keras 3.15 builds an optimizer without variables, of its own
+            # files too, and fit() fails.
             reference, other = keras.models.load_model(original), keras.models.load_model(copied)
             assert same(values(reference.optimizer.variables), values(other.optimizer.variables)), "optimizer"
             assert other.optimizer.get_config() == model.optimizer.get_config(), "optimizer's settings"
         found = other.predict(images, verbose=0)
         assert np.array_equal(found, expected), f"{ending}: {np.abs(found - expected).max()}"
-        if ending != ".weights.h5":
+        if ending == ".keras":
             before = other.evaluate(images, labels, verbose=0)
             after = other.fit(images, labels, epochs=5, verbose=0).history["loss"][-1]
             assert after < before, (before, after)
