@@ -30,6 +30,9 @@ struct Preprocessing {
 // "rgb/255", "torch" (RGB, ImageNet's mean and standard deviation), "caffe" (BGR minus 103.939, 116.779, 123.68; Keras'
 // VGG and ResNet v1), "tf" (RGB to [-1,1]), "none" (0 … 255).  Throws Error(kUsage) that lists them.
 Preprocessing named_preprocessing(const std::string& name);
+// As it is kept in files.  Throws Error(kBadData) that begins with `where`.
+std::string to_json(const Preprocessing& preprocessing);
+Preprocessing parse_preprocessing(const std::string& json, const std::string& where);
 
 // ---- As it comes from a file
 
@@ -47,15 +50,13 @@ struct ForeignTensor {
   std::string original;  // as the file calls it
   HostTensor tensor;
   std::optional<WeightOrder> order = {};  // of its elements; else that of the model
-};  // else that of the model
 };
 
 // What training goes on from.  Slots are in the order of elements of the weights.
 struct ForeignTraining {
   OptimizerConfig optimizer;  // type, learning rate, momentum, …
   int64_t step = 0;
-  std::vector<ForeignTensor>
-      slots;  // `name` is that of the parameter and the slot: "conv1.weight.momentum", ".m", ".v"
+  std::vector<ForeignTensor> slots;  // called after parameter and slot: "conv1.weight.momentum", ".m", ".v"
 };
 
 struct ForeignModel {

@@ -1,0 +1,270 @@
+#include "launcher/exchange/weights.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace convoy {
+namespace {
+
+using Kind = WeightPlace::Kind;
+
+// ---- Places
+
+// The node that makes `value`; null: it is an input of the graph.
+const Graph::Node* producer(const Graph& graph, ValueId value) {
+  const auto found = std::ranges::find(graph.nodes(), value, &Graph::Node::output);
+  return found == graph.nodes().end() ? nullptr : &*found;
+}
+
+// What a flatten made `value` of, through layers that keep the shape; else 1x1x1xC.
+Shape flattened(const Graph& graph, ValueId value) {
+  const Shape here = graph.shape(value);
+  const Shape plain{1, 1, 1, here.c};
+  if (here.h != 1 || here.w != 1) return plain;
+  for (const Graph::Node* node = producer(graph, value); node != nullptr; node = producer(graph, value)) {
+    value = node->inputs.front();
+    const Shape& before = graph.shape(value);
+    if (node->layer->type() == "flatten") return {1, before.h, before.w, before.c};
+    if (before != here || node->layer->type() == "linear" || node->layer->type() == "conv2d") return plain;
+  }
+  return plain;
+}
+
+Kind kind_of(const std::string& layer_type, const std::string& parameter) {
+  if (parameter != "weight") return Kind::kVector;
+  if (layer_type == "conv2d") return Kind::kConv;
+  if (layer_type == "conv_transpose") return Kind::kConvTranspose;
+  return layer_type == "linear" ? Kind::kLinear : Kind::kVector;
+}
+
+// ---- Orders of elements
+
+// Where element `i` (h,w,c) of a flattened image lies in the order c,h,w.
+int64_t channel_first(const Shape& image, int64_t i) {
+  const int64_t c = i % image.c, pixel = i / image.c;
+  return c * image.h * image.w + pixel;
+}
+
+// Calls each(ours, theirs) for every element.
+template <class Each>
+void for_each_element(WeightOrder order, const WeightPlace& place, const Each& each) {
+  const int64_t O = place.shape.n, H = place.shape.h, W = place.shape.w, I = place.shape.c;
+  const bool pytorch = order == WeightOrder::kPytorch;
+  int64_t ours = 0;
+  for (int64_t o = 0; o < O; ++o) {
+    for (int64_t y = 0; y < H; ++y) {
+      for (int64_t x = 0; x < W; ++x) {
+        for (int64_t i = 0; i < I; ++i, ++ours) {
+          const int64_t input = pytorch ? channel_first(place.flattened, i) : i;
+          switch (place.kind) {
+            case Kind::kVector: each(ours, input); break;
+            case Kind::kLinear: each(ours, pytorch ? o * I + input : i * O + o); break;
+            case Kind::kConv:
+              each(ours, pytorch ? ((o * I + i) * H + y) * W + x : ((y * W + x) * I + i) * O + o);
+              break;
+            case Kind::kConvTranspose:
+              each(ours, pytorch ? ((i * O + o) * H + y) * W + x : ((y * W + x) * O + o) * I + i);
+              break;
+          }
+        }
+      }
+    }
+  }
+}
+
+bool same_order(WeightOrder order, const WeightPlace& place) {
+  if (order == WeightOrder::kConvoy) return true;
+  if (place.kind != Kind::kVector) return false;
+  return order == WeightOrder::kKeras || (place.flattened.h == 1 && place.flattened.w == 1);
+}
+
+// ---- Shapes
+
+std::vector<int64_t> without_ones(std::vector<int64_t> dims) {
+  std::erase(dims, 1);
+  return dims;
+}
+
+std::string text(const std::vector<int64_t>& dims) {
+  std::string out;
+  for (const int64_t dim : dims) out += (out.empty() ? "" : "x") + std::to_string(dim);
+  return dims.empty() ? "a scalar" : out;
+}
+
+// A linear layer may be stored as a 1x1 convolution, and Keras stores depthwise filters as h,w,channels,multiplier.
+bool fits(WeightOrder order, const WeightPlace& place, const std::vector<int64_t>& dims) {
+  if (without_ones(dims) == without_ones(dims_in(order, place))) return true;
+  return order == WeightOrder::kKeras && place.kind == Kind::kConv && place.shape.c == 1 && dims.size() == 4 &&
+         dims[0] == place.shape.h && dims[1] == place.shape.w && dims[2] * dims[3] == place.shape.n;
+}
+
+WeightOrder order_of(const ForeignModel& file, const ForeignTensor& tensor) {
+  return tensor.order.value_or(file.order);
+}
+
+// ---- Matching
+
+using Pairs = std::vector<std::pair<const WeightPlace*, const ForeignTensor*>>;
+
+Pairs by_name(const std::vector<WeightPlace>& places, const ForeignModel& file) {
+  std::map<std::string_view, const ForeignTensor*> tensors;
+  for (const ForeignTensor& tensor : file.tensors) tensors.emplace(tensor.name, &tensor);
+  Pairs pairs;
+  for (const WeightPlace& place : places) {
+    const auto found = tensors.find(place.name);
+    if (found != tensors.end()) pairs.emplace_back(&place, found->second);
+  }
+  return pairs;
+}
+
+std::string layer_of(const std::string& name) { return name.substr(0, name.rfind('.')); }
+std::string role_of(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+// Runs of elements that belong to one layer.
+template <class T, class Layer>
+std::vector<std::vector<const T*>> by_layer(const std::vector<T>& all, Layer layer) {
+  std::vector<std::vector<const T*>> layers;
+  for (const T& element : all) {
+    if (layers.empty() || layer(*layers.back().front()) != layer(element)) layers.emplace_back();
+    layers.back().push_back(&element);
+  }
+  return layers;
+}
+
+// The first layer with weights of the network is the first of the file, and so on; what they are called in a layer must
+// agree.  A file may have more layers, a network not.
+Pairs by_order(const std::vector<WeightPlace>& places, const ForeignModel& file) {
+  const auto ours = by_layer(places, [](const WeightPlace& place) { return place.layer; });
+  const auto theirs = by_layer(file.tensors, [](const ForeignTensor& tensor) { return layer_of(tensor.name); });
+  Pairs pairs;
+  for (size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
+    for (const WeightPlace* place : ours[i]) {
+      const auto tensor = std::ranges::find_if(
+          theirs[i], [&](const ForeignTensor* it) { return role_of(it->name) == role_of(place->name); });
+      if (tensor != theirs[i].end()) pairs.emplace_back(place, *tensor);
+    }
+  }
+  return pairs;
+}
+
+std::string first_of(const std::vector<std::string>& names) {
+  std::string out = "'" + names.front() + "'";
+  if (names.size() > 1) out += " and " + std::to_string(names.size() - 1) + " more";
+  return out;
+}
+
+}  // namespace
+
+std::vector<WeightPlace> weight_places(const Graph& graph) {
+  std::vector<WeightPlace> places;
+  for (const Graph::Node& node : graph.nodes()) {
+    const std::vector<Shape> inputs = graph.input_shapes(node);
+    const std::string type = node.layer->type();
+    const Shape flat = flattened(graph, node.inputs.front());
+    // A flattened order of elements is that of the input: of a bias of the output, which is in nobody's order.
+    const auto place = [&](const std::string& name, const Shape& shape, bool is_state) {
+      const Kind kind = kind_of(type, name);
+      const bool of_input = kind == Kind::kLinear || (kind == Kind::kVector && type != "linear" && type != "conv2d");
+      const Shape source = of_input && int64_t{flat.h} * flat.w * flat.c == shape.c ? flat : Shape{1, 1, 1, shape.c};
+      places.push_back({kind, node.name + "." + name, node.name, type, shape, source, is_state});
+    };
+    for (const ParameterSpec& parameter : node.layer->parameters(inputs)) place(parameter.name, parameter.shape, false);
+    for (const StateSpec& state : node.layer->state(inputs)) place(state.name, state.shape, true);
+  }
+  return places;
+}
+
+std::vector<int64_t> dims_in(WeightOrder order, const WeightPlace& place) {
+  const Shape& s = place.shape;
+  if (place.kind == Kind::kVector) return {s.c};
+  if (order == WeightOrder::kConvoy) {
+    if (s.n == 1 && s.h == 1 && s.w == 1) return {s.c};
+    return {s.n, s.h, s.w, s.c};
+  }
+  const bool pytorch = order == WeightOrder::kPytorch;
+  switch (place.kind) {
+    case Kind::kLinear: return pytorch ? std::vector<int64_t>{s.n, s.c} : std::vector<int64_t>{s.c, s.n};
+    case Kind::kConv:
+      return pytorch ? std::vector<int64_t>{s.n, s.c, s.h, s.w} : std::vector<int64_t>{s.h, s.w, s.c, s.n};
+    case Kind::kConvTranspose:
+      return pytorch ? std::vector<int64_t>{s.c, s.n, s.h, s.w} : std::vector<int64_t>{s.h, s.w, s.n, s.c};
+    case Kind::kVector: break;
+  }
+  return {s.c};
+}
+
+std::vector<float> from_order(WeightOrder order, const WeightPlace& place, const std::vector<float>& theirs) {
+  CHECK(static_cast<int64_t>(theirs.size()) == place.shape.elements(), place.name);
+  if (same_order(order, place)) return theirs;
+  std::vector<float> ours(theirs.size());
+  for_each_element(order, place, [&](int64_t to, int64_t from) {
+    ours[static_cast<size_t>(to)] = theirs[static_cast<size_t>(from)];
+  });
+  return ours;
+}
+
+std::vector<float> to_order(WeightOrder order, const WeightPlace& place, const std::vector<float>& ours) {
+  CHECK(static_cast<int64_t>(ours.size()) == place.shape.elements(), place.name);
+  if (same_order(order, place)) return ours;
+  std::vector<float> theirs(ours.size());
+  for_each_element(order, place, [&](int64_t from, int64_t to) {
+    theirs[static_cast<size_t>(to)] = ours[static_cast<size_t>(from)];
+  });
+  return theirs;
+}
+
+MatchedWeights match_weights(const Graph& graph, const ForeignModel& file) {
+  const std::vector<WeightPlace> places = weight_places(graph);
+  Pairs pairs = by_name(places, file);
+  if (pairs.empty() && file.in_layer_order) pairs = by_order(places, file);
+
+  MatchedWeights matched;
+  std::set<const ForeignTensor*> used;
+  for (const auto& [place, tensor] : pairs) {
+    const WeightOrder order = order_of(file, *tensor);
+    if (!fits(order, *place, tensor->tensor.dims)) {
+      bad_data(file.path, "'" + tensor->original + "' is " + text(tensor->tensor.dims) + ", and '" + place->name +
+                              "' of the network (" + place->layer_type + ") is " + text(dims_in(order, *place)));
+    }
+    matched.weights[place->name] = from_order(order, *place, tensor->tensor.values);
+    matched.matches.push_back({place->name, tensor->original});
+    used.insert(tensor);
+  }
+  for (const WeightPlace& place : places) {
+    if (!matched.weights.contains(place.name)) matched.missing.push_back(place.name);
+  }
+  for (const ForeignTensor& tensor : file.tensors) {
+    if (!used.contains(&tensor)) matched.unused.push_back(tensor.original);
+  }
+  return matched;
+}
+
+void require_complete(const MatchedWeights& matched, const ForeignModel& file) {
+  if (matched.missing.empty()) return;
+  std::string message = "has nothing for " + first_of(matched.missing) + " of the network";
+  if (!matched.unused.empty()) message += "; left over is " + first_of(matched.unused);
+  bad_data(file.path, message);
+}
+
+TrainingState match_training(const Graph& graph, const ForeignModel& file) {
+  CHECK(file.training.has_value());
+  TrainingState state{file.training->optimizer, file.training->step, {}};
+  std::map<std::string, WeightPlace> places;
+  for (const WeightPlace& place : weight_places(graph)) {
+    if (!place.is_state) places.emplace(place.name, place);
+  }
+  for (const ForeignTensor& slot : file.training->slots) {
+    const auto place = places.find(layer_of(slot.name));
+    if (place == places.end()) continue;
+    const WeightOrder order = order_of(file, slot);
+    if (!fits(order, place->second, slot.tensor.dims)) {
+      bad_data(file.path, "'" + slot.original + "' is " + text(slot.tensor.dims) + ", and '" + place->first +
+                              "' of the network is " + text(dims_in(order, place->second)));
+    }
+    state.slots[slot.name] = from_order(order, place->second, slot.tensor.values);
+  }
+  return state;
+}
+
+}  // namespace convoy
