@@ -21,8 +21,8 @@ struct CommandLine {
   bool json = false;     // eval, bench, inspect, data: machine-readable output
   int repeat = 20;       // bench: timed steps
   std::string verb;
-  std::map<std::string, std::string> data_flags;  // data: those given, by name; its actions differ in theirs
-  std::string checkpoint;                         // eval: which one; default the newest of the run
+  std::map<std::string, std::string> flags;  // data: those given, by name; its actions differ in theirs
+  std::string checkpoint;                    // eval: which one; default the newest of the run
 };
 
 // `arguments` without the program's name.  Throws Error(kUsage), one line.
