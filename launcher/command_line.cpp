@@ -239,6 +239,11 @@ std::string help_text(const std::string& verb_name) {
   return text.str();
 }
 
+std::string flag(const CommandLine& line, const std::string& name, const std::string& otherwise) {
+  const auto found = line.flags.find(name);
+  return found == line.flags.end() ? otherwise : found->second;
+}
+
 const std::string& require_word(const CommandLine& line, size_t index, const std::string& what) {
   if (index < line.words.size()) return line.words[index];
   usage(line.verb + ": expected " + what + "; see convoy " + line.verb + " --help");

@@ -26,12 +26,6 @@ double mb(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 [[noreturn]] void usage(const std::string& what) { throw Error(ExitCode::kUsage, "data " + what); }
 
-// The value of a flag of `data`, or `otherwise`.
-std::string flag(const CommandLine& line, const std::string& name, const std::string& otherwise = "") {
-  const auto found = line.flags.find(name);
-  return found == line.flags.end() ? otherwise : found->second;
-}
-
 int number(const CommandLine& line, const std::string& name, int otherwise) {
   return std::stoi(flag(line, name, std::to_string(otherwise)));
 }
