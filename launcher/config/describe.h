@@ -57,12 +57,14 @@ void describe(Visitor& v, ExperimentConfig& c) {
 template <class Visitor>
 void describe(Visitor& v, ModelConfig& c) {
   v.place(c.where);
-  v.elsewhere({.name = "config", .doc = "file with name, classes and layers, in the place of layers"});
+  v.elsewhere({.name = "config", .doc = "file with name, classes, layers and top, in the place of layers"});
+  v.elsewhere({.name = "blocks", .doc = "lists of layers with parameters, for use in layers and top"});
   v.key(c.name, {.name = "name", .doc = "for logs and checkpoints; default: the stem of the model file"});
   v.key(c.classes, {.name = "classes",
                     .doc = "what `units: classes` means in layers; default: data.classes",
                     .range = between(1, 1 << 24)});
   v.key(c.layers, {.name = "layers", .doc = "the network, from the image to the logits"});
+  v.key(c.top, {.name = "top", .doc = "the end of the network, which another task replaces; may be part of layers"});
 }
 
 template <class Visitor>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/data/dataset.h"
+#include "launcher/config/blocks.h"
 #include "launcher/config/compose.h"
 #include "launcher/config/visitors.h"
 
@@ -23,12 +24,15 @@ void inline_model_file(Node& model) {
   Node content = parse_yaml_file(file, config->where);
   require_map(content, "model");
   interpolate(content, "model");
-  refuse_unknown_keys(content, "model", std::array<std::string_view, 3>{"name", "classes", "layers"});
+  static constexpr std::array<std::string_view, 6> kKeys = {"name", "classes", "made_for", "blocks", "layers", "top"};
+  refuse_unknown_keys(content, "model", kKeys);
+  expand_blocks(content, "model");
   if (content.find("name") == nullptr) {
     Node name = text_node(std::filesystem::path(file).stem().string());
     name.key = "name";
     content.children.push_back(std::move(name));
   }
+  std::erase_if(content.children, [](const Node& child) { return child.key == "made_for"; });
   std::erase_if(model.children, [](const Node& child) { return child.key == "config"; });
   for (Node& child : content.children) {
     if (model.find(child.key) == nullptr) model.children.push_back(std::move(child));
@@ -51,7 +55,9 @@ void complete_model(Experiment& e) {
                  "expected at least data.classes, " + std::to_string(e.data.classes) + ", found " +
                      std::to_string(model.classes));
   }
-  for (LayerConfig& layer : model.layers) substitute_classes(layer.parameters, std::to_string(model.classes));
+  for (std::vector<LayerConfig>* layers : {&model.layers, &model.top}) {
+    for (LayerConfig& layer : *layers) substitute_classes(layer.parameters, std::to_string(model.classes));
+  }
 }
 
 void check_exclusive(const Node& tree) {
@@ -142,6 +148,41 @@ void check_sections(const Experiment& e) {
   }
 }
 
+Experiment to_experiment(Node tree) {
+  check_exclusive(tree);
+  if (Node* model = tree.find("model")) {
+    expand_blocks(*model, "model");
+    inline_model_file(*model);
+  }
+  Experiment experiment;
+  bind_section(tree, "", experiment);
+  complete_model(experiment);
+  check_sections(experiment);
+  return experiment;
+}
+
+// What an experiment needs besides the model.
+constexpr const char* kAroundAModel =
+    "experiment: {name: model}\n"
+    "model: {}\n"
+    "data: {format: synthetic}\n"
+    "batch: {global: 1}\n"
+    "train: {steps: 1}\n"
+    "optimizer: {type: sgd, learning_rate: 0.01}\n";
+
+// A key of `data`, from the section of a model file or else from `otherwise`.
+Node made_for_value(const Node* made_for, const char* key, const char* otherwise) {
+  const Node* given = nullptr;
+  if (made_for != nullptr) {
+    require_map(*made_for, "made_for");
+    refuse_unknown_keys(*made_for, "made_for", std::array<std::string_view, 2>{"shape", "classes"});
+    given = made_for->find(key);
+  }
+  Node value = given == nullptr ? parse_yaml_value(otherwise, "made_for") : *given;
+  value.key = key;
+  return value;
+}
+
 int largest_divisor_up_to(int number, int limit) {
   int divisor = std::min(number, limit);
   while (number % divisor != 0) --divisor;
@@ -151,14 +192,24 @@ int largest_divisor_up_to(int number, int limit) {
 }  // namespace
 
 Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides) {
-  Node tree = compose(path, overrides);
-  check_exclusive(tree);
-  if (Node* model = tree.find("model")) inline_model_file(*model);
-  Experiment experiment;
-  bind_section(tree, "", experiment);
-  complete_model(experiment);
-  check_sections(experiment);
-  return experiment;
+  return to_experiment(compose(path, overrides));
+}
+
+bool is_model_file(const std::string& path) { return parse_yaml_file(path).find("layers") != nullptr; }
+
+Experiment load_model(const std::string& path, const std::vector<std::string>& overrides) {
+  const Node file = parse_yaml_file(path);
+  const Node* made_for = file.find("made_for");
+  Node tree = parse_yaml(kAroundAModel, path);
+  Node config = plain_node(std::filesystem::absolute(path).string());
+  config.key = "config";
+  tree.find("model")->children.push_back(std::move(config));
+  Node* data = tree.find("data");
+  data->children.push_back(made_for_value(made_for, "shape", "[224, 224, 3]"));
+  data->children.push_back(made_for_value(made_for, "classes", "1000"));
+  apply_overrides(tree, overrides);
+  interpolate(tree);
+  return to_experiment(std::move(tree));
 }
 
 std::string show(const Experiment& experiment) {
