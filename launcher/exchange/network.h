@@ -56,7 +56,7 @@ struct ForeignTensor {
 struct ForeignTraining {
   OptimizerConfig optimizer;  // type, learning rate, momentum, …
   int64_t step = 0;
-  std::vector<ForeignTensor> slots;  // called after parameter and slot: "conv1.weight.momentum", ".m", ".v"
+  std::vector<ForeignTensor> slots;  // named as in checkpoints: "conv1.weight.momentum" (sgd), ".mean", ".variance"
 };
 
 struct ForeignModel {
