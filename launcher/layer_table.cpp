@@ -39,8 +39,7 @@ Window window(Params& params, const Params::Pair& kernel, const Params::Pair& de
 }
 
 WeightInitializer initializer(Params& params) {
-  static constexpr std::array<std::string_view, 2> kNames = {"pytorch", "kaiming_normal"};
-  return weight_initializer(params.choice_or("initializer", kNames[0], kNames));
+  return weight_initializer(params.choice_or("initializer", kWeightInitializers[0], kWeightInitializers));
 }
 
 Conv2dOptions conv2d(Params& params) {
