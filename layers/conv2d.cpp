@@ -22,9 +22,7 @@ Initializer weight_start(WeightInitializer kind, int64_t fan_in, int64_t fan_out
   const auto normal = [](double deviation) {
     return Initializer{Initializer::Kind::kNormal, static_cast<float>(deviation)};
   };
-  const auto uniform = [](double limit) {
-    return Initializer{Initializer::Kind::kUniform, static_cast<float>(limit)};
-  };
+  const auto uniform = [](double limit) { return Initializer{Initializer::Kind::kUniform, static_cast<float>(limit)}; };
   switch (kind) {
     case WeightInitializer::kKaimingNormal: return normal(std::sqrt(2.0 / out));
     case WeightInitializer::kKaimingNormalFanIn: return normal(std::sqrt(2.0 / in));

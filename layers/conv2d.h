@@ -9,8 +9,8 @@
 
 namespace convoy {
 
-// How the weights of conv2d and linear start.  fan_in is what one output is a sum of, kernel area × channels of a group;
-// fan_out is kernel area × filters.  All but kPytorch start the bias at 0.
+// How the weights of conv2d and linear start.  fan_in is what one output is a sum of, kernel area × channels of a
+// group; fan_out is kernel area × filters.  All but kPytorch start the bias at 0.
 enum class WeightInitializer : uint8_t {
   kPytorch,             // uniform in ±1/sqrt(fan_in), weights and bias alike; torch.nn's default
   kKaimingNormal,       // normal with standard deviation sqrt(2 / fan_out) (He et al. 2015); torchvision's ResNets
