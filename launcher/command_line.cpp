@@ -25,7 +25,7 @@ constexpr Verb kVerbs[] = {
     {"train", "EXPERIMENT", 1, "train a network; with mpirun on several processes"},
     {"eval", "EXPERIMENT", 1, "evaluate a checkpoint on the test samples"},
     {"bench", "step|overlap EXPERIMENT", 2, "time a training step; what overlapped communication gains"},
-    {"inspect", "EXPERIMENT", 1, "print layers, plan and memory, without training"},
+    {"inspect", "EXPERIMENT|MODEL...", 1000, "print layers, plan and memory, without training; of models, their size"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
     {"convert", "FROM TO", 2, "turn a network with its weights into another format"},
     {"data", "pack|verify|stat|show|fetch SOURCE [FILE]", 3,

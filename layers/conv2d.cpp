@@ -1,5 +1,6 @@
 #include "layers/conv2d.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "layers/checks.h"
@@ -7,20 +8,36 @@
 namespace convoy {
 
 WeightInitializer weight_initializer(const std::string& name) {
-  if (name == "pytorch") return WeightInitializer::kPytorch;
-  if (name == "kaiming_normal") return WeightInitializer::kKaimingNormal;
-  throw Error(ExitCode::kConfig, "initializer: expected pytorch or kaiming_normal, found '" + name + "'");
+  const auto found = std::ranges::find(kWeightInitializers, name);
+  if (found != kWeightInitializers.end()) {
+    return static_cast<WeightInitializer>(found - kWeightInitializers.begin());
+  }
+  std::string known;
+  for (std::string_view initializer : kWeightInitializers) known += " " + std::string(initializer);
+  throw Error(ExitCode::kConfig, "initializer: expected one of" + known + ", found '" + name + "'");
 }
 
 Initializer weight_start(WeightInitializer kind, int64_t fan_in, int64_t fan_out) {
-  if (kind == WeightInitializer::kKaimingNormal) {
-    return {Initializer::Kind::kNormal, static_cast<float>(std::sqrt(2.0 / static_cast<double>(fan_out)))};
+  const auto in = static_cast<double>(fan_in), out = static_cast<double>(fan_out);
+  const auto normal = [](double deviation) {
+    return Initializer{Initializer::Kind::kNormal, static_cast<float>(deviation)};
+  };
+  const auto uniform = [](double limit) { return Initializer{Initializer::Kind::kUniform, static_cast<float>(limit)}; };
+  switch (kind) {
+    case WeightInitializer::kKaimingNormal: return normal(std::sqrt(2.0 / out));
+    case WeightInitializer::kKaimingNormalFanIn: return normal(std::sqrt(2.0 / in));
+    case WeightInitializer::kKaimingUniform: return uniform(std::sqrt(6.0 / in));
+    case WeightInitializer::kGlorotUniform: return uniform(std::sqrt(6.0 / (in + out)));
+    case WeightInitializer::kNormal: return normal(0.01);
+    case WeightInitializer::kUniformFanOut: return uniform(1.0 / std::sqrt(out));
+    case WeightInitializer::kPytorch:
+    case WeightInitializer::kUniformFanIn: break;
   }
-  return {Initializer::Kind::kUniform, static_cast<float>(1.0 / std::sqrt(static_cast<double>(fan_in)))};
+  return uniform(1.0 / std::sqrt(in));
 }
 
 Initializer bias_start(WeightInitializer kind, int64_t fan_in) {
-  if (kind == WeightInitializer::kKaimingNormal) return {};
+  if (kind != WeightInitializer::kPytorch) return {};
   return weight_start(kind, fan_in, 1);
 }
 

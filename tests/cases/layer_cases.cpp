@@ -9,6 +9,7 @@
 #include "layers/flatten.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
@@ -28,6 +29,11 @@ constexpr Padding pad(int amount) { return Padding::number(amount); }
 
 Window window(int kernel, int stride = 1, Padding padding = kValid, int dilation = 1) {
   return {kernel, kernel, stride, stride, dilation, dilation, padding};
+}
+
+Window ceil(Window window) {
+  window.ceil = true;
+  return window;
 }
 
 std::function<std::unique_ptr<Layer>()> conv(int filters, const Window& window, int groups = 1, bool bias = true,
@@ -147,6 +153,19 @@ Cases pool_cases() {
   both("1x3", {.kernel_w = 3, .stride_w = 2, .padding = {}}, {2, 4, 9, 7});
   both("many_channels", window(2, 2), {1, 6, 6, 70});
   both("17x17", window(17), {1, 18, 19, 3});
+  both("ceil", ceil(window(3, 2)), {2, 8, 7, 17});
+  both("ceil_last_window_in_padding", ceil(window(2, 2, pad(1))), {2, 7, 8, 5});  // height: it would begin behind 7 + 1
+  both("ceil_stride_above_kernel", ceil(window(2, 3, pad(1))), {1, 8, 9, 16});
+  both("ceil_image_below_kernel", ceil(window(3, 2)), {1, 2, 3, 8});
+  both("5x4_padded", {5, 4, 2, 3, 1, 1, {Padding::Kind::kNumber, 2, 1}}, {2, 9, 11, 16});
+  const auto with_padding = [&](const std::string& name, const Window& window, const Shape& x) {
+    cases.push_back({"average_pool_include_padding_" + name, make<AveragePool>(window, true), {x}});
+  };
+  with_padding("3x3", window(3, 2, pad(1)), {2, 9, 8, 33});
+  with_padding("same", window(3, 2, kSame), {2, 8, 7, 16});
+  with_padding("ceil", ceil(window(3, 2, pad(1))), {2, 8, 7, 5});
+  with_padding("ceil_stride_3", ceil(window(4, 3, pad(2))), {2, 9, 10, 16});
+  with_padding("none", window(2, 2), {2, 7, 6, 3});
   cases.push_back({"global_average", make<GlobalAverage>(), {{2, 7, 7, 16}}});
   cases.push_back({"global_average_odd", make<GlobalAverage>(), {{3, 5, 4, 33}}});
   cases.push_back({"global_average_one_pixel", make<GlobalAverage>(), {{1, 1, 1, 5}}});
@@ -264,6 +283,21 @@ Cases elementwise_cases() {
   };
 }
 
+Cases image_cases() {
+  return {
+      {"pad", make<Pad>(PadOptions{1, 1, 1, 1}), {{2, 5, 6, 16}}},
+      {"pad_sides_differ", make<Pad>(PadOptions{0, 1, 2, 3}), {{2, 5, 4, 17}}},
+      {"pad_with_a_value", make<Pad>(PadOptions{2, 0, 0, 1, -1.5F}), {{3, 4, 5, 33}}},
+      {"pad_one_channel", make<Pad>(PadOptions{1, 2, 3, 0, 0.25F}), {{2, 3, 3, 1}}},
+      {"pad_by_nothing", make<Pad>(PadOptions{}), {{2, 3, 4, 5}}},
+      {.name = "pad_no_gradient",
+       .layer = make<Pad>(PadOptions{1, 1, 1, 1}),
+       .inputs = {{2, 5, 6, 16}},
+       .wants_dx = {false}},
+      {.name = "pad_eval", .layer = make<Pad>(PadOptions{0, 1, 0, 1}), .inputs = {{2, 5, 6, 3}}, .mode = Mode::kEval},
+  };
+}
+
 Cases loss_cases() {
   const auto loss = make<SoftmaxCrossEntropy>();
   const auto on = [](int rows, int classes) { return std::vector<Shape>{{rows, 1, 1, classes}, targets_shape(rows)}; };
@@ -302,6 +336,7 @@ Cases threaded_cases() {
       {.name = "dropout_threads", .layer = make<Dropout>(0.5F, 1U), .inputs = {kImages}, .scalars = {.step = 3}},
       {"max_pool_threads", make<MaxPool>(window(3, 2, pad(1))), {kImages}},
       {"average_pool_threads", make<AveragePool>(window(3, 2, pad(1))), {kImages}},
+      {"pad_threads", make<Pad>(PadOptions{0, 1, 2, 3, 0.5F}), {kImages}},
       {"global_average_threads", make<GlobalAverage>(), {kImages}},
       {"conv2d_threads", conv(33, window(1)), {kImages}},
       {"normalize_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}), {{5, 64, 65, 3}}},
@@ -353,7 +388,7 @@ Cases benchmark_cases() {
 Cases all_cases() {
   Cases all;
   for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            loss_cases(), threaded_cases(), benchmark_cases()}) {
+                            image_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {
