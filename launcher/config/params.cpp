@@ -9,7 +9,7 @@ namespace {
 
 std::vector<LayerConfig> to_layers(const Node& node, const std::string& path) {
   std::vector<LayerConfig> layers;
-  bind(node, path, {}, layers);
+  bind_value(node, path, {}, layers);
   return layers;
 }
 
