@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
@@ -86,6 +87,7 @@ std::unique_ptr<Layer> made(Args&&... args) {
 
 // clang-format off
 const std::map<std::string_view, MakeLayer> kLayerTable = {
+    {"add", [](Params&, int) { return made<Add>(); }},
     {"average_pool", [](Params& p, int) { return made<AveragePool>(pool(p)); }},
     {"batch_norm", [](Params& p, int) { return made<BatchNorm>(batch_norm(p)); }},
     {"conv2d", [](Params& p, int) { return made<Conv2d>(conv2d(p)); }},

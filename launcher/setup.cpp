@@ -139,9 +139,9 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend
   std::vector<UpdateRange> ranges = update_ranges(parameters, static_cast<float>(config.weight_decay), groups);
   std::unique_ptr<Optimizer> optimizer;
   if (config.type == OptimizerType::kAdam) {
-    optimizer = make_adam(
-        ops, allocator, parameters, std::move(ranges),
-        {static_cast<float>(config.beta1), static_cast<float>(config.beta2), static_cast<float>(config.epsilon)});
+    optimizer = make_adam(ops, allocator, parameters, std::move(ranges),
+                          {static_cast<float>(config.beta1), static_cast<float>(config.beta2),
+                           static_cast<float>(config.epsilon), config.steps_before});
   } else {
     optimizer =
         make_sgd(ops, allocator, parameters, std::move(ranges), {static_cast<float>(config.momentum), config.nesterov});

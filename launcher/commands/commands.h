@@ -19,6 +19,7 @@ int bench_command(const CommandLine& line, MpiSession& session);
 int inspect_command(const CommandLine& line);
 int config_command(const CommandLine& line);
 int data_command(const CommandLine& line);
+int convert_command(const CommandLine& line);
 // A PNG of the first training samples of the first epoch, with their labels.
 int show_samples(const Experiment& experiment, int samples, const std::string& path);
 

@@ -9,7 +9,7 @@ namespace {
 
 std::vector<LayerConfig> to_layers(const Node& node, const std::string& path) {
   std::vector<LayerConfig> layers;
-  bind(node, path, {}, layers);
+  bind_value(node, path, {}, layers);
   return layers;
 }
 
@@ -55,6 +55,16 @@ std::string Params::text(std::string_view key) { return to_text(require(key), pa
 
 std::string Params::text_or(std::string_view key, std::string_view otherwise) {
   return find(key) == nullptr ? std::string(otherwise) : text(key);
+}
+
+std::vector<std::string> Params::texts(std::string_view key) {
+  const Node& node = require(key);
+  require_list(node, path(key));
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < node.children.size(); ++i) {
+    texts.push_back(to_text(node.children[i], child_path(path(key), i)));
+  }
+  return texts;
 }
 
 std::string Params::choice_or(std::string_view key, std::string_view otherwise,

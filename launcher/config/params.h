@@ -37,6 +37,7 @@ class Params {
   bool boolean_or(std::string_view key, bool otherwise);
   std::string text(std::string_view key);
   std::string text_or(std::string_view key, std::string_view otherwise);
+  std::vector<std::string> texts(std::string_view key);  // a list
   std::string choice_or(std::string_view key, std::string_view otherwise, std::span<const std::string_view> choices);
 
   // `3` for both directions or `[3, 5]`.
@@ -49,6 +50,8 @@ class Params {
   std::vector<LayerConfig> layers(std::string_view key);                 // required, may be []
   std::vector<LayerConfig> layers_or(std::string_view key);              // absent: []
   std::vector<std::vector<LayerConfig>> branches(std::string_view key);  // list of lists of layers
+
+  bool has(std::string_view key) { return find(key) != nullptr; }
 
   void done() const;
 

@@ -7,6 +7,9 @@
 
 namespace convoy {
 
+// `units: classes` and the like: the plain word stands for model.classes, in a base for base.classes.
+void substitute_classes(ModelConfig& model);
+
 // The network as a model file that needs no other file.
 std::string show(const ModelConfig& model);
 std::string show(const OptimizerConfig& optimizer);
