@@ -1,6 +1,8 @@
 // Convolution with oneDNN.  It chooses the layouts; the program inserts a conversion where a producer has another one.
 #include "layers/conv2d.h"
 
+#include <limits>
+
 #include "layers/kernel_cpu.h"
 #include "layers/onednn_cpu.h"
 
@@ -34,10 +36,17 @@ struct Primitives {
   std::optional<convolution_backward_weights::primitive_desc> weights;
   std::optional<Layout> x;  // none: oneDNN wants x in a layout we have no name for
   Layout y;
-  int penalty = 0;  // how many primitives are oneDNN's slow ones
+  int penalty = 0;          // how many primitives are oneDNN's slow ones
+  bool adds_apart = false;  // what is to be added is not, nor is the relu applied that follows
 };
 
 int penalty(const char* engine) { return std::string(engine).starts_with("ref") ? 1 : 0; }
+
+// Convolutions of oneDNN 2.6.3 by matrix products add wrong elements in N,H,W,C (17 channels, SSE4.1).
+bool adds_well(const char* engine) {
+  const std::string name = engine;
+  return name.find("gemm") == std::string::npos && name.find("ref") == std::string::npos;
+}
 
 class Conv2dCpu : public CpuKernel {
  public:
@@ -50,8 +59,11 @@ class Conv2dCpu : public CpuKernel {
   void backward(int part, Stream&) override;
 
  private:
+  Shape y_shape(const Shape& x) const;
   Primitives choose(const CompileRequest& request) const;
   std::optional<Primitives> try_layouts(const CompileRequest& request, Tag x, Tag y) const;
+  template <class T>
+  void add_after(T* y, const T* x) const;
   void plan_memory();
   void bind_forward();
   void bind_backward_data();
@@ -61,6 +73,7 @@ class Conv2dCpu : public CpuKernel {
   }
 
   Conv2dOptions options_;
+  bool constant_ = false;  // the weights are: they are reordered once, into memory of this kernel
   Shape weight_;
   onednn::Context context_;
   Primitives chosen_;
@@ -69,17 +82,21 @@ class Conv2dCpu : public CpuKernel {
   int64_t masked_offset_ = 0, weight_offset_ = 0, x_offset_ = 0, scratch_offset_ = 0;
   void* dy_ = nullptr;  // dy, behind the relu if there is one
 
+  dnnl::memory packed_;
   std::optional<Staging> x_, forward_weight_, data_weight_, dw_;
   onednn::Call forward_, backward_data_, backward_weights_;
 };
 
 Conv2dCpu::Conv2dCpu(const Conv2d& layer, const CompileRequest& request)
     : options_(layer.options()),
+      constant_(request.constant_parameters && request.mode == Mode::kEval),
       weight_(layer.parameters(std::vector{request.inputs[0].shape})[0].shape),
       chosen_(onednn::available(request.inputs[0].dtype, [&] { return choose(request); })) {
   const ValueType& offered = request.inputs[0];
   inputs_ = {{offered.shape, offered.dtype, chosen_.x.value_or(Layout{})}};
-  output_ = {layer.shape(std::vector{offered.shape}), offered.dtype, chosen_.y};
+  output_ = {y_shape(offered.shape), offered.dtype, chosen_.y};
+  if (options_.add) inputs_.push_back(output_);
+  CHECK(!options_.add || request.mode == Mode::kEval, "a convolution that adds has no gradient");
   const bool dx = chosen_.data.has_value(), dw = chosen_.weights.has_value();
   if (options_.relu && dx && dw) {
     parts_ = {{"backward", {0}, true}};  // one part: dy behind the relu is computed once
@@ -92,6 +109,11 @@ Conv2dCpu::Conv2dCpu(const Conv2d& layer, const CompileRequest& request)
   saves_x_ = dw && x_->copies();
   reads_x_ = dw && !saves_x_;
   plan_memory();
+}
+
+Shape Conv2dCpu::y_shape(const Shape& x) const {
+  const WindowAxes axes = window_axes(options_.window, x);
+  return {x.n, axes.h.output, axes.w.output, options_.filters};
 }
 
 Primitives Conv2dCpu::choose(const CompileRequest& request) const {
@@ -108,19 +130,28 @@ Primitives Conv2dCpu::choose(const CompileRequest& request) const {
 std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, Tag x_tag, Tag y_tag) const {
   const auto& [shape, dtype, offered] = request.inputs[0];
   const WindowAxes axes = window_axes(options_.window, shape);
-  const Shape y_shape{shape.n, axes.h.output, axes.w.output, options_.filters};
+  const Shape y_shape = this->y_shape(shape);
   const Geometry g = geometry(axes);
   const Desc x = onednn::activation(shape, dtype, x_tag), y = onednn::activation(y_shape, dtype, y_tag);
   const Desc w = onednn::weights_any(weight_, options_.groups, dtype);
   const Desc dw = onednn::weights_any(weight_, options_.groups, Dtype::kF32);
   const Desc bias = options_.bias ? onednn::vector(options_.filters) : Desc();
   const dnnl::primitive_attr plain = onednn::attributes();
-  const auto train = dnnl::prop_kind::forward_training;
+  const auto kind =
+      request.mode == Mode::kTrain ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
   try {
     Primitives result;
-    result.forward =
-        onednn::forward_desc<convolution_forward>(context_, onednn::attributes(options_.relu), train, kDirect, x, w,
-                                                  bias, y, g.stride, g.dilation, g.low, g.high);
+    const auto forward = [&](const Desc& from, const Desc& to, bool relu, const Desc* add) {
+      return onednn::forward_desc<convolution_forward>(context_, onednn::attributes(relu, add), kind, kDirect, from, w,
+                                                       bias, to, g.stride, g.dilation, g.low, g.high);
+    };
+    result.forward = forward(x, y, options_.relu && !options_.add, nullptr);
+    if (options_.add) {  // oneDNN must be told how what is added lies
+      const Desc from = result.forward.src_desc(), to = result.forward.dst_desc();
+      const auto with_add = forward(from, to, options_.relu, &to);
+      result.adds_apart = !adds_well(with_add.impl_info_str());
+      if (!result.adds_apart) result.forward = with_add;
+    }
     const Desc chosen_x = result.forward.src_desc(), chosen_y = result.forward.dst_desc();
     result.penalty = penalty(result.forward.impl_info_str());
     result.x = onednn::layout_of(chosen_x, request.inputs[0]);
@@ -151,7 +182,7 @@ void Conv2dCpu::plan_memory() {
   onednn::WorkspaceParts parts;
   if (options_.relu && !parts_.empty()) masked_offset_ = parts.add(output_.bytes());
   forward_weight_.emplace(context_, canonical, chosen_.forward.weights_desc());
-  int64_t weight_bytes = forward_weight_->bytes();
+  int64_t weight_bytes = constant_ ? 0 : forward_weight_->bytes();
   int64_t scratch_bytes = static_cast<int64_t>(chosen_.forward.scratchpad_desc().get_size());
   if (chosen_.data) {
     data_weight_.emplace(context_, canonical, chosen_.data->weights_desc());
@@ -184,12 +215,22 @@ void Conv2dCpu::bind(const KernelArgs& args) {
 
 void Conv2dCpu::bind_forward() {
   const auto& pd = chosen_.forward;
-  forward_weight_->bind(context_, args_.w[0].data, onednn::at(args_.workspace, weight_offset_));
+  void* packed = onednn::at(args_.workspace, weight_offset_);
+  if (constant_ && forward_weight_->copies()) {
+    packed_ = dnnl::memory(pd.weights_desc(), context_.engine);
+    packed = packed_.get_data_handle();
+  }
+  forward_weight_->bind(context_, args_.w[0].data, packed);
+  if (constant_) forward_weight_->run(context_);
   onednn::Arguments arguments{{DNNL_ARG_SRC, x_->target()},
                               {DNNL_ARG_WEIGHTS, forward_weight_->target()},
                               {DNNL_ARG_DST, {pd.dst_desc(), context_.engine, args_.y.data}},
                               {DNNL_ARG_SCRATCHPAD, scratchpad(pd.scratchpad_desc())}};
   if (options_.bias) arguments.insert({DNNL_ARG_BIAS, {pd.bias_desc(), context_.engine, args_.w[1].data}});
+  if (options_.add && !chosen_.adds_apart) {
+    arguments.insert(
+        {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, {pd.dst_desc(), context_.engine, args_.x[1].data}});
+  }
   forward_ = onednn::Call(convolution_forward(pd), std::move(arguments));
 }
 
@@ -219,8 +260,24 @@ void Conv2dCpu::bind_backward_weights() {
 
 void Conv2dCpu::forward(Stream&) {
   x_->run(context_);
-  forward_weight_->run(context_);
+  if (!constant_) forward_weight_->run(context_);
   forward_.run(context_);
+  if (!chosen_.adds_apart) return;
+  with_elements(output_.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    add_after(args_.y.as<T>(), args_.x[1].as<T>());
+  });
+}
+
+template <class T>
+void Conv2dCpu::add_after(T* y, const T* x) const {
+  const float least = options_.relu ? 0 : -std::numeric_limits<float>::infinity();
+  for_ranges(planes(output_).elements(), kGrain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
+    for (int64_t i = begin; i < end; ++i) {
+      const float sum = load(y + i) + load(x + i);
+      store(y + i, sum < least ? least : sum);
+    }
+  });
 }
 
 void Conv2dCpu::backward(int part, Stream&) {

@@ -37,11 +37,12 @@ Window ceil(Window window) {
 }
 
 std::function<std::unique_ptr<Layer>()> conv(int filters, const Window& window, int groups = 1, bool bias = true,
-                                             bool relu = false) {
-  return make<Conv2d>(Conv2dOptions{filters, window, groups, bias, relu});
+                                             bool relu = false, bool add = false) {
+  return make<Conv2d>(
+      Conv2dOptions{.filters = filters, .window = window, .groups = groups, .bias = bias, .relu = relu, .add = add});
 }
 
-constexpr bool kNoBias = false, kBias = true, kRelu = true;
+constexpr bool kNoBias = false, kBias = true, kRelu = true, kAdd = true;
 
 Cases conv_cases() {
   return {
@@ -107,6 +108,22 @@ Cases conv_cases() {
       {.name = "conv2d_relu_eval",
        .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
        .inputs = {{1, 7, 7, 16}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_eval",
+       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, false, kAdd),
+       .inputs = {{2, 7, 7, 16}, {2, 7, 7, 16}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_eval",
+       .layer = conv(17, window(1), 1, kBias, kRelu, kAdd),
+       .inputs = {{2, 5, 7, 5}, {2, 5, 7, 17}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_no_bias_eval",
+       .layer = conv(32, window(3, 2, pad(1)), 1, kNoBias, kRelu, kAdd),
+       .inputs = {{2, 9, 9, 16}, {2, 5, 5, 32}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_depthwise_eval",
+       .layer = conv(16, window(3, 1, pad(1)), 16, kBias, kRelu, kAdd),
+       .inputs = {{2, 6, 6, 16}, {2, 6, 6, 16}},
        .mode = Mode::kEval},
   };
 }
@@ -184,7 +201,6 @@ Cases batch_norm_cases() {
   const auto batch_norm = [](bool add = false, bool relu = false) {
     return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
   };
-  constexpr bool kAdd = true;
   constexpr Shape kOdd{3, 5, 4, 17};
   return {
       {"batch_norm", batch_norm(), {{4, 6, 6, 16}}},
