@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "layers/depthwise_cpu.h"
 #include "layers/kernel_cpu.h"
 #include "layers/onednn_cpu.h"
 
@@ -34,13 +35,18 @@ struct Primitives {
   convolution_forward::primitive_desc forward;
   std::optional<convolution_backward_data::primitive_desc> data;
   std::optional<convolution_backward_weights::primitive_desc> weights;
-  std::optional<Layout> x;  // none: oneDNN wants x in a layout we have no name for
+  std::optional<DepthwiseWeights> own_weights;  // in the place of `weights`
+  std::optional<Layout> x;                      // none: oneDNN wants x in a layout we have no name for
   Layout y;
-  int penalty = 0;          // how many primitives are oneDNN's slow ones
+  int penalty = 0;          // for each primitive that is one of oneDNN's slow ones
   bool adds_apart = false;  // what is to be added is not, nor is the relu applied that follows
 };
 
-int penalty(const char* engine) { return std::string(engine).starts_with("ref") ? 1 : 0; }
+// For depthwise convolutions, oneDNN's code for others is a slow one too: it fills one lane of each vector (measured:
+// 10 times slower and more).
+bool is_slow(const std::string& engine, bool depthwise) {
+  return engine.starts_with("ref") || (depthwise && engine.find("dw") == std::string::npos);
+}
 
 // Convolutions of oneDNN 2.6.3 by matrix products add wrong elements in N,H,W,C (17 channels, SSE4.1).
 bool adds_well(const char* engine) {
@@ -51,7 +57,7 @@ bool adds_well(const char* engine) {
 class Conv2dCpu : public CpuKernel {
  public:
   Conv2dCpu(const Conv2d& layer, const CompileRequest& request);
-  std::string engine() const override { return chosen_.forward.impl_info_str(); }
+  std::string engine() const override;
   bool backward_reads_input(int) const override { return reads_x_; }
   bool backward_reads_output() const override { return options_.relu && !parts_.empty(); }
   void bind(const KernelArgs& args) override;
@@ -97,7 +103,7 @@ Conv2dCpu::Conv2dCpu(const Conv2d& layer, const CompileRequest& request)
   output_ = {y_shape(offered.shape), offered.dtype, chosen_.y};
   if (options_.add) inputs_.push_back(output_);
   CHECK(!options_.add || request.mode == Mode::kEval, "a convolution that adds has no gradient");
-  const bool dx = chosen_.data.has_value(), dw = chosen_.weights.has_value();
+  const bool dx = chosen_.data.has_value(), dw = chosen_.weights || chosen_.own_weights;
   if (options_.relu && dx && dw) {
     parts_ = {{"backward", {0}, true}};  // one part: dy behind the relu is computed once
   } else {
@@ -139,6 +145,7 @@ std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, 
   const dnnl::primitive_attr plain = onednn::attributes();
   const auto kind =
       request.mode == Mode::kTrain ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  const bool depthwise = options_.groups == shape.c && options_.groups == options_.filters && shape.c > 1;
   try {
     Primitives result;
     const auto forward = [&](const Desc& from, const Desc& to, bool relu, const Desc* add) {
@@ -153,7 +160,7 @@ std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, 
       if (!result.adds_apart) result.forward = with_add;
     }
     const Desc chosen_x = result.forward.src_desc(), chosen_y = result.forward.dst_desc();
-    result.penalty = penalty(result.forward.impl_info_str());
+    if (is_slow(result.forward.impl_info_str(), depthwise)) ++result.penalty;
     result.x = onednn::layout_of(chosen_x, request.inputs[0]);
     const std::optional<Layout> layout = onednn::layout_of(chosen_y, {y_shape, dtype});
     const bool train_mode = request.mode == Mode::kTrain;
@@ -163,12 +170,18 @@ std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, 
     if (wants_dx) {
       result.data = onednn::backward_desc<convolution_backward_data>(context_, plain, result.forward, kDirect, chosen_x,
                                                                      w, chosen_y, g.stride, g.dilation, g.low, g.high);
-      result.penalty += penalty(result.data->impl_info_str());
+      if (is_slow(result.data->impl_info_str(), depthwise)) ++result.penalty;
     }
     if (train_mode && request.wants_dw) {
       result.weights = onednn::backward_desc<convolution_backward_weights>(
           context_, plain, result.forward, kDirect, chosen_x, dw, bias, chosen_y, g.stride, g.dilation, g.low, g.high);
-      result.penalty += penalty(result.weights->impl_info_str());
+      if (is_slow(result.weights->impl_info_str(), depthwise)) {
+        ++result.penalty;
+        if (depthwise && result.x == layout) {
+          result.weights.reset();
+          result.own_weights.emplace(ValueType{shape, dtype, *layout}, ValueType{y_shape, dtype, *layout}, axes);
+        }
+      }
     }
     return result;
   } catch (const dnnl::error& error) {
@@ -194,6 +207,7 @@ void Conv2dCpu::plan_memory() {
     weight_bytes = std::max(weight_bytes, static_cast<int64_t>(chosen_.weights->diff_weights_desc().get_size()));
     scratch_bytes = std::max(scratch_bytes, static_cast<int64_t>(chosen_.weights->scratchpad_desc().get_size()));
   }
+  if (chosen_.own_weights) scratch_bytes = std::max(scratch_bytes, chosen_.own_weights->workspace_bytes());
   weight_offset_ = parts.add(weight_bytes);
   if (saves_x_) {
     saved_ = {x_->bytes()};
@@ -202,6 +216,19 @@ void Conv2dCpu::plan_memory() {
   }
   scratch_offset_ = parts.add(scratch_bytes);
   workspace_bytes_ = parts.bytes();
+}
+
+// That of the forward pass, then those of the others that differ from it.
+std::string Conv2dCpu::engine() const {
+  const std::string forward = chosen_.forward.impl_info_str();
+  std::string result = forward;
+  const auto add = [&](const std::string& name, const char* pass) {
+    if (name != forward) result.append(", ").append(pass).append(" ").append(name);
+  };
+  if (chosen_.data) add(chosen_.data->impl_info_str(), "dx");
+  if (chosen_.weights) add(chosen_.weights->impl_info_str(), "dw");
+  if (chosen_.own_weights) add("loops", "dw");
+  return result;
 }
 
 void Conv2dCpu::bind(const KernelArgs& args) {
@@ -283,7 +310,11 @@ void Conv2dCpu::add_after(T* y, const T* x) const {
 void Conv2dCpu::backward(int part, Stream&) {
   const BackwardPart& wanted = parts_[static_cast<size_t>(part)];
   if (options_.relu) relu_gradient(output_, args_.y.data, args_.dy.data, dy_);
-  if (wanted.dw) {
+  if (wanted.dw && chosen_.own_weights) {
+    float* const dbias = options_.bias ? args_.dw[1].as<float>() : nullptr;
+    chosen_.own_weights->run(args_.x[0].data, dy_, args_.dw[0].as<float>(), dbias,
+                             onednn::at(args_.workspace, scratch_offset_));
+  } else if (wanted.dw) {
     backward_weights_.run(context_);
     dw_->run(context_);
   }
