@@ -58,6 +58,9 @@ convoy_add_link_flags(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate
 if(CONVOY_SANITIZE)
   add_compile_options(-fsanitize=${CONVOY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${CONVOY_SANITIZE})
+  if(CONVOY_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)  # counts what runs; tests/fuzz links the rest
+  endif()
   # g++ warns without cause where instrumented code hides from it that a value was set; g++ 12 does for any std::regex.
   add_compile_options(-Wno-maybe-uninitialized)
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")

@@ -25,8 +25,9 @@ constexpr Verb kVerbs[] = {
     {"train", "EXPERIMENT", 1, "train a network; with mpirun on several processes"},
     {"eval", "EXPERIMENT", 1, "evaluate a checkpoint on the test samples"},
     {"bench", "step|overlap EXPERIMENT", 2, "time a training step; what overlapped communication gains"},
-    {"inspect", "EXPERIMENT", 1, "print layers, plan and memory, without training"},
+    {"inspect", "EXPERIMENT|MODEL...", 1000, "print layers, plan and memory, without training; of models, their size"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
+    {"convert", "FROM TO", 2, "turn a network with its weights into another format"},
     {"data", "pack|verify|stat|show|fetch SOURCE [FILE]", 3,
      "pack, check, describe, show or fetch a data set of images"},
 };
@@ -64,17 +65,19 @@ void set_num_epochs(CommandLine& line, const std::string& value) {
 }
 
 constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality", kDecoded[] = "decoded",
-               kSplit[] = "split", kOnError[] = "on_error", kSha256[] = "sha256", kTo[] = "to", kSamples[] = "samples",
-               kOut[] = "out";
+               kSplit[] = "split", kModelFile[] = "model_file", kShape[] = "shape", kPreprocessing[] = "preprocessing",
+               kNames[] = "names", kOutput[] = "output", kFold[] = "fold_batch_norm", kPartial[] = "partial",
+               kUnsafe[] = "unsafe_import", kDiff[] = "diff", kData[] = "data", kOnError[] = "on_error",
+               kSha256[] = "sha256", kTo[] = "to", kSamples[] = "samples", kOut[] = "out";
 
 template <const char* name>
-void set_data_text(CommandLine& line, const std::string& value) {
-  line.data_flags[name] = value;
+void set_flag(CommandLine& line, const std::string& value) {
+  line.flags[name] = value;
 }
 
 template <const char* name>
-void set_data_number(CommandLine& line, const std::string& value) {
-  line.data_flags[name] = std::to_string(positive_integer(std::string("--") + name, value));
+void set_number(CommandLine& line, const std::string& value) {
+  line.flags[name] = std::to_string(positive_integer(std::string("--") + name, value));
 }
 
 void set_gpustat(CommandLine& line, const std::string& value) {
@@ -90,11 +93,16 @@ struct Flag {
   const char* what;
 };
 constexpr std::string_view kExperimentVerbs = "train eval bench inspect config";
-constexpr std::string_view kAllVerbs = "train eval bench inspect config data";
+constexpr std::string_view kAllVerbs = "train eval bench inspect config convert data";
 constexpr Flag kFlags[] = {
     {"model_file", "FILE", kExperimentVerbs,
-     [](auto& line, auto& value) { override_key(line, "model.config", quoted(value)); },
+     [](auto& line, auto& value) {
+       override_key(line, "model.config", quoted(value));
+       line.flags[kModelFile] = value;
+     },
      "network; the same as model.config=FILE"},
+    {kData, "PATH", "train eval", set_flag<kData>,
+     "without EXPERIMENT: what --model_file is trained on; default MNIST"},
     {"batch_size", "N", kExperimentVerbs, set_batch_size,
      "rows per step of all ranks together; the same as batch.global=N"},
     {"num_epochs", "N", kExperimentVerbs, set_num_epochs, "the same as train.epochs=N"},
@@ -105,16 +113,27 @@ constexpr Flag kFlags[] = {
      "which checkpoint; default: the newest of the run"},
     {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
     {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
-    {kThreads, "N", "data", set_data_number<kThreads>, "pack, verify, stat: default all processors"},
-    {kSide, "N", "data", set_data_number<kSide>, "pack: larger images are shrunk to this shorter side"},
-    {kQuality, "N", "data", set_data_number<kQuality>, "pack: of the JPEGs that --side makes; default 90"},
-    {kDecoded, nullptr, "data", set_data_text<kDecoded>, "pack: store pixels, not JPEGs"},
-    {kSplit, "NAME", "data", set_data_text<kSplit>, "pack: train or validation, of a data set with both"},
-    {kOnError, "fail|skip", "data", set_data_text<kOnError>, "pack: what to do with a bad image; default fail"},
-    {kSamples, "N", "data", set_data_number<kSamples>, "show: how many; default 64"},
-    {kOut, "FILE", "data", set_data_text<kOut>, "show: the PNG to write; default samples.png"},
-    {kSha256, "HASH", "data", set_data_text<kSha256>, "fetch: of the file at a URL"},
-    {kTo, "DIR", "data", set_data_text<kTo>, "fetch: where to; default a directory of that name, for a URL ."},
+    {kThreads, "N", "data", set_number<kThreads>, "pack, verify, stat: default all processors"},
+    {kSide, "N", "data", set_number<kSide>, "pack: larger images are shrunk to this shorter side"},
+    {kQuality, "N", "data", set_number<kQuality>, "pack: of the JPEGs that --side makes; default 90"},
+    {kDecoded, nullptr, "data", set_flag<kDecoded>, "pack: store pixels, not JPEGs"},
+    {kSplit, "NAME", "data", set_flag<kSplit>, "pack: train or validation, of a data set with both"},
+    {kOnError, "fail|skip", "data", set_flag<kOnError>, "pack: what to do with a bad image; default fail"},
+    {kSamples, "N", "data", set_number<kSamples>, "show: how many; default 64"},
+    {kOut, "FILE", "data", set_flag<kOut>, "show: the PNG to write; default samples.png"},
+    {kSha256, "HASH", "data", set_flag<kSha256>, "fetch: of the file at a URL"},
+    {kTo, "DIR", "data", set_flag<kTo>, "fetch: where to; default a directory of that name, for a URL ."},
+    {kModelFile, "FILE", "convert", set_flag<kModelFile>, "the network of a file that has weights only"},
+    {kShape, "H,W,C", "convert", set_flag<kShape>, "of an image, where the file does not say it"},
+    {kPreprocessing, "NAME", "convert", set_flag<kPreprocessing>,
+     "of images: rgb/255, torch, caffe, tf or none, where the file does not say it"},
+    {kNames, "convoy|pytorch", "convert", set_flag<kNames>, "of tensors in safetensors; default convoy"},
+    {kOutput, "logits|probabilities", "convert", set_flag<kOutput>,
+     "of the network; default probabilities in files of Keras, else logits"},
+    {kFold, nullptr, "convert", set_flag<kFold>, "batch norm becomes part of the convolutions before it"},
+    {kPartial, nullptr, "convert", set_flag<kPartial>, "what the file has no weights for starts at random"},
+    {kDiff, nullptr, "convert", set_flag<kDiff>, "compare the weights of both files, write nothing"},
+    {kUnsafe, nullptr, "convert", set_flag<kUnsafe>, "read HDF5 where the kernel cannot lock the reader in"},
     {"help", nullptr, kAllVerbs, [](auto& line, auto&) { line.help = true; }, "print this"},
 };
 
@@ -188,7 +207,8 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
   line.verb = verb.name;
   for (const po::option& option : split(verb, {arguments.begin() + 1, arguments.end()})) {
     const std::string value = option.value.empty() ? "" : option.value.front();
-    const auto* flag = std::ranges::find(kFlags, option.string_key, &Flag::name);
+    const auto* flag = std::ranges::find_if(
+        kFlags, [&](const Flag& it) { return it.name == option.string_key && has(it, verb.name); });
     if (flag == std::end(kFlags)) {
       add_word(line, verb, value);
     } else {
@@ -222,6 +242,11 @@ std::string help_text(const std::string& verb_name) {
   }
   text << "\nconvoy VERB --help lists the flags of a verb, convoy config schema all keys; convoy --version.\n";
   return text.str();
+}
+
+std::string flag(const CommandLine& line, const std::string& name, const std::string& otherwise) {
+  const auto found = line.flags.find(name);
+  return found == line.flags.end() ? otherwise : found->second;
 }
 
 const std::string& require_word(const CommandLine& line, size_t index, const std::string& what) {

@@ -21,8 +21,8 @@ struct CommandLine {
   bool json = false;     // eval, bench, inspect, data: machine-readable output
   int repeat = 20;       // bench: timed steps
   std::string verb;
-  std::map<std::string, std::string> data_flags;  // data: those given, by name; its actions differ in theirs
-  std::string checkpoint;                         // eval: which one; default the newest of the run
+  std::map<std::string, std::string> flags;  // those given that have no field here, by name
+  std::string checkpoint;                    // eval: which one; default the newest of the run
 };
 
 // `arguments` without the program's name.  Throws Error(kUsage), one line.
@@ -31,6 +31,9 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments);
 // What ranks must have typed alike: verb, flags, and for bench what to measure.  Not the experiment: ranks compare what
 // it says, not where it is.
 std::string command_of(const CommandLine& line);
+
+// The value of one of line.flags, or `otherwise`.
+std::string flag(const CommandLine& line, const std::string& name, const std::string& otherwise = "");
 
 // What `convoy --help` prints, and for a verb `convoy VERB --help`.
 std::string help_text(const std::string& verb = "");

@@ -9,6 +9,7 @@
 #include "core/data/idx.h"
 #include "core/data/image_dataset.h"
 #include "core/data/npz.h"
+#include "core/data/padded_samples.h"
 #include "core/data/ram_cache.h"
 #include "core/data/skip_bad.h"
 #include "core/data/store_subset.h"
@@ -111,6 +112,16 @@ Datasets open_files(const DataConfig& data, uint64_t seed) {
   return {};
 }
 
+// In the shape that the experiment asks for.
+std::unique_ptr<Dataset> shaped(std::unique_ptr<Dataset> all, const DataConfig& data) {
+  if (all == nullptr || !data.shape || all->sample() == sample_shape(data)) return all;
+  try {
+    return std::make_unique<PaddedSamples>(std::move(all), sample_shape(data));
+  } catch (const Error& error) {
+    config_error(data.where, "data.shape", error.what());
+  }
+}
+
 // Images come class by class: the first n of them would be of one class.
 std::unique_ptr<Dataset> limited(std::unique_ptr<Dataset> all, const std::optional<int>& limit, DataFormat format) {
   if (!limit || *limit >= all->size()) return all;
@@ -160,6 +171,8 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_sa
   while (static_cast<int>(sets.class_names.size()) < data.classes) {
     sets.class_names.push_back(std::to_string(sets.class_names.size()));
   }
+  sets.train = shaped(std::move(sets.train), data);
+  sets.test = shaped(std::move(sets.test), data);
   sets.train = guarded(std::move(sets.train), data.train_limit, data, bad_samples.reporter(Split::kTrain));
   sets.train = augmented(std::move(sets.train), data, seed);
   sets.test = guarded(std::move(sets.test), data.test_limit, data, bad_samples.reporter(Split::kTest));

@@ -36,6 +36,12 @@ std::vector<Shape> Graph::input_shapes(const Node& node) const {
   return shapes;
 }
 
+void Graph::replace_layer(int node, std::unique_ptr<Layer> layer) {
+  Node& it = nodes_[static_cast<size_t>(node)];
+  CHECK(layer->type() == it.layer->type() && layer->shape(input_shapes(it)) == shape(it.output), it.name);
+  it.layer = std::move(layer);
+}
+
 void Graph::keep_only(ValueId needed) {
   std::vector<bool> wanted(shapes_.size(), false);
   wanted[static_cast<size_t>(needed.index)] = true;

@@ -44,6 +44,7 @@ class Graph {
   void freeze(int node) { nodes_[static_cast<size_t>(node)].frozen = true; }
   void scale_learning_rate(int node, float scale) { nodes_[static_cast<size_t>(node)].learning_rate_scale = scale; }
 
+  void replace_layer(int node, std::unique_ptr<Layer> layer);  // of the same type, inputs and output
   // Removes the nodes that `needed` does not depend on.
   void keep_only(ValueId needed);
 

@@ -26,12 +26,6 @@ double mb(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 [[noreturn]] void usage(const std::string& what) { throw Error(ExitCode::kUsage, "data " + what); }
 
-// The value of a flag of `data`, or `otherwise`.
-std::string flag(const CommandLine& line, const std::string& name, const std::string& otherwise = "") {
-  const auto found = line.data_flags.find(name);
-  return found == line.data_flags.end() ? otherwise : found->second;
-}
-
 int number(const CommandLine& line, const std::string& name, int otherwise) {
   return std::stoi(flag(line, name, std::to_string(otherwise)));
 }
@@ -63,9 +57,8 @@ double per_second(int64_t images, const Stopwatch& watch) {
 // ---- pack
 
 RepackOptions repack_options(const CommandLine& line) {
-  const RepackOptions options = {number(line, "side", 0), number(line, "quality", 90),
-                                 line.data_flags.contains("decoded")};
-  const bool has_quality = line.data_flags.contains("quality");
+  const RepackOptions options = {number(line, "side", 0), number(line, "quality", 90), line.flags.contains("decoded")};
+  const bool has_quality = line.flags.contains("quality");
   if (options.quality > 100) usage("pack: --quality: expected 1 to 100, found " + std::to_string(options.quality));
   if (has_quality && options.decoded) usage("pack: --quality is of JPEGs, and --decoded makes none");
   if (has_quality && options.side == 0)
@@ -250,7 +243,7 @@ void require_fits(const Action& action, const CommandLine& line) {
   for (size_t i = 0; i < action.words.size(); ++i) require_word(line, i + 1, action.words[i]);
   if (line.words.size() > action.words.size() + 1) usage(name + ": unexpected '" + line.words.back() + "'");
   if (!line.overrides.empty() && name != "show") usage(name + ": unexpected '" + line.overrides.front() + "'");
-  for (const auto& [given, value] : line.data_flags)
+  for (const auto& [given, value] : line.flags)
     if (std::ranges::count(action.flags, given) == 0) usage(name + ": has no flag --" + given);
   if (line.json && std::ranges::count(action.flags, "json") == 0) usage(name + ": has no flag --json");
 }

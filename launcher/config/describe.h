@@ -28,6 +28,7 @@ struct Key {
 constexpr std::array<std::string_view, 6> names_of(DataFormat) {
   return {"idx", "npy", "npz", "cifar", "images", "synthetic"};
 }
+constexpr std::array<std::string_view, 2> names_of(FrozenBatchNorm) { return {"inference", "train"}; }
 constexpr std::array<std::string_view, 3> names_of(CropType) { return {"random_resized", "centre", "stretch"}; }
 constexpr std::array<std::string_view, 3> names_of(AugmentPolicy) { return {"none", "randaugment", "trivialaugment"}; }
 constexpr std::array<std::string_view, 2> names_of(Sharding) { return {"shared", "local"}; }
@@ -55,14 +56,40 @@ void describe(Visitor& v, ExperimentConfig& c) {
 }
 
 template <class Visitor>
+void describe(Visitor& v, BaseConfig& c) {
+  v.place(c.where);
+  v.elsewhere({.name = "config", .doc = "its model file, or a file of another format that has a network in it"});
+  v.key(c.name, {.name = "name", .doc = "for people; default: the stem of the model file"});
+  v.key(c.classes, {.name = "classes",
+                    .doc = "what `units: classes` means in it; default: model.classes",
+                    .range = between(1, 1 << 24)});
+  v.key(c.layers, {.name = "layers", .doc = "from the image on", .required = true});
+  v.key(c.top, {.name = "top", .doc = "its classifier"});
+  v.key(c.include_top, {.name = "include_top", .doc = "use its classifier too"});
+  v.key(c.until,
+        {.name = "until", .doc = "its last layer that is used: a name, or a number, from the end if negative"});
+  v.key(c.weights, {.name = "weights", .doc = "a file of any format with weights for it", .is_path = true});
+  v.key(c.freeze, {.name = "freeze", .doc = "its parameters stay as they are"});
+  v.key(c.freeze_until, {.name = "freeze_until", .doc = "those up to this layer stay as they are"});
+  v.key(c.learning_rate_scale,
+        {.name = "learning_rate_scale", .doc = "times the learning rate, of what is not frozen", .range = at_least(0)});
+  v.key(c.batch_norm,
+        {.name = "batch_norm", .doc = "frozen layers normalise with: inference: their running statistics"});
+}
+
+template <class Visitor>
 void describe(Visitor& v, ModelConfig& c) {
   v.place(c.where);
-  v.elsewhere({.name = "config", .doc = "file with name, classes and layers, in the place of layers"});
+  v.elsewhere({.name = "config", .doc = "file with name, classes, layers and top, in the place of layers"});
+  v.elsewhere({.name = "blocks", .doc = "lists of layers with parameters, for use in layers and top"});
   v.key(c.name, {.name = "name", .doc = "for logs and checkpoints; default: the stem of the model file"});
   v.key(c.classes, {.name = "classes",
                     .doc = "what `units: classes` means in layers; default: data.classes",
                     .range = between(1, 1 << 24)});
+  v.key(c.base, {.name = "base", .doc = "the front of another network, which comes before layers"});
   v.key(c.layers, {.name = "layers", .doc = "the network, from the image to the logits"});
+  v.key(c.weights, {.name = "weights", .doc = "a file of any format that the weights start from", .is_path = true});
+  v.key(c.top, {.name = "top", .doc = "the end of the network, which another task replaces; may be part of layers"});
 }
 
 template <class Visitor>
@@ -137,7 +164,6 @@ void describe(Visitor& v, DataConfig& c) {
   const Key files{.only_for = "format: idx or npy", .applies = is(kIdx, kNpy)};
   const Key named{.only_for = "format: npz, cifar or images", .applies = is(kNpz, kCifar, kImages)};
   const Key images{.only_for = "format: images", .applies = is(kImages)};
-  const Key shaped{.only_for = "format: synthetic or images", .applies = is(kSynthetic, kImages)};
   const Key made{.only_for = "format: synthetic", .applies = is(kSynthetic)};
   const auto key = [&](const Key& where, std::string_view name, std::string_view doc, bool required,
                        const Range& range = between(1, 1 << 30)) {
@@ -162,7 +188,11 @@ void describe(Visitor& v, DataConfig& c) {
                       .applies = images.applies});
   v.key(c.validation,
         key(images, "validation", "share of path that is evaluated, not trained on", false, from_below(0, 1)));
-  v.key(c.shape, key(shaped, "shape", "[height, width, channels]", true, between(1, 1 << 16)));
+  v.key(c.shape,
+        {.name = "shape",
+         .doc = "[height, width, channels]; smaller samples of files get zeros around them, grey becomes colour",
+         .required = is(kSynthetic, kImages),
+         .range = between(1, 1 << 16)});
   v.key(c.train_size, key(made, "train_size", "samples to train on", false));
   v.key(c.test_size, key(made, "test_size", "samples to evaluate on", false));
   v.key(c.mean, {.name = "mean", .doc = "subtracted from pixels in [0,1]; one, or one per channel"});
@@ -208,6 +238,8 @@ void describe(Visitor& v, TrainConfig& c) {
   v.key(c.cuda_graph, {.name = "cuda_graph", .doc = "on a GPU: a step is launched as one graph"});
   v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
   v.key(c.on_nonfinite, {.name = "on_nonfinite", .doc = "when loss or gradients are NaN or infinite"});
+  v.key(c.exports, {.name = "exports",
+                    .doc = "files in the run directory for the finished model: .h5, .keras, .onnx, .safetensors"});
   v.key(c.log_every_steps, {.name = "log_every_steps", .doc = "steps between log lines", .range = at_least(1)});
   v.key(c.log_every_seconds, {.name = "log_every_seconds", .doc = "seconds between log lines", .range = above(0)});
 }
@@ -245,6 +277,12 @@ void describe(Visitor& v, OptimizerConfig& c) {
   v.key(c.epsilon,
         {.name = "epsilon", .doc = "added to the root", .range = above(0), .only_for = kAdamOnly, .applies = !sgd});
   v.key(c.groups, {.name = "groups", .doc = "parameters with their own settings; the first match counts"});
+  v.key(c.state, {.name = "state", .doc = "a file whose momentum and the like training goes on from", .is_path = true});
+  v.key(c.steps_before, {.name = "steps_before",
+                         .doc = "updates that this state has seen",
+                         .range = at_least(0),
+                         .only_for = kAdamOnly,
+                         .applies = !sgd});
 }
 
 template <class Visitor>

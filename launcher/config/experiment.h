@@ -23,6 +23,7 @@ enum class CropType { kRandomResized, kCentre, kStretch };
 enum class OnError { kFail, kSkip };
 enum class Sharding { kShared, kLocal };
 enum class LastBatch { kDrop };
+enum class FrozenBatchNorm { kInference, kTrain };
 enum class NonFinitePolicy { kStop };
 enum class OptimizerType { kSgd, kAdam };
 enum class ScheduleType { kConstant, kStep, kCosine };
@@ -46,10 +47,30 @@ struct LayerConfig {
   std::string path;  // "model.layers[3].conv2d"
 };
 
+// The front of another network, under the layers of this one.
+struct BaseConfig {
+  std::string name;                 // for people
+  int classes = 0;                  // what `units: classes` means in it; 0 while reading means model.classes
+  std::vector<LayerConfig> layers;  // of that network, from the image on
+  std::vector<LayerConfig> top;     // its classifier
+  bool include_top = false;
+  std::optional<std::string> until;    // its last layer that is used: a name, or a number as Python counts a list
+  std::optional<std::string> weights;  // a file of any format with weights for it; else they start as its layers ask
+  bool freeze = false;                 // all of it
+  std::optional<std::string> freeze_until;  // or only up to this layer, as for `until`
+  double learning_rate_scale = 1;           // of what is not frozen
+  // Of frozen layers.  inference: the statistics stand still, as in Keras; train: they go on, as in PyTorch.
+  FrozenBatchNorm batch_norm = FrozenBatchNorm::kInference;
+  Mark where = {};
+};
+
 struct ModelConfig {
-  std::string name;                 // for logs and checkpoints; default: the stem of the model file
-  int classes = 0;                  // outputs of the last layer; 0 while reading means data.classes
-  std::vector<LayerConfig> layers;  // normalize and the loss are added by the model builder
+  std::string name;                    // for logs and checkpoints; default: the stem of the model file
+  int classes = 0;                     // outputs of the last layer; 0 while reading means data.classes
+  std::optional<BaseConfig> base;      // comes before layers
+  std::vector<LayerConfig> layers;     // normalize and the loss are added by the model builder
+  std::vector<LayerConfig> top;        // behind them: the classifier, which a new task replaces
+  std::optional<std::string> weights;  // a file of any format that they start from; else as the layers ask
   Mark where;
 };
 
@@ -95,7 +116,7 @@ struct DataConfig {
   std::string path;                         // npz, cifar: of train and test; images: to train on, or both
   std::optional<std::string> test_path;     // images
   double validation = 0;                    // images: share of path that is not trained on but evaluated
-  std::optional<std::array<int, 3>> shape;  // synthetic, images: [H,W,C]
+  std::optional<std::array<int, 3>> shape;  // [H,W,C]; else that of the samples: smaller ones are padded
   CropConfig crop;                          // images
   int train_size = 1024;                    // synthetic: samples
   int test_size = 256;
@@ -138,7 +159,8 @@ struct TrainConfig {
   CudaGraph cuda_graph = CudaGraph::kAuto;  // off: to find out whether a fault lies in the capture
   int eval_every_epochs = 1;                // 0: only at the end
   NonFinitePolicy on_nonfinite = NonFinitePolicy::kStop;
-  int log_every_steps = 50;  // a log line when either is due
+  std::vector<std::string> exports;  // files that the finished model is also written to, in the run directory
+  int log_every_steps = 50;          // a log line when either is due
   double log_every_seconds = 1;
   Mark where;
 };
@@ -161,6 +183,8 @@ struct OptimizerConfig {
   double beta2 = 0.999;      // adam
   double epsilon = 1e-8;     // adam
   std::vector<ParameterGroup> groups;
+  std::optional<std::string> state;  // a file whose momentum and the like training goes on from; else zeros
+  int64_t steps_before = 0;          // adam: updates that this state has seen
   Mark where;
 };
 
@@ -218,6 +242,13 @@ struct Experiment {
 // returns is complete and consistent as far as one file can tell.  Throws Error with kConfig (78), kNoInput (66) for a
 // missing file, kUsage (64) for an override without '='; the message starts with file:line:column.
 Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides);
+
+// Likewise from a model file alone, as if an experiment trained it on the synthetic images of the size and number of
+// classes that its key `made_for` says: {shape: [H,W,C], classes}, by default [224,224,3] and 1000.
+Experiment load_model(const std::string& path, const std::vector<std::string>& overrides);
+
+// Whether the YAML in `path` is a model file (with `layers`), not an experiment.  Throws as load_experiment().
+bool is_model_file(const std::string& path);
 
 // The resolved experiment as canonical YAML: every key with its value, the model inlined.  Loading it gives the same
 // text again, so equal text means equal experiments; ranks compare its hash.

@@ -1,0 +1,57 @@
+#include "launcher/config/parts.h"
+
+#include "launcher/config/compose.h"
+#include "launcher/config/visitors.h"
+
+namespace convoy {
+namespace {
+
+template <class T>
+std::string printed(const T& section) {
+  Node tree = to_node(section);
+  escape_interpolation(tree);
+  return to_yaml(tree);
+}
+
+Node parsed(const std::string& text, const std::string& source) {
+  Node tree = parse_yaml(text, source);
+  interpolate(tree);
+  return tree;
+}
+
+void substitute(Node& node, const std::string& number) {
+  if (node.kind == Node::Kind::kScalar && !node.quoted && node.text == "classes") node.text = number;
+  for (Node& child : node.children) substitute(child, number);
+}
+
+void substitute(std::vector<LayerConfig>& layers, int classes) {
+  for (LayerConfig& layer : layers) substitute(layer.parameters, std::to_string(classes));
+}
+
+}  // namespace
+
+void substitute_classes(ModelConfig& model) {
+  substitute(model.layers, model.classes);
+  substitute(model.top, model.classes);
+  if (!model.base) return;
+  if (model.base->classes == 0) model.base->classes = model.classes;
+  substitute(model.base->layers, model.base->classes);
+  substitute(model.base->top, model.base->classes);
+}
+
+std::string show(const ModelConfig& model) { return printed(model); }
+std::string show(const OptimizerConfig& optimizer) { return printed(optimizer); }
+
+ModelConfig parse_model(const std::string& text, const std::string& source) {
+  ModelConfig model;
+  bind_section(parsed(text, source), "model", model);
+  return model;
+}
+
+OptimizerConfig parse_optimizer(const std::string& text, const std::string& source) {
+  OptimizerConfig optimizer;
+  bind_section(parsed(text, source), "optimizer", optimizer);
+  return optimizer;
+}
+
+}  // namespace convoy
