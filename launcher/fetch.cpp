@@ -18,14 +18,16 @@ namespace convoy {
 namespace {
 
 struct Known {
-  std::string_view name, url, sha256;
+  std::string_view name, url, sum;
 };
 
-// MNIST: computed from files whose MD5 are those that torchvision has.  The others: as published by fast.ai's and
-// TensorFlow's data set tables and by several projects independently.
+// VGG16: as Keras has them (keras/applications/vgg16.py).  MNIST: computed from files whose MD5 are those that
+// torchvision has.  The others: as published by fast.ai's and TensorFlow's data set tables and by several projects
+// independently.
 constexpr std::string_view kMnist = "https://ossci-datasets.s3.amazonaws.com/mnist/";
 constexpr std::string_view kFashion =
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/";
+constexpr std::string_view kVgg = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/";
 constexpr Known kKnown[] = {
     {"mnist", "train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
     {"mnist", "train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
@@ -39,10 +41,15 @@ constexpr Known kKnown[] = {
      "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
     {"imagenette", "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz",
      "569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c"},
+    {"vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels.h5", "64373286793e3c8b2b4e3219cbf3544b"},
+    {"vgg16-notop", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc"},
 };
 
 std::string whole_url(const Known& known) {
-  const std::string_view base = known.name == "mnist" ? kMnist : known.name == "fashion-mnist" ? kFashion : "";
+  const std::string_view base = known.name == "mnist"             ? kMnist
+                                : known.name == "fashion-mnist"   ? kFashion
+                                : known.name.starts_with("vgg16") ? kVgg
+                                                                  : "";
   return std::string(base) + std::string(known.url);
 }
 
@@ -51,13 +58,21 @@ bool exists(const std::string& path) {
   return std::filesystem::exists(path, ignored);
 }
 
-// sha256sum prints "HASH  FILE", and a backslash before it where the name is an odd one.
-std::string sha256_of(const std::string& path) {
-  const ChildResult result = run_program({"sha256sum", "--", path});
+// A checksum by the program for it, as one of so many digits.
+struct Sum {
+  const char *program, *name;
+  size_t digits;
+};
+constexpr Sum kSha256 = {"sha256sum", "SHA-256", 64}, kMd5 = {"md5sum", "MD5", 32};
+const Sum& kind_of(const std::string& sum) { return sum.size() == kMd5.digits ? kMd5 : kSha256; }
+
+// These programs print "HASH  FILE", and a backslash before it where the name is an odd one.
+std::string sum_of(const std::string& path, const Sum& kind) {
+  const ChildResult result = run_program({kind.program, "--", path});
   const std::string_view text = result.output;
-  const std::string hash(text.substr(std::min<size_t>(text.starts_with('\\') ? 1 : 0, text.size()), 64));
-  if (result.code != 0 || hash.size() != 64)
-    throw Error(ExitCode::kNoInput, path + ": sha256sum ended with " + std::to_string(result.code));
+  const std::string hash(text.substr(std::min<size_t>(text.starts_with('\\') ? 1 : 0, text.size()), kind.digits));
+  if (result.code != 0 || hash.size() != kind.digits)
+    throw Error(ExitCode::kNoInput, path + ": " + kind.program + " ended with " + std::to_string(result.code));
   return hash;
 }
 
@@ -110,7 +125,7 @@ std::vector<Download> downloads_of(const std::string& name) {
   std::vector<Download> downloads;
   std::vector<std::string_view> names;
   for (const Known& known : kKnown) {
-    if (known.name == name) downloads.push_back({whole_url(known), std::string(known.sha256)});
+    if (known.name == name) downloads.push_back({whole_url(known), std::string(known.sum)});
     if (names.empty() || names.back() != known.name) names.push_back(known.name);
   }
   if (downloads.empty())
@@ -135,14 +150,16 @@ std::string file_of(const std::string& url) {
 
 Fetched fetch(const Download& download, const std::string& directory) {
   const std::string target = directory + "/" + file_of(download.url), part = target + ".part";
+  const Sum& kind = kind_of(download.sum);
   const auto require_sum = [&](const std::string& path, const std::string& advice) {
-    const std::string found = sha256_of(path);
-    if (found != download.sha256)
-      throw Error(ExitCode::kBadData, path + ": expected SHA-256 " + download.sha256 + ", found " + found + advice);
+    const std::string found = sum_of(path, kind);
+    if (found != download.sum)
+      throw Error(ExitCode::kBadData,
+                  path + ": expected " + kind.name + " " + download.sum + ", found " + found + advice);
   };
   if (exists(target)) return require_sum(target, "; move it away to fetch it"), Fetched::kAlreadyThere;
   PosixFileSystem files;
-  if (!exists(part) || sha256_of(part) != download.sha256) {
+  if (!exists(part) || sum_of(part, kind) != download.sum) {
     const bool goes_on = exists(part);
     CurlResult result = run_curl(download.url, part);
     if (goes_on && must_start_over(result)) {

@@ -202,8 +202,8 @@ int fetch_files(const CommandLine& line) {
   make_directories(files, directory);
   for (const Download& download : downloads) {
     const bool is_new = fetch(download, directory) == Fetched::kNew;
-    std::printf("%s/%s: %s, SHA-256 as expected\n", printable(directory).c_str(),
-                printable(file_of(download.url)).c_str(), is_new ? "fetched" : "already there");
+    std::printf("%s/%s: %s, %s as expected\n", printable(directory).c_str(), printable(file_of(download.url)).c_str(),
+                is_new ? "fetched" : "already there", download.sum.size() == 32 ? "MD5" : "SHA-256");
     std::fflush(stdout);
   }
   if (what == "imagenette")

@@ -30,13 +30,18 @@ TEST(Fetch, KnownNamesAndUrls) {
       "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/train-images-idx3-ubyte.gz");
   for (const char* name : {"mnist", "fashion-mnist", "cifar10", "imagenette"})
     for (const Download& download : downloads_of(name)) {
-      EXPECT_EQ(checked_download(download.url, download.sha256).sha256, download.sha256);
+      EXPECT_EQ(checked_download(download.url, download.sum).sum, download.sum);
       EXPECT_TRUE(download.url.starts_with("https://"));
     }
+  for (const char* name : {"vgg16", "vgg16-notop"}) {
+    const Download weights = downloads_of(name).at(0);
+    EXPECT_TRUE(weights.url.starts_with("https://storage.googleapis.com/tensorflow/keras-applications/vgg16/vgg16_"));
+    EXPECT_EQ(weights.sum.size(), 32u);
+  }
   expect_error(ExitCode::kUsage, {"'mnits'", "did you mean 'mnist'"}, [] { downloads_of("mnits"); });
   EXPECT_EQ(file_of("https://a.org/b/c.tgz?d=/e#f"), "c.tgz");
   const std::string sum(64, 'A');
-  EXPECT_EQ(checked_download("file:///a", sum).sha256, std::string(64, 'a'));
+  EXPECT_EQ(checked_download("file:///a", sum).sum, std::string(64, 'a'));
   expect_error(ExitCode::kUsage, {"64 hexadecimal digits"}, [&] { checked_download("file:///a", sum.substr(1)); });
   expect_error(ExitCode::kUsage, {"64 hexadecimal digits"},
                [&] { checked_download("file:///a", sum.substr(1) + "g"); });
@@ -66,6 +71,15 @@ class FetchTest : public testing::Test {
   const std::string kSum = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882";  // sha256sum of it
   TempDirectory temp_;
 };
+
+TEST_F(FetchTest, ChecksByMd5) {
+  Download weights = download();
+  weights.sum = "781e5e245d69b566979b86e28d23f2c7";  // md5sum of it
+  EXPECT_EQ(fetch(weights, temp_ / "to"), Fetched::kNew);
+  put_file(temp_ / "to/data.bin", "other");
+  expect_error(ExitCode::kBadData, {"expected MD5 781e5e245d69b566979b86e28d23f2c7, found 795f3202"},
+               [&] { fetch(weights, temp_ / "to"); });
+}
 
 TEST_F(FetchTest, FetchesOnceAndThenOnlyChecks) {
   EXPECT_EQ(fetch(download(), temp_ / "to"), Fetched::kNew);
