@@ -9,6 +9,7 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
@@ -82,6 +83,12 @@ PadOptions pad(Params& params) {
   return {top, bottom, left, right, static_cast<float>(params.number_or("value", 0, Range{}))};
 }
 
+float epsilon(Params& params) { return static_cast<float>(params.number_or("epsilon", 1e-5, above_up_to(0, 1))); }
+
+GroupNormOptions group_norm(Params& params) {
+  return {.groups = params.integer("groups", kChannels), .epsilon = epsilon(params)};
+}
+
 BatchNormOptions batch_norm(Params& params) {
   return {.epsilon = static_cast<float>(params.number_or("epsilon", 1e-5, above_up_to(0, 1))),
           .momentum = static_cast<float>(params.number_or("momentum", 0.1, between(0, 1)))};
@@ -107,6 +114,8 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"dropout", [](Params& p, int number) { return made<Dropout>(rate(p), static_cast<uint32_t>(number)); }},
     {"flatten", [](Params&, int) { return made<Flatten>(); }},
     {"global_average", [](Params&, int) { return made<GlobalAverage>(); }},
+    {"group_norm", [](Params& p, int) { return made<GroupNorm>(group_norm(p)); }},
+    {"layer_norm", [](Params& p, int) { return made<LayerNorm>(epsilon(p)); }},
     {"linear", [](Params& p, int) { return made<Linear>(linear(p)); }},
     {"max_pool", [](Params& p, int) { return made<MaxPool>(pool(p)); }},
     {"pad", [](Params& p, int) { return made<Pad>(pad(p)); }},

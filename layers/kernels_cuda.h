@@ -7,6 +7,7 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
@@ -36,6 +37,8 @@ std::unique_ptr<Kernel> make_cuda_kernel(const Conv2d& layer, const CudaCompile&
 std::unique_ptr<Kernel> make_cuda_kernel(const Dropout& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Flatten& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const GlobalAverage& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const GroupNorm& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const LayerNorm& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Linear& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const MaxPool& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Normalize& layer, const CudaCompile& compile);

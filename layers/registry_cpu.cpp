@@ -10,6 +10,7 @@
 #include "layers/convert_cpu.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
@@ -43,6 +44,8 @@ constexpr Entry kEntries[] = {
     entry<Dropout>(),
     entry<Flatten>(),
     entry<GlobalAverage>(),
+    entry<GroupNorm>(),
+    entry<LayerNorm>(),
     entry<Linear>(),
     entry<MaxPool>(),
     entry<Normalize>(),

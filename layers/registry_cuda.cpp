@@ -30,6 +30,8 @@ constexpr Entry kEntries[] = {
     entry<Dropout>(),
     entry<Flatten>(),
     entry<GlobalAverage>(),
+    entry<GroupNorm>(),
+    entry<LayerNorm>(),
     entry<Linear>(),
     entry<MaxPool>(),
     entry<Normalize>(),

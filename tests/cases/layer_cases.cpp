@@ -7,6 +7,7 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
@@ -266,6 +267,41 @@ Cases batch_norm_cases() {
   };
 }
 
+Cases norm_cases() {
+  const auto group_norm = [](int groups) { return make<GroupNorm>(GroupNormOptions{.groups = groups}); };
+  const auto layer_norm = make<LayerNorm>(1e-5F);
+  constexpr Shape kOdd{3, 5, 4, 17}, kWide{2, 3, 3, 150};
+  return {
+      {"group_norm", group_norm(4), {{3, 6, 5, 16}}},
+      {"group_norm_one_group", group_norm(1), {kOdd}},
+      {"group_norm_of_each_channel", group_norm(17), {kOdd}},
+      {"group_norm_across_blocks", group_norm(2), {{2, 5, 7, 40}}},  // groups of 20 channels
+      {"group_norm_large_groups", group_norm(2), {{2, 15, 13, 32}}},
+      {"group_norm_of_features", group_norm(5), {{4, 1, 1, 30}}},
+      {.name = "group_norm_mean_100_std_tenth",
+       .layer = group_norm(3),
+       .inputs = {{2, 8, 8, 24}},
+       .mean = 100,
+       .std = 0.1},
+      {.name = "group_norm_frozen", .layer = group_norm(4), .inputs = {{2, 4, 4, 20}}, .wants_dw = false},
+      {.name = "group_norm_first_layer", .layer = group_norm(3), .inputs = {{2, 4, 4, 9}}, .wants_dx = {false}},
+      {.name = "group_norm_eval", .layer = group_norm(2), .inputs = {{2, 5, 4, 34}}, .mode = Mode::kEval},
+      {"layer_norm", layer_norm, {{3, 6, 5, 16}}},
+      {"layer_norm_odd", layer_norm, {kOdd}},
+      {"layer_norm_wide", layer_norm, {kWide}},
+      {"layer_norm_of_features", layer_norm, {{70, 1, 1, 40}}},
+      {"layer_norm_very_wide", layer_norm, {{2, 1, 2, 2056}}},
+      {.name = "layer_norm_mean_100_std_tenth",
+       .layer = layer_norm,
+       .inputs = {{2, 4, 4, 48}},
+       .mean = 100,
+       .std = 0.1},
+      {.name = "layer_norm_frozen", .layer = layer_norm, .inputs = {kOdd}, .wants_dw = false},
+      {.name = "layer_norm_first_layer", .layer = layer_norm, .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "layer_norm_eval", .layer = layer_norm, .inputs = {kOdd}, .mode = Mode::kEval},
+  };
+}
+
 Cases elementwise_cases() {
   const auto dropout = [](float rate) { return make<Dropout>(rate, 3U); };
   constexpr Shape kEven{2, 6, 6, 16}, kOdd{3, 5, 4, 17};
@@ -365,6 +401,8 @@ Cases threaded_cases() {
       {.name = "dropout_threads", .layer = make<Dropout>(0.5F, 1U), .inputs = {kImages}, .scalars = {.step = 3}},
       {"max_pool_threads", make<MaxPool>(window(3, 2, pad(1))), {kImages}},
       {"average_pool_threads", make<AveragePool>(window(3, 2, pad(1))), {kImages}},
+      {"group_norm_threads", make<GroupNorm>(GroupNormOptions{.groups = 17}), {kImages}},
+      {"layer_norm_threads", make<LayerNorm>(1e-5F), {kImages}},
       {"pad_threads", make<Pad>(PadOptions{0, 1, 2, 3, 0.5F}), {kImages}},
       {"global_average_threads", make<GlobalAverage>(), {kImages}},
       {"conv2d_threads", conv(33, window(1)), {kImages}},
@@ -437,6 +475,8 @@ Cases benchmark_cases() {
       {"batch_norm_resnet_block1", batch_norm(false, false), {kBlock1}},
       {"batch_norm_relu_resnet_block1", batch_norm(false, kRelu), {kBlock1}},
       {"batch_norm_add_relu_resnet_block1", batch_norm(true, kRelu), {kBlock1, kBlock1}},
+      {"group_norm_resnet_block1", make<GroupNorm>(GroupNormOptions{.groups = 32}), {kBlock1}},
+      {"layer_norm_convnext", make<LayerNorm>(1e-6F), {{8, 56, 56, 96}}},
       {"relu_resnet_block1", make<Relu>(), {kBlock1}},
       {"add_resnet_block1", make<Add>(), {kBlock1, kBlock1}},
       {"concat_dense_block", make<Concat>(), {{kRows, 16, 16, 128}, {kRows, 16, 16, 32}}},
@@ -456,7 +496,7 @@ Cases benchmark_cases() {
 Cases all_cases() {
   Cases all;
   for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            image_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+                            image_cases(), norm_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {

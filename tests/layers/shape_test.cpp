@@ -10,6 +10,7 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
@@ -181,6 +182,18 @@ TEST(BatchNorm, AddsOnlyWhatHasItsShape) {
   expect_refused(add, {{2, 4, 4, 8}, {2, 4, 4, 4}}, {"2x4x4x8", "2x4x4x4"});
   expect_refused(add, {{2, 4, 4, 8}}, {"expected 2", "found 1"});
   expect_refused(BatchNorm({.epsilon = -1}), {{2, 4, 4, 8}}, {"epsilon"});
+}
+
+TEST(GroupNorm, RefusesGroupsThatDoNotDivide) {
+  EXPECT_EQ(shape_of(GroupNorm({.groups = 4}), {{2, 4, 4, 8}}), (Shape{2, 4, 4, 8}));
+  expect_refused(GroupNorm({.groups = 3}), {{2, 4, 4, 8}}, {"groups", "8 channels", "found 3"});
+  expect_refused(GroupNorm({.groups = 0}), {{2, 4, 4, 8}}, {"groups", "found 0"});
+  expect_refused(GroupNorm({.groups = 2, .epsilon = 0}), {{2, 4, 4, 8}}, {"epsilon"});
+  expect_refused(LayerNorm(-1), {{2, 4, 4, 8}}, {"epsilon"});
+  const std::vector<ParameterSpec> parameters = LayerNorm(1e-5F).parameters(Shapes{{2, 4, 4, 8}});
+  ASSERT_EQ(parameters.size(), 2u);
+  EXPECT_EQ(parameters[0].shape, (Shape{1, 1, 1, 8}));
+  EXPECT_EQ(parameters[0].initializer.scale, 1);
 }
 
 TEST(Elementwise, RulesOfSmallLayers) {

@@ -7,6 +7,7 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
@@ -50,6 +51,12 @@ Gradients backward(const Pad& layer, const Inputs& in);
 // batch_norm.cpp
 Outputs forward(const BatchNorm& layer, const Inputs& in);
 Gradients backward(const BatchNorm& layer, const Inputs& in);
+
+// norms.cpp
+Outputs forward(const GroupNorm& layer, const Inputs& in);
+Gradients backward(const GroupNorm& layer, const Inputs& in);
+Outputs forward(const LayerNorm& layer, const Inputs& in);
+Gradients backward(const LayerNorm& layer, const Inputs& in);
 
 // softmax_cross_entropy.cpp
 Outputs forward(const SoftmaxCrossEntropy& layer, const Inputs& in);
