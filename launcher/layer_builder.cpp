@@ -10,6 +10,7 @@
 #include "launcher/layer_table.h"
 #include "layers/add.h"
 #include "layers/concat.h"
+#include "layers/conv2d.h"
 
 namespace convoy {
 namespace {
@@ -135,15 +136,19 @@ ValueId LayerBuilder::squeeze_excite(const LayerConfig& config, Params& params, 
   const std::string channels = std::to_string(graph_.shape(x).c);
   const std::string activation = params.choice_or("activation", kActivations[0], kActivations);
   const std::string gate = params.choice_or("gate", kGates[0], kGates);
+  const std::string initializer = params.choice_or("initializer", kWeightInitializers[0], kWeightInitializers);
   const std::string name = new_name(params, config.type);
   params.done();
   const auto part = [&](const std::string& type, const std::string& part_name) {
     return Part(config, type, name + "." + part_name);
   };
+  const auto convolution = [&](const std::string& part_name, const std::string& filters) {
+    return part("conv2d", part_name).set("filters", filters).set("kernel", "1").set("initializer", initializer).take();
+  };
   ValueId y = append(part("global_average", "avgpool").take(), x);
-  y = append(part("conv2d", "fc1").set("filters", reduced).set("kernel", "1").take(), y);
+  y = append(convolution("fc1", reduced), y);
   y = append(part(activation, "activation").take(), y);
-  y = append(part("conv2d", "fc2").set("filters", channels).set("kernel", "1").take(), y);
+  y = append(convolution("fc2", channels), y);
   y = append(part(gate, "scale_activation").take(), y);
   const LayerConfig product = Part(config, "multiply", name).take();
   Params product_params(product);

@@ -10,6 +10,7 @@
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 
@@ -39,8 +40,7 @@ Window window(Params& params, const Params::Pair& kernel, const Params::Pair& de
 }
 
 WeightInitializer initializer(Params& params) {
-  static constexpr std::array<std::string_view, 2> kNames = {"pytorch", "kaiming_normal"};
-  return weight_initializer(params.choice_or("initializer", kNames[0], kNames));
+  return weight_initializer(params.choice_or("initializer", kWeightInitializers[0], kWeightInitializers));
 }
 
 Conv2dOptions conv2d(Params& params) {
@@ -66,7 +66,20 @@ LinearOptions linear(Params& params) {
 
 Window pool(Params& params) {
   const Params::Pair kernel = params.pair("kernel", kExtent);
-  return window(params, kernel, kernel);
+  Window result = window(params, kernel, kernel);
+  result.ceil = params.boolean_or("ceil", false);
+  if (result.ceil && result.padding.kind == Padding::Kind::kSame) params.fail("ceil", "'same' rounds up already");
+  return result;
+}
+
+std::unique_ptr<Layer> average_pool(Params& params) {
+  const Window window = pool(params);
+  return std::make_unique<AveragePool>(window, params.boolean_or("include_padding", false));
+}
+
+PadOptions pad(Params& params) {
+  const auto [top, bottom, left, right] = params.sides("padding", between(0, 4096));
+  return {top, bottom, left, right, static_cast<float>(params.number_or("value", 0, Range{}))};
 }
 
 BatchNormOptions batch_norm(Params& params) {
@@ -88,7 +101,7 @@ std::unique_ptr<Layer> made(Args&&... args) {
 // clang-format off
 const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"add", [](Params&, int) { return made<Add>(); }},
-    {"average_pool", [](Params& p, int) { return made<AveragePool>(pool(p)); }},
+    {"average_pool", [](Params& p, int) { return average_pool(p); }},
     {"batch_norm", [](Params& p, int) { return made<BatchNorm>(batch_norm(p)); }},
     {"conv2d", [](Params& p, int) { return made<Conv2d>(conv2d(p)); }},
     {"dropout", [](Params& p, int number) { return made<Dropout>(rate(p), static_cast<uint32_t>(number)); }},
@@ -96,6 +109,7 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"global_average", [](Params&, int) { return made<GlobalAverage>(); }},
     {"linear", [](Params& p, int) { return made<Linear>(linear(p)); }},
     {"max_pool", [](Params& p, int) { return made<MaxPool>(pool(p)); }},
+    {"pad", [](Params& p, int) { return made<Pad>(pad(p)); }},
     {"relu", [](Params&, int) { return made<Relu>(); }},
 };
 // clang-format on

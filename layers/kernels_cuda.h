@@ -9,6 +9,7 @@
 #include "layers/flatten.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
@@ -38,6 +39,7 @@ std::unique_ptr<Kernel> make_cuda_kernel(const GlobalAverage& layer, const CudaC
 std::unique_ptr<Kernel> make_cuda_kernel(const Linear& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const MaxPool& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Normalize& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Pad& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Relu& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const SoftmaxCrossEntropy& layer, const CudaCompile& compile);
 

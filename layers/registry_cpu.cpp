@@ -12,6 +12,7 @@
 #include "layers/flatten.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
@@ -45,6 +46,7 @@ constexpr Entry kEntries[] = {
     entry<Linear>(),
     entry<MaxPool>(),
     entry<Normalize>(),
+    entry<Pad>(),
     entry<Relu>(),
     entry<SoftmaxCrossEntropy>(),
 };

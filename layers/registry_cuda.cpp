@@ -33,6 +33,7 @@ constexpr Entry kEntries[] = {
     entry<Linear>(),
     entry<MaxPool>(),
     entry<Normalize>(),
+    entry<Pad>(),
     entry<Relu>(),
     entry<SoftmaxCrossEntropy>(),
 };

@@ -105,6 +105,21 @@ std::variant<Params::Pair, std::string> Params::pair_or_word(std::string_view ke
   return to_pair(*node, key, range);
 }
 
+Params::Sides Params::sides(std::string_view key, const Range& range) {
+  const Node& node = require(key);
+  const bool list = node.kind == Node::Kind::kList;
+  if (!list || node.children.size() == 2) {
+    const auto [vertical, horizontal] = to_pair(node, key, range);
+    return {vertical, vertical, horizontal, horizontal};
+  }
+  Sides values{};
+  if (node.children.size() != values.size()) wrong_value(node, path(key), "an integer or a list of 2 or 4");
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = to_integer_of<int>(node.children[i], child_path(path(key), i), range);
+  }
+  return values;
+}
+
 std::vector<LayerConfig> Params::layers(std::string_view key) { return to_layers(require(key), path(key)); }
 
 std::vector<LayerConfig> Params::layers_or(std::string_view key) {

@@ -24,7 +24,8 @@ namespace convoy {
 
 class Params {
  public:
-  using Pair = std::array<int, 2>;  // [vertical, horizontal]
+  using Pair = std::array<int, 2>;   // [vertical, horizontal]
+  using Sides = std::array<int, 4>;  // [top, bottom, left, right]
 
   // Borrows `layer`, which must outlive this.
   explicit Params(const LayerConfig& layer) : layer_(layer) {}
@@ -46,6 +47,9 @@ class Params {
   // A pair or one of `words`: padding: 1, [1, 2] or same.
   std::variant<Pair, std::string> pair_or_word(std::string_view key, Pair otherwise, const Range& range,
                                                std::span<const std::string_view> words);
+
+  // `3` for all sides, `[vertical, horizontal]` or `[top, bottom, left, right]`.
+  Sides sides(std::string_view key, const Range& range);
 
   std::vector<LayerConfig> layers(std::string_view key);                 // required, may be []
   std::vector<LayerConfig> layers_or(std::string_view key);              // absent: []

@@ -1,7 +1,6 @@
 #include "launcher/model_builder.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/device/target.h"
 #include "launcher/layer_builder.h"
@@ -11,14 +10,6 @@
 namespace convoy {
 namespace {
 
-int64_t parameter_count(const Graph& graph) {
-  int64_t count = 0;
-  for (const Graph::Node& node : graph.nodes()) {
-    for (const ParameterSpec& spec : node.layer->parameters(graph.input_shapes(node))) count += spec.shape.elements();
-  }
-  return count;
-}
-
 std::vector<std::string> names(const Graph& graph) {
   std::vector<std::string> all;
   for (const Graph::Node& node : graph.nodes()) all.push_back(node.name);
@@ -27,11 +18,6 @@ std::vector<std::string> names(const Graph& graph) {
 
 const Graph::Node& node(const Graph& graph, const std::string& name) {
   return *std::ranges::find(graph.nodes(), name, &Graph::Node::name);
-}
-
-Initializer start_of(const Graph& graph, const std::string& name, size_t parameter) {
-  const Graph::Node& found = node(graph, name);
-  return found.layer->parameters(graph.input_shapes(found)).at(parameter).initializer;
 }
 
 class ModelBuilderTest : public ConfigTest {
@@ -60,48 +46,6 @@ class ModelBuilderTest : public ConfigTest {
     return "";
   }
 };
-
-// ---- The models that come with Convoy
-
-struct Shipped {
-  const char* name;
-  int classes;
-  Shape sample;
-  int64_t parameters;
-};
-void PrintTo(const Shipped& shipped, std::ostream* out) { *out << shipped.name; }
-
-class ShippedModels : public ModelBuilderTest, public ::testing::WithParamInterface<Shipped> {
- protected:
-  static Model shipped(const Shipped& it) {
-    const std::string file = std::string(CONVOY_SOURCE_DIR "/configs/models/") + it.name + ".yaml";
-    return build(kLayers, {"model.config=" + file, "data.classes=" + std::to_string(it.classes)}, it.sample);
-  }
-};
-
-TEST_P(ShippedModels, HaveTheParametersThatTheirFilesState) {
-  const Model model = shipped(GetParam());
-  EXPECT_EQ(parameter_count(model.graph), GetParam().parameters);
-  EXPECT_EQ(model.graph.shape(model.logits), (Shape{2, 1, 1, GetParam().classes}));
-}
-
-INSTANTIATE_TEST_SUITE_P(All, ShippedModels,
-                         ::testing::Values(Shipped{"lenet5", 10, {1, 28, 28, 1}, 61706},
-                                           Shipped{"mnist-pytorch", 10, {1, 28, 28, 1}, 1199882},
-                                           Shipped{"cifar-resnet20", 10, {1, 32, 32, 3}, 272474},
-                                           Shipped{"resnet18", 1000, {1, 224, 224, 3}, 11689512},
-                                           Shipped{"resnet50", 1000, {1, 224, 224, 3}, 25557032},
-                                           Shipped{"vgg16", 1000, {1, 224, 224, 3}, 138357544}));
-
-TEST_F(ShippedModels, ResNetsStartAsInTorchvision) {
-  const Model model = shipped({"resnet18", 1000, {1, 224, 224, 3}, 0});
-  const Initializer stem = start_of(model.graph, "conv2d_1", 0);  // 7x7, 64 filters
-  EXPECT_EQ(stem.kind, Initializer::Kind::kNormal);
-  EXPECT_FLOAT_EQ(stem.scale, std::sqrt(2.0F / (64 * 7 * 7)));
-  const Initializer last = start_of(model.graph, "linear_1", 0);  // 512 inputs
-  EXPECT_EQ(last.kind, Initializer::Kind::kUniform);
-  EXPECT_FLOAT_EQ(last.scale, 1 / std::sqrt(512.0F));
-}
 
 // ---- Graphs
 

@@ -12,6 +12,7 @@
 #include "layers/flatten.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
@@ -127,6 +128,28 @@ TEST(Pool, RefusesWindowsOfPaddingOnly) {
   expect_refused(AveragePool(window(1, 1, Padding::number(1))), {{1, 8, 8, 1}}, {"padding"});
   expect_refused(MaxPool(window(2, 1, Padding::valid(), 2)), {{1, 8, 8, 1}}, {"dilation"});
   expect_refused(MaxPool(window(9, 1, Padding::valid())), {{1, 8, 8, 1}}, {"covers 9 pixels", "only 8"});
+}
+
+// As torch.nn.functional.max_pool2d(…, ceil_mode=True) has them.
+TEST(Pool, CeilEqualsPytorch) {
+  const struct {
+    int input, kernel, stride, padding, output;
+  } kTable[] = {{8, 3, 2, 0, 4}, {7, 3, 2, 0, 3}, {7, 2, 2, 1, 4}, {8, 2, 2, 1, 5}, {2, 3, 2, 0, 1},
+                {8, 2, 3, 1, 3}, {9, 4, 3, 2, 4}, {6, 1, 4, 0, 2}, {5, 3, 3, 1, 2}, {112, 3, 2, 0, 56}};
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(row.input);
+    Window pool = window(row.kernel, row.stride, Padding::number(row.padding));
+    pool.ceil = true;
+    EXPECT_EQ(shape_of(MaxPool(pool), {{1, row.input, row.input, 1}}).h, row.output);
+  }
+  Window too_large = window(4, 2, Padding::valid());
+  too_large.ceil = true;
+  expect_refused(MaxPool(too_large), {{1, 2, 2, 1}}, {"covers 4 pixels", "only 2"});
+}
+
+TEST(Pad, AddsItsSides) {
+  EXPECT_EQ(shape_of(Pad({.top = 1, .bottom = 2, .left = 3, .right = 4}), {{2, 5, 6, 7}}), (Shape{2, 8, 13, 7}));
+  expect_refused(Pad({.left = -1}), {{1, 4, 4, 1}}, {"padding", "0 or more", "found -1"});
 }
 
 TEST(SoftmaxCrossEntropy, RefusesLogitsOfImagesAndOtherBatches) {

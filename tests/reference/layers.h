@@ -9,6 +9,7 @@
 #include "layers/flatten.h"
 #include "layers/linear.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
@@ -41,6 +42,10 @@ Outputs forward(const Concat& layer, const Inputs& in);
 Gradients backward(const Concat& layer, const Inputs& in);
 Outputs forward(const Normalize& layer, const Inputs& in);
 Gradients backward(const Normalize& layer, const Inputs& in);
+
+// images.cpp
+Outputs forward(const Pad& layer, const Inputs& in);
+Gradients backward(const Pad& layer, const Inputs& in);
 
 // batch_norm.cpp
 Outputs forward(const BatchNorm& layer, const Inputs& in);
