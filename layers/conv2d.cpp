@@ -42,7 +42,7 @@ Initializer bias_start(WeightInitializer kind, int64_t fan_in) {
 }
 
 Shape Conv2d::shape(std::span<const Shape> inputs) const {
-  expect_inputs(inputs, 1);
+  expect_inputs(inputs, options_.add ? 2 : 1);
   expect_at_least(options_.filters, 1, "filters");
   expect_at_least(options_.groups, 1, "groups");
   const Shape& x = inputs[0];
@@ -52,7 +52,11 @@ Shape Conv2d::shape(std::span<const Shape> inputs) const {
                                        std::to_string(options_.groups));
   }
   const WindowAxes axes = window_axes(options_.window, x);
-  return {x.n, axes.h.output, axes.w.output, options_.filters};
+  const Shape y{x.n, axes.h.output, axes.w.output, options_.filters};
+  if (options_.add && inputs[1] != y) {
+    throw Error(ExitCode::kConfig, "expected " + to_string(y) + " to add, found " + to_string(inputs[1]));
+  }
+  return y;
 }
 
 std::vector<ParameterSpec> Conv2d::parameters(std::span<const Shape> inputs) const {

@@ -1,4 +1,5 @@
-// y = conv(x, weight) + bias, optionally with relu: x [N,H,W,C], weight [O,h,w,C/groups], bias [1,1,1,O].
+// y = conv(x, weight) + bias: x [N,H,W,C], weight [O,h,w,C/groups], bias [1,1,1,O].
+// Optionally y = y + x[1], in evaluation only, and then y = max(y, 0): what rewrite rules make of it.
 #pragma once
 
 #include <array>
@@ -36,6 +37,7 @@ struct Conv2dOptions {
   bool bias = true;
   bool relu = false;  // set by the rewrite rule fuse_conv_relu
   WeightInitializer initializer = WeightInitializer::kPytorch;
+  bool add = false;  // a second input of y's shape is added; set by the rewrite rule fuse_conv_add
 };
 
 class Conv2d : public Layer {

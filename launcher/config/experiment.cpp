@@ -221,6 +221,13 @@ Experiment load_experiment(const std::string& path, const std::vector<std::strin
   return to_experiment(compose(path, overrides));
 }
 
+Experiment experiment_of(Node tree, const std::vector<std::string>& overrides) {
+  escape_interpolation(tree);
+  apply_overrides(tree, overrides);
+  interpolate(tree);
+  return to_experiment(std::move(tree));
+}
+
 bool is_model_file(const std::string& path) { return parse_yaml_file(path).find("layers") != nullptr; }
 
 Experiment load_model(const std::string& path, const std::vector<std::string>& overrides) {

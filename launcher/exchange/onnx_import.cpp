@@ -98,7 +98,8 @@ void OnnxImporter::find_needed() {
   std::map<std::string_view, size_t> producers;
   for (size_t i = 0; i < model_.nodes.size(); ++i) {
     for (const std::string& output : model_.nodes[i].outputs) {
-      if (!output.empty()) producers.emplace(output, i);
+      if (!output.empty() && !producers.emplace(output, i).second)
+        bad_data(path_, "expected one node that makes '" + output + "', found two");
     }
   }
   needed_.assign(model_.nodes.size(), false);

@@ -41,14 +41,14 @@ std::array<int64_t, 4> OnnxImporter::window(OnnxOperator& op, Integers kernel, F
 
 // The value that a window with these pads reads: `x`, the padding being in the fields, or a pad layer where it is not
 // the same on both sides.
-OnnxImporter::Value OnnxImporter::padded(OnnxOperator&, const Value& x, const std::string& name, Integers pads,
+OnnxImporter::Value OnnxImporter::padded(const Value& x, const std::string& name, const std::array<int64_t, 4>& pads,
                                          double value, Fields& fields) {
   if (pads[0] == pads[2] && pads[1] == pads[3]) {
     if (pads[0] != 0 || pads[1] != 0) fields.pair("padding", pads[0], pads[1]);
     return x;
   }
   Fields pad;
-  pad.list("padding", pads);
+  pad.list("padding", {pads[0], pads[2], pads[1], pads[3]});  // top, bottom, left, right
   if (value != 0) pad.number("value", value);
   std::string pad_name = name + ".pad";
   while (!names_.insert(pad_name).second) pad_name += "_";
@@ -69,7 +69,7 @@ void OnnxImporter::conv(OnnxOperator& op) {
   const auto pads = window(op, {dims[2], dims[3]}, fields);
   if (const int64_t groups = op.integer_or("group", 1); groups != 1) fields.integer("groups", groups);
   if (!bias) fields.boolean("bias", false);
-  const Value source = padded(op, x, name, {pads.begin(), pads.end()}, 0, fields);
+  const Value source = padded(x, name, pads, 0, fields);
   Value y = layer("conv2d", name, source, fields);
   y.one_pixel = source.one_pixel && dims[2] == 1 && dims[3] == 1 && pads == std::array<int64_t, 4>{};
   weight(op, name + ".weight", op.input(1));
@@ -117,7 +117,7 @@ void OnnxImporter::pool(OnnxOperator& op) {
   const bool symmetric = pads[0] == pads[2] && pads[1] == pads[3];
   if (include && any && symmetric) fields.boolean("include_padding", true);
   if (!max && !symmetric && !include) op.refuse("expected the same padding on both sides");
-  const Value source = padded(op, x, name, {pads.begin(), pads.end()}, max ? kLowest : 0, fields);
+  const Value source = padded(x, name, pads, max ? kLowest : 0, fields);
   Value y = layer(max ? "max_pool" : "average_pool", name, source, fields);
   y.one_pixel = false;
   give(op, std::move(y));
@@ -164,7 +164,7 @@ void OnnxImporter::pad(OnnxOperator& op) {
     op.refuse("expected padding of H and W only");
   if (!std::isfinite(value)) value = value < 0 ? kLowest : -kLowest;
   Fields fields;
-  fields.list("padding", {pads[2], pads[3], pads[6], pads[7]});
+  fields.list("padding", {pads[2], pads[6], pads[3], pads[7]});
   if (value != 0) fields.number("value", value);
   Value y = layer("pad", layer_name(op), x, fields);
   y.one_pixel = false;

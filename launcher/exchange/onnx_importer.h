@@ -112,7 +112,7 @@ class OnnxImporter {
   void reduce(OnnxOperator& op);
   void pad(OnnxOperator& op);
   void resize(OnnxOperator& op);
-  Value padded(OnnxOperator& op, const Value& x, const std::string& name, std::vector<int64_t> pads, double value,
+  Value padded(const Value& x, const std::string& name, const std::array<int64_t, 4>& pads, double value,
                Fields& fields);
   std::array<int64_t, 4> window(OnnxOperator& op, std::vector<int64_t> kernel, Fields& fields);
 

@@ -37,11 +37,12 @@ Window ceil(Window window) {
 }
 
 std::function<std::unique_ptr<Layer>()> conv(int filters, const Window& window, int groups = 1, bool bias = true,
-                                             bool relu = false) {
-  return make<Conv2d>(Conv2dOptions{filters, window, groups, bias, relu});
+                                             bool relu = false, bool add = false) {
+  return make<Conv2d>(
+      Conv2dOptions{.filters = filters, .window = window, .groups = groups, .bias = bias, .relu = relu, .add = add});
 }
 
-constexpr bool kNoBias = false, kBias = true, kRelu = true;
+constexpr bool kNoBias = false, kBias = true, kRelu = true, kAdd = true;
 
 Cases conv_cases() {
   return {
@@ -78,7 +79,20 @@ Cases conv_cases() {
       {"conv2d_depthwise_16", conv(16, window(3, 1, pad(1)), 16), {{2, 8, 8, 16}}},
       {"conv2d_depthwise_17", conv(17, window(3, 1, pad(1)), 17), {{2, 6, 7, 17}}},
       {"conv2d_depthwise_stride_2", conv(24, window(5, 2, kSame), 24), {{2, 9, 8, 24}}},
+      {"conv2d_depthwise_same_even_size", conv(32, window(3, 2, kSame), 32), {{2, 8, 10, 32}}},
+      {"conv2d_depthwise_same_even_kernel", conv(20, window(4, 1, kSame), 20), {{1, 7, 8, 20}}},
+      {"conv2d_depthwise_dilation_2", conv(16, window(3, 1, pad(2), 2), 16), {{2, 9, 8, 16}}},
+      {"conv2d_depthwise_kernel_above_image", conv(16, window(5, 1, pad(2)), 16), {{2, 3, 2, 16}}},
+      {"conv2d_depthwise_stride_3", conv(16, window(2, 3), 16), {{2, 9, 8, 16}}},
       {"conv2d_depthwise_multiplier_2", conv(12, window(3, 1, pad(1)), 6), {{2, 6, 6, 6}}},
+      {"conv2d_depthwise_multiplier_2_of_32", conv(64, window(3, 1, pad(1)), 32), {{2, 6, 6, 32}}},
+      {"conv2d_depthwise_multiplier_2_same_even_size", conv(32, window(3, 2, kSame), 16), {{2, 8, 6, 16}}},
+      {"conv2d_depthwise_multiplier_2_relu", conv(32, window(3, 1, kSame), 16, kBias, kRelu), {{2, 5, 6, 16}}},
+      {"conv2d_groups_4", conv(64, window(3, 1, pad(1)), 4), {{2, 6, 6, 64}}},
+      {"conv2d_groups_4_stride_2", conv(32, window(3, 2, pad(1)), 4), {{2, 8, 7, 32}}},
+      {"conv2d_groups_4_same_even_size", conv(16, window(3, 2, kSame), 4), {{2, 8, 6, 8}}},
+      {"conv2d_groups_4_of_odd_size", conv(12, window(3, 1, pad(1)), 4, kNoBias), {{2, 6, 5, 20}}},
+      {"conv2d_groups_1x1", conv(32, window(1), 4), {{2, 6, 6, 32}}},
       {"conv2d_no_bias", conv(16, window(3, 1, pad(1)), 1, kNoBias), {{2, 7, 7, 8}}},
       {"conv2d_no_bias_depthwise", conv(5, window(3, 1, pad(1)), 5, kNoBias), {{2, 6, 6, 5}}},
       {"conv2d_relu", conv(16, window(3, 1, pad(1)), 1, kBias, kRelu), {{2, 7, 7, 16}}},
@@ -107,6 +121,22 @@ Cases conv_cases() {
       {.name = "conv2d_relu_eval",
        .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
        .inputs = {{1, 7, 7, 16}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_eval",
+       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, false, kAdd),
+       .inputs = {{2, 7, 7, 16}, {2, 7, 7, 16}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_eval",
+       .layer = conv(17, window(1), 1, kBias, kRelu, kAdd),
+       .inputs = {{2, 5, 7, 5}, {2, 5, 7, 17}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_no_bias_eval",
+       .layer = conv(32, window(3, 2, pad(1)), 1, kNoBias, kRelu, kAdd),
+       .inputs = {{2, 9, 9, 16}, {2, 5, 5, 32}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_depthwise_eval",
+       .layer = conv(16, window(3, 1, pad(1)), 16, kBias, kRelu, kAdd),
+       .inputs = {{2, 6, 6, 16}, {2, 6, 6, 16}},
        .mode = Mode::kEval},
   };
 }
@@ -184,7 +214,6 @@ Cases batch_norm_cases() {
   const auto batch_norm = [](bool add = false, bool relu = false) {
     return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
   };
-  constexpr bool kAdd = true;
   constexpr Shape kOdd{3, 5, 4, 17};
   return {
       {"batch_norm", batch_norm(), {{4, 6, 6, 16}}},
@@ -344,6 +373,43 @@ Cases threaded_cases() {
   };
 }
 
+// Convolutions in groups on ImageNet, by channels, filters, groups, height and width, kernel, stride.
+Cases grouped_benchmark_cases() {
+  constexpr int kRows = 8;
+  const struct {
+    const char* name;
+    int channels, filters, groups, size, kernel, stride;
+  } kTable[] = {
+      {"mobilenetv2_32x112", 32, 32, 32, 112, 3, 1},
+      {"mobilenetv2_96x112_down", 96, 96, 96, 112, 3, 2},
+      {"mobilenetv2_144x56", 144, 144, 144, 56, 3, 1},
+      {"mobilenetv2_144x56_down", 144, 144, 144, 56, 3, 2},
+      {"mobilenetv2_192x28", 192, 192, 192, 28, 3, 1},
+      {"mobilenetv2_192x28_down", 192, 192, 192, 28, 3, 2},
+      {"mobilenetv2_384x14", 384, 384, 384, 14, 3, 1},
+      {"mobilenetv2_576x14", 576, 576, 576, 14, 3, 1},
+      {"mobilenetv2_576x14_down", 576, 576, 576, 14, 3, 2},
+      {"mobilenetv2_960x7", 960, 960, 960, 7, 3, 1},
+      {"efficientnet_144x56_down", 144, 144, 144, 56, 5, 2},
+      {"efficientnet_240x28", 240, 240, 240, 28, 5, 1},
+      {"efficientnet_480x14", 480, 480, 480, 14, 5, 1},
+      {"efficientnet_672x14_down", 672, 672, 672, 14, 5, 2},
+      {"efficientnet_1152x7", 1152, 1152, 1152, 7, 5, 1},
+      {"resnext_128x56", 128, 128, 32, 56, 3, 1},
+      {"resnext_256x28", 256, 256, 32, 28, 3, 1},
+      {"groups_4_256x28", 256, 256, 4, 28, 3, 1},
+      {"multiplier_2_64x56", 64, 128, 64, 56, 3, 1},
+  };
+  Cases cases;
+  for (const auto& row : kTable) {
+    const Window window_of = window(row.kernel, row.stride, pad(row.kernel / 2));
+    cases.push_back({std::string("conv2d_") + row.name,
+                     conv(row.filters, window_of, row.groups, kNoBias),
+                     {{kRows, row.size, row.size, row.channels}}});
+  }
+  return cases;
+}
+
 // ---- Sizes met in practice.  ResNet-18 and VGG on CIFAR (32x32) and ImageNet (224x224), LeNet on MNIST.
 Cases benchmark_cases() {
   constexpr int kRows = 32;
@@ -381,6 +447,8 @@ Cases benchmark_cases() {
       {"global_average_resnet", make<GlobalAverage>(), {kBlock4}},
       {"softmax_cross_entropy_imagenet", loss, {{kRows, 1, 1, 1000}, targets_shape(kRows)}},
   };
+  const Cases grouped = grouped_benchmark_cases();
+  cases.insert(cases.end(), grouped.begin(), grouped.end());
   for (LayerCase& it : cases) it.benchmark = true;
   return cases;
 }

@@ -85,11 +85,16 @@ AveragePool as_pool(const Array& x) {
 Outputs forward(const Conv2d& layer, const Inputs& in) {
   const Array &x = in.x[0], &w = in.w[0];
   Outputs out;
-  Array& y = out.y = Array(layer.shape(std::vector{x.shape}));
+  std::vector<Shape> shapes;
+  for (const Array& input : in.x) shapes.push_back(input.shape);
+  Array& y = out.y = Array(layer.shape(shapes));
   if (layer.options().bias) {
     for (size_t i = 0; i < y.size(); ++i) y[i] = in.w[1][i % static_cast<size_t>(y.shape.c)];
   }
   for_each_product(layer.options(), x, w, y, [&](size_t i, size_t j, size_t k) { y[k] += x[i] * w[j]; });
+  if (layer.options().add) {
+    for (size_t i = 0; i < y.size(); ++i) y[i] += in.x[1][i];
+  }
   if (layer.options().relu) fuse_relu(out);
   return out;
 }
