@@ -20,7 +20,7 @@ void visit(const Layer& layer, Call call) {
 
 template <class Call>
 void visit_any(const Layer& layer, Call call) {
-  visit<Conv2d, Linear, MaxPool, AveragePool, GlobalAverage, Relu, Dropout, Flatten, Add, Concat, Normalize, BatchNorm,
+  visit<Conv2d, Linear, MaxPool, AveragePool, GlobalAverage, Activation, Relu, Dropout, Flatten, Add, Concat, Normalize, BatchNorm,
         SoftmaxCrossEntropy>(layer, call);
 }
 
