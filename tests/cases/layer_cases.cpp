@@ -13,16 +13,12 @@
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "tests/cases/case_parts.h"
 
 namespace convoy {
 namespace {
 
 using Cases = std::vector<LayerCase>;
-
-template <class L, class... Arguments>
-std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
-  return [=] { return std::make_unique<L>(arguments...); };
-}
 
 constexpr Padding kSame = Padding::same(), kValid = Padding::valid();
 constexpr Padding pad(int amount) { return Padding::number(amount); }
@@ -456,7 +452,7 @@ Cases benchmark_cases() {
 Cases all_cases() {
   Cases all;
   for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            image_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+                            image_cases(), activation_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {

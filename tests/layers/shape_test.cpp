@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "layers/activation.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -181,6 +182,13 @@ TEST(BatchNorm, AddsOnlyWhatHasItsShape) {
   expect_refused(add, {{2, 4, 4, 8}, {2, 4, 4, 4}}, {"2x4x4x8", "2x4x4x4"});
   expect_refused(add, {{2, 4, 4, 8}}, {"expected 2", "found 1"});
   expect_refused(BatchNorm({.epsilon = -1}), {{2, 4, 4, 8}}, {"epsilon"});
+}
+
+TEST(Activation, RefusesParametersThatItsBackwardCouldNotTell) {
+  EXPECT_EQ(shape_of(Activation(SiluFunction{}), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  expect_refused(Activation(SiluFunction{}), {}, {"expected 1", "found 0"});
+  expect_refused(Activation(LeakyReluFunction{-0.5F}), {{2, 3, 4, 5}}, {"slope", "0 or more", "-0.5"});
+  expect_refused(Activation(EluFunction{__builtin_nanf("")}), {{2, 3, 4, 5}}, {"alpha", "0 or more"});
 }
 
 TEST(Elementwise, RulesOfSmallLayers) {
