@@ -1,6 +1,7 @@
 // All kernels of the GPU, by layer, and the parts that they lend each other; for *_cuda.* files.
 #pragma once
 
+#include "layers/activation.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -29,6 +30,7 @@ struct CudaCompile {
   CudaLibraries& libraries;
 };
 
+std::unique_ptr<Kernel> make_cuda_kernel(const Activation& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Add& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const AveragePool& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const BatchNorm& layer, const CudaCompile& compile);

@@ -3,6 +3,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "layers/activation.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -28,8 +29,8 @@ struct Entry {
 };
 
 template <class T>
-constexpr Entry entry() {
-  return {T::kType, [](const Layer& layer, const CompileRequest& request) {
+constexpr Entry entry(const char* type = T::kType) {
+  return {type, [](const Layer& layer, const CompileRequest& request) {
             return make_cpu_kernel(dynamic_cast<const T&>(layer), request);
           }};
 }
@@ -42,16 +43,25 @@ constexpr Entry kEntries[] = {
     entry<Concat>(),
     entry<Conv2d>(),
     entry<Dropout>(),
+    entry<Activation>(EluFunction::kType),
     entry<Flatten>(),
+    entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
     entry<GroupNorm>(),
     entry<LayerNorm>(),
+    entry<Activation>(HardSigmoidFunction::kType),
+    entry<Activation>(HardSwishFunction::kType),
+    entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
     entry<MaxPool>(),
     entry<Normalize>(),
     entry<Pad>(),
     entry<Relu>(),
+    entry<Activation>(Relu6Function::kType),
+    entry<Activation>(SigmoidFunction::kType),
+    entry<Activation>(SiluFunction::kType),
     entry<SoftmaxCrossEntropy>(),
+    entry<Activation>(TanhFunction::kType),
 };
 // clang-format on
 

@@ -14,16 +14,12 @@
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "tests/cases/case_parts.h"
 
 namespace convoy {
 namespace {
 
 using Cases = std::vector<LayerCase>;
-
-template <class L, class... Arguments>
-std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
-  return [=] { return std::make_unique<L>(arguments...); };
-}
 
 constexpr Padding kSame = Padding::same(), kValid = Padding::valid();
 constexpr Padding pad(int amount) { return Padding::number(amount); }
@@ -215,8 +211,42 @@ Cases batch_norm_cases() {
   const auto batch_norm = [](bool add = false, bool relu = false) {
     return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
   };
-  constexpr Shape kOdd{3, 5, 4, 17};
+  constexpr Shape kOdd{3, 5, 4, 17}, kMany{4, 11, 13, 24};
+  const auto with = [](const BatchNormOptions& options) { return make<BatchNorm>(options); };
+  const BatchNormOptions fixed{.inference = true}, fixed_relu{.relu = true, .inference = true},
+      fixed_add_relu{.add = true, .relu = true, .inference = true};
   return {
+      {"batch_norm_no_scale", with({.scale = false}), {kOdd}},
+      {"batch_norm_no_shift", with({.shift = false}), {kOdd}},
+      {"batch_norm_no_parameters", with({.scale = false, .shift = false}), {{3, 6, 6, 16}}},
+      {"batch_norm_add_relu_no_scale", with({.add = true, .relu = true, .scale = false}), {kMany, kMany}},
+      {.name = "batch_norm_no_scale_eval", .layer = with({.scale = false}), .inputs = {kOdd}, .mode = Mode::kEval},
+      {"batch_norm_inference", with(fixed), {kOdd}},
+      {"batch_norm_inference_many_rows", with(fixed), {kMany}},
+      {"batch_norm_inference_no_scale", with({.scale = false, .inference = true}), {kOdd}},
+      {"batch_norm_inference_no_shift", with({.shift = false, .inference = true}), {kMany}},
+      {"batch_norm_inference_relu", with(fixed_relu), {kOdd}},
+      {"batch_norm_inference_relu_many_rows", with(fixed_relu), {kMany}},
+      {"batch_norm_inference_add_relu", with(fixed_add_relu), {kOdd, kOdd}},
+      {"batch_norm_inference_add_relu_many_rows", with(fixed_add_relu), {kMany, kMany}},
+      {.name = "batch_norm_inference_frozen", .layer = with(fixed), .inputs = {kOdd}, .wants_dw = false},
+      {.name = "batch_norm_inference_relu_frozen", .layer = with(fixed_relu), .inputs = {kMany}, .wants_dw = false},
+      {.name = "batch_norm_inference_add_relu_frozen",
+       .layer = with(fixed_add_relu),
+       .inputs = {kOdd, kOdd},
+       .wants_dw = false},
+      {.name = "batch_norm_inference_add_relu_no_shortcut",
+       .layer = with(fixed_add_relu),
+       .inputs = {kMany, kMany},
+       .wants_dx = {true, false},
+       .wants_dw = false},
+      {.name = "batch_norm_inference_add_relu_only_shortcut",
+       .layer = with(fixed_add_relu),
+       .inputs = {kOdd, kOdd},
+       .wants_dx = {false, true},
+       .wants_dw = false},
+      {.name = "batch_norm_inference_first_layer", .layer = with(fixed), .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "batch_norm_inference_eval", .layer = with(fixed), .inputs = {kOdd}, .mode = Mode::kEval},
       {"batch_norm", batch_norm(), {{4, 6, 6, 16}}},
       {"batch_norm_odd", batch_norm(), {kOdd}},
       // The only mean must not be almost zero: nothing would be left to measure its error by.
@@ -495,8 +525,9 @@ Cases benchmark_cases() {
 
 Cases all_cases() {
   Cases all;
-  for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            image_cases(), norm_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+  for (const Cases& some :
+       {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(), image_cases(),
+        norm_cases(), activation_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {

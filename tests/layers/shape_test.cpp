@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "layers/activation.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -194,6 +195,13 @@ TEST(GroupNorm, RefusesGroupsThatDoNotDivide) {
   ASSERT_EQ(parameters.size(), 2u);
   EXPECT_EQ(parameters[0].shape, (Shape{1, 1, 1, 8}));
   EXPECT_EQ(parameters[0].initializer.scale, 1);
+}
+
+TEST(Activation, RefusesParametersThatItsBackwardCouldNotTell) {
+  EXPECT_EQ(shape_of(Activation(SiluFunction{}), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  expect_refused(Activation(SiluFunction{}), {}, {"expected 1", "found 0"});
+  expect_refused(Activation(LeakyReluFunction{-0.5F}), {{2, 3, 4, 5}}, {"slope", "0 or more", "-0.5"});
+  expect_refused(Activation(EluFunction{__builtin_nanf("")}), {{2, 3, 4, 5}}, {"alpha", "0 or more"});
 }
 
 TEST(Elementwise, RulesOfSmallLayers) {

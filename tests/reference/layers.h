@@ -1,6 +1,7 @@
 // The reference of each layer type; reference.cpp chooses among them.
 #pragma once
 
+#include "layers/activation.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -29,6 +30,10 @@ Outputs forward(const AveragePool& layer, const Inputs& in);
 Gradients backward(const AveragePool& layer, const Inputs& in);
 Outputs forward(const GlobalAverage& layer, const Inputs& in);
 Gradients backward(const GlobalAverage& layer, const Inputs& in);
+
+// activation.cpp
+Outputs forward(const Activation& layer, const Inputs& in);
+Gradients backward(const Activation& layer, const Inputs& in);
 
 // elementwise.cpp
 Outputs forward(const Relu& layer, const Inputs& in);
