@@ -12,12 +12,14 @@
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
@@ -47,11 +49,13 @@ constexpr Entry kEntries[] = {
     entry<GroupNorm>(),
     entry<LayerNorm>(),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
     entry<Normalize>(),
     entry<Pad>(),
     entry<Relu>(),
     entry<SoftmaxCrossEntropy>(),
+    entry<Upsample>(),
 };
 // clang-format on
 

@@ -33,11 +33,13 @@ constexpr Entry kEntries[] = {
     entry<GroupNorm>(),
     entry<LayerNorm>(),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
     entry<Normalize>(),
     entry<Pad>(),
     entry<Relu>(),
     entry<SoftmaxCrossEntropy>(),
+    entry<Upsample>(),
 };
 // clang-format on
 
