@@ -12,9 +12,11 @@
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
@@ -90,6 +92,19 @@ GroupNormOptions group_norm(Params& params) {
   return {.groups = params.integer("groups", kChannels), .epsilon = epsilon(params)};
 }
 
+LrnOptions lrn(Params& params) {
+  return {.size = params.integer_or("size", 5, kExtent),
+          .alpha = static_cast<float>(params.number_or("alpha", 1e-4, at_least(0))),
+          .beta = static_cast<float>(params.number_or("beta", 0.75, at_least(0))),
+          .k = static_cast<float>(params.number_or("k", 1, above(0)))};
+}
+
+UpsampleOptions upsample(Params& params) {
+  static constexpr std::array<std::string_view, 2> kModes = {"nearest", "bilinear"};
+  const auto [scale_h, scale_w] = params.pair_or("scale", {2, 2}, kExtent);
+  return {scale_h, scale_w, params.choice_or("mode", kModes[0], kModes) == kModes[1]};
+}
+
 BatchNormOptions batch_norm(Params& params) {
   return {.epsilon = static_cast<float>(params.number_or("epsilon", 1e-5, above_up_to(0, 1))),
           .momentum = static_cast<float>(params.number_or("momentum", 0.1, between(0, 1))),
@@ -136,6 +151,7 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"hard_swish", [](Params&, int) { return made<Activation>(HardSwishFunction{}); }},
     {"leaky_relu", [](Params& p, int) { return made<Activation>(LeakyReluFunction{not_negative(p, "slope", 0.01)}); }},
     {"linear", [](Params& p, int) { return made<Linear>(linear(p)); }},
+    {"lrn", [](Params& p, int) { return made<Lrn>(lrn(p)); }},
     {"max_pool", [](Params& p, int) { return made<MaxPool>(pool(p)); }},
     {"pad", [](Params& p, int) { return made<Pad>(pad(p)); }},
     {"relu", [](Params&, int) { return made<Relu>(); }},
@@ -143,6 +159,7 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"sigmoid", [](Params&, int) { return made<Activation>(SigmoidFunction{}); }},
     {"silu", [](Params&, int) { return made<Activation>(SiluFunction{}); }},
     {"tanh", [](Params&, int) { return made<Activation>(TanhFunction{}); }},
+    {"upsample", [](Params& p, int) { return made<Upsample>(upsample(p)); }},
 };
 // clang-format on
 

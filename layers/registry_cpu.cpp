@@ -13,12 +13,14 @@
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
@@ -53,6 +55,7 @@ constexpr Entry kEntries[] = {
     entry<Activation>(HardSwishFunction::kType),
     entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
     entry<Normalize>(),
     entry<Pad>(),
@@ -62,6 +65,7 @@ constexpr Entry kEntries[] = {
     entry<Activation>(SiluFunction::kType),
     entry<SoftmaxCrossEntropy>(),
     entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

@@ -38,6 +38,7 @@ constexpr Entry kEntries[] = {
     entry<Activation>(HardSwishFunction::kType),
     entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
     entry<Normalize>(),
     entry<Pad>(),
@@ -47,6 +48,7 @@ constexpr Entry kEntries[] = {
     entry<Activation>(SiluFunction::kType),
     entry<SoftmaxCrossEntropy>(),
     entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

@@ -13,11 +13,13 @@
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
 #include "tests/core/base/testing.h"
 
 namespace convoy {
@@ -183,6 +185,20 @@ TEST(BatchNorm, AddsOnlyWhatHasItsShape) {
   expect_refused(add, {{2, 4, 4, 8}, {2, 4, 4, 4}}, {"2x4x4x8", "2x4x4x4"});
   expect_refused(add, {{2, 4, 4, 8}}, {"expected 2", "found 1"});
   expect_refused(BatchNorm({.epsilon = -1}), {{2, 4, 4, 8}}, {"epsilon"});
+}
+
+TEST(Lrn, RefusesWhatDividesByZero) {
+  EXPECT_EQ(shape_of(Lrn({}), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  expect_refused(Lrn({.size = 0}), {{2, 3, 4, 5}}, {"size", "found 0"});
+  expect_refused(Lrn({.alpha = -1}), {{2, 3, 4, 5}}, {"alpha"});
+  expect_refused(Lrn({.beta = __builtin_nanf("")}), {{2, 3, 4, 5}}, {"beta"});
+  expect_refused(Lrn({.k = 0}), {{2, 3, 4, 5}}, {"k", "more than 0"});
+}
+
+TEST(Upsample, MultipliesHeightAndWidth) {
+  EXPECT_EQ(shape_of(Upsample({2, 3}), {{2, 3, 4, 5}}), (Shape{2, 6, 12, 5}));
+  expect_refused(Upsample({0, 1}), {{2, 3, 4, 5}}, {"scale", "found 0"});
+  expect_refused(Upsample({1, 1 << 23}), {{2, 3, 4, 5}}, {"scale", "too large"});
 }
 
 TEST(GroupNorm, RefusesGroupsThatDoNotDivide) {

@@ -21,7 +21,7 @@ void visit(const Layer& layer, Call call) {
 template <class Call>
 void visit_any(const Layer& layer, Call call) {
   visit<Conv2d, Linear, MaxPool, AveragePool, GlobalAverage, Activation, Relu, Dropout, Flatten, Add, Concat, Normalize,
-        BatchNorm, SoftmaxCrossEntropy, Pad, GroupNorm, LayerNorm>(layer, call);
+        BatchNorm, SoftmaxCrossEntropy, Pad, GroupNorm, LayerNorm, Lrn, Upsample>(layer, call);
 }
 
 }  // namespace
