@@ -107,7 +107,7 @@ UpsampleOptions upsample(Params& params) {
 
 BatchNormOptions batch_norm(Params& params) {
   return {.epsilon = static_cast<float>(params.number_or("epsilon", 1e-5, above_up_to(0, 1))),
-          .momentum = static_cast<float>(params.number_or("momentum", 0.1, between(0, 1))),
+          .momentum = static_cast<float>(params.number_or("momentum", 0.1, above_up_to(0, 1))),
           .scale = params.boolean_or("scale", true),
           .shift = params.boolean_or("shift", true),
           .inference = params.boolean_or("inference", false)};

@@ -130,6 +130,7 @@ TEST_F(TransferTest, FrozenLayersHaveNoGradientNoBackwardPassAndNoTraffic) {
   for (const ParameterSlot& slot : parameters.slots()) {
     EXPECT_EQ(slot.trainable, slot.name.starts_with("head") || slot.name.starts_with("fc")) << slot.name;
   }
+  EXPECT_EQ(parameters.reduced_elements(), parameters.trainable_elements() + kControlSize);
   const Program program(model.graph, parameters, *backend.kernels, {Mode::kTrain, backend.precision, {}});
   const Plan plan = program.plan();
   for (const Step& step : plan.steps()) {
