@@ -5,13 +5,17 @@
 
 #include "core/base/error.h"
 #include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
+#include "layers/multiply.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
+#include "layers/stochastic_depth.h"
 
 namespace convoy {
 namespace {
@@ -87,6 +91,11 @@ float not_negative(Params& params, std::string_view key, double otherwise) {
   return static_cast<float>(params.number_or(key, otherwise, between(0, 1e6)));
 }
 
+std::unique_ptr<Layer> adaptive_pool(Params& params) {
+  const auto [height, width] = params.pair("size", kExtent);
+  return std::make_unique<AdaptiveAveragePool>(height, width);
+}
+
 float rate(Params& params) { return static_cast<float>(params.number("rate", from_below(0, 1))); }
 
 // ---- The table: one line per layer type
@@ -100,6 +109,7 @@ std::unique_ptr<Layer> made(Args&&... args) {
 
 // clang-format off
 const std::map<std::string_view, MakeLayer> kLayerTable = {
+    {"adaptive_average_pool", [](Params& p, int) { return adaptive_pool(p); }},
     {"average_pool", [](Params& p, int) { return made<AveragePool>(pool(p)); }},
     {"batch_norm", [](Params& p, int) { return made<BatchNorm>(batch_norm(p)); }},
     {"conv2d", [](Params& p, int) { return made<Conv2d>(conv2d(p)); }},
@@ -108,15 +118,19 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"flatten", [](Params&, int) { return made<Flatten>(); }},
     {"gelu", [](Params& p, int) { return made<Activation>(gelu(p)); }},
     {"global_average", [](Params&, int) { return made<GlobalAverage>(); }},
+    {"global_max", [](Params&, int) { return made<GlobalMax>(); }},
     {"hard_sigmoid", [](Params&, int) { return made<Activation>(HardSigmoidFunction{}); }},
     {"hard_swish", [](Params&, int) { return made<Activation>(HardSwishFunction{}); }},
     {"leaky_relu", [](Params& p, int) { return made<Activation>(LeakyReluFunction{not_negative(p, "slope", 0.01)}); }},
     {"linear", [](Params& p, int) { return made<Linear>(linear(p)); }},
     {"max_pool", [](Params& p, int) { return made<MaxPool>(pool(p)); }},
+    {"multiply", [](Params&, int) { return made<Multiply>(); }},
     {"relu", [](Params&, int) { return made<Relu>(); }},
     {"relu6", [](Params&, int) { return made<Activation>(Relu6Function{}); }},
     {"sigmoid", [](Params&, int) { return made<Activation>(SigmoidFunction{}); }},
     {"silu", [](Params&, int) { return made<Activation>(SiluFunction{}); }},
+    {"softmax", [](Params&, int) { return made<Softmax>(); }},
+    {"stochastic_depth", [](Params& p, int number) { return made<StochasticDepth>(rate(p), static_cast<uint32_t>(number)); }},
     {"tanh", [](Params&, int) { return made<Activation>(TanhFunction{}); }},
 };
 // clang-format on

@@ -4,6 +4,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -12,11 +13,14 @@
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
+#include "layers/multiply.h"
 #include "layers/normalize.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/stochastic_depth.h"
 
 namespace convoy {
 namespace {
@@ -35,6 +39,7 @@ constexpr Entry entry(const char* type = T::kType) {
 
 // clang-format off
 constexpr Entry kEntries[] = {
+    entry<AdaptiveAveragePool>(),
     entry<Add>(),
     entry<AveragePool>(),
     entry<BatchNorm>(),
@@ -45,17 +50,21 @@ constexpr Entry kEntries[] = {
     entry<Flatten>(),
     entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
+    entry<GlobalMax>(),
     entry<Activation>(HardSigmoidFunction::kType),
     entry<Activation>(HardSwishFunction::kType),
     entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
     entry<MaxPool>(),
+    entry<Multiply>(),
     entry<Normalize>(),
     entry<Relu>(),
     entry<Activation>(Relu6Function::kType),
     entry<Activation>(SigmoidFunction::kType),
     entry<Activation>(SiluFunction::kType),
+    entry<Softmax>(),
     entry<SoftmaxCrossEntropy>(),
+    entry<StochasticDepth>(),
     entry<Activation>(TanhFunction::kType),
 };
 // clang-format on

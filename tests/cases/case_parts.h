@@ -12,5 +12,6 @@ std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
 }
 
 std::vector<LayerCase> activation_cases();
+std::vector<LayerCase> gate_cases();  // and pools of whole images
 
 }  // namespace convoy

@@ -289,6 +289,10 @@ Cases elementwise_cases() {
       {"normalize_per_channel",
        make<Normalize>(std::vector{0.485F, 0.456F, 0.406F}, std::vector{0.229F, 0.224F, 0.225F}),
        {{2, 7, 5, 3}}},
+      {"normalize_bgr",
+       make<Normalize>(std::vector{0.4F, 0.5F, 0.6F}, std::vector{0.2F, 0.3F, 0.25F}, true),
+       {{3, 9, 7, 3}}},
+      {"normalize_bgr_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}, true), {{5, 64, 65, 3}}},
       {"normalize_many_channels", make<Normalize>(std::vector(150, 0.4F), std::vector(150, 0.3F)), {{2, 3, 3, 150}}},
       {"normalize_one_for_all", make<Normalize>(std::vector{0.5F}, std::vector{1.0F}), {{1, 4, 4, 4}}},
   };
@@ -383,7 +387,7 @@ Cases benchmark_cases() {
 Cases all_cases() {
   Cases all;
   for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            activation_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+                            activation_cases(), gate_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {
