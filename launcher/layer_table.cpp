@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
@@ -13,9 +14,12 @@
 #include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/lrn.h"
+#include "layers/multiply.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
+#include "layers/stochastic_depth.h"
 #include "layers/upsample.h"
 
 namespace convoy {
@@ -123,6 +127,11 @@ float not_negative(Params& params, std::string_view key, double otherwise) {
   return static_cast<float>(params.number_or(key, otherwise, between(0, 1e6)));
 }
 
+std::unique_ptr<Layer> adaptive_pool(Params& params) {
+  const auto [height, width] = params.pair("size", kExtent);
+  return std::make_unique<AdaptiveAveragePool>(height, width);
+}
+
 float rate(Params& params) { return static_cast<float>(params.number("rate", from_below(0, 1))); }
 
 // ---- The table: one line per layer type
@@ -136,6 +145,7 @@ std::unique_ptr<Layer> made(Args&&... args) {
 
 // clang-format off
 const std::map<std::string_view, MakeLayer> kLayerTable = {
+    {"adaptive_average_pool", [](Params& p, int) { return adaptive_pool(p); }},
     {"add", [](Params&, int) { return made<Add>(); }},
     {"average_pool", [](Params& p, int) { return average_pool(p); }},
     {"batch_norm", [](Params& p, int) { return made<BatchNorm>(batch_norm(p)); }},
@@ -145,19 +155,23 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"flatten", [](Params&, int) { return made<Flatten>(); }},
     {"gelu", [](Params& p, int) { return made<Activation>(gelu(p)); }},
     {"global_average", [](Params&, int) { return made<GlobalAverage>(); }},
+    {"global_max", [](Params&, int) { return made<GlobalMax>(); }},
     {"group_norm", [](Params& p, int) { return made<GroupNorm>(group_norm(p)); }},
-    {"layer_norm", [](Params& p, int) { return made<LayerNorm>(epsilon(p)); }},
     {"hard_sigmoid", [](Params&, int) { return made<Activation>(HardSigmoidFunction{}); }},
     {"hard_swish", [](Params&, int) { return made<Activation>(HardSwishFunction{}); }},
+    {"layer_norm", [](Params& p, int) { return made<LayerNorm>(epsilon(p)); }},
     {"leaky_relu", [](Params& p, int) { return made<Activation>(LeakyReluFunction{not_negative(p, "slope", 0.01)}); }},
     {"linear", [](Params& p, int) { return made<Linear>(linear(p)); }},
     {"lrn", [](Params& p, int) { return made<Lrn>(lrn(p)); }},
     {"max_pool", [](Params& p, int) { return made<MaxPool>(pool(p)); }},
+    {"multiply", [](Params&, int) { return made<Multiply>(); }},
     {"pad", [](Params& p, int) { return made<Pad>(pad(p)); }},
     {"relu", [](Params&, int) { return made<Relu>(); }},
     {"relu6", [](Params&, int) { return made<Activation>(Relu6Function{}); }},
     {"sigmoid", [](Params&, int) { return made<Activation>(SigmoidFunction{}); }},
     {"silu", [](Params&, int) { return made<Activation>(SiluFunction{}); }},
+    {"softmax", [](Params&, int) { return made<Softmax>(); }},
+    {"stochastic_depth", [](Params& p, int number) { return made<StochasticDepth>(rate(p), static_cast<uint32_t>(number)); }},
     {"tanh", [](Params&, int) { return made<Activation>(TanhFunction{}); }},
     {"upsample", [](Params& p, int) { return made<Upsample>(upsample(p)); }},
 };

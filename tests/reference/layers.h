@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -11,11 +12,14 @@
 #include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/lrn.h"
+#include "layers/multiply.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/stochastic_depth.h"
 #include "layers/upsample.h"
 #include "tests/reference/reference.h"
 
@@ -36,6 +40,18 @@ Gradients backward(const GlobalAverage& layer, const Inputs& in);
 // activation.cpp
 Outputs forward(const Activation& layer, const Inputs& in);
 Gradients backward(const Activation& layer, const Inputs& in);
+
+// gates.cpp
+Outputs forward(const AdaptiveAveragePool& layer, const Inputs& in);
+Gradients backward(const AdaptiveAveragePool& layer, const Inputs& in);
+Outputs forward(const GlobalMax& layer, const Inputs& in);
+Gradients backward(const GlobalMax& layer, const Inputs& in);
+Outputs forward(const Multiply& layer, const Inputs& in);
+Gradients backward(const Multiply& layer, const Inputs& in);
+Outputs forward(const Softmax& layer, const Inputs& in);
+Gradients backward(const Softmax& layer, const Inputs& in);
+Outputs forward(const StochasticDepth& layer, const Inputs& in);
+Gradients backward(const StochasticDepth& layer, const Inputs& in);
 
 // elementwise.cpp
 Outputs forward(const Relu& layer, const Inputs& in);
