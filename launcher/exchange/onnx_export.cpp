@@ -7,18 +7,22 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "launcher/exchange/fold.h"
 #include "launcher/exchange/onnx_writer.h"
 #include "launcher/exchange/readers.h"
 #include "launcher/exchange/weights.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 
 namespace convoy {
 namespace {
 
 using Attributes = std::vector<OnnxAttribute>;
+using Integers = std::vector<int64_t>;
 using Node = Graph::Node;
 
 // What keeps the order of elements, whatever it is.
@@ -76,14 +80,15 @@ class Exporter {
     return places_.contains(node.name + "." + parameter);
   }
 
-  // The initializer with a parameter or statistic of the layer.
-  std::string weight(const Node& node, const std::string& parameter) {
+  // The initializer with a parameter or statistic of the layer, under other dims where they are given.
+  std::string weight(const Node& node, const std::string& parameter, Integers dims = {}) {
     WeightPlace place = places_.at(node.name + "." + parameter);
     if (out_.value(node.inputs.front()).ours) place.flattened = {1, 1, 1, place.shape.c};
     const auto found = network_.weights.find(place.name);
     CHECK(found != network_.weights.end(), place.name);
-    return out_.floats(node.name + "." + (parameter == "running_variance" ? "running_var" : parameter),
-                       dims_in(WeightOrder::kPytorch, place), to_order(WeightOrder::kPytorch, place, found->second));
+    if (dims.empty()) dims = dims_in(WeightOrder::kPytorch, place);
+    return out_.floats(node.name + "." + (parameter == "running_variance" ? "running_var" : parameter), std::move(dims),
+                       to_order(WeightOrder::kPytorch, place, found->second));
   }
 
   // The parameter, or where the layer has none, as many equal numbers.
@@ -94,11 +99,17 @@ class Exporter {
                        std::vector<float>(static_cast<size_t>(channels), otherwise));
   }
 
-  static Attributes window_attributes(const Window& window, const Shape& input) {
-    const auto [h, w] = window_axes(window, input);
+  static Attributes window_attributes(const Window& window, Integers pads) {
     return {onnx_integers_attribute("kernel_shape", {window.kernel_h, window.kernel_w}),
             onnx_integers_attribute("strides", {window.stride_h, window.stride_w}),
-            onnx_integers_attribute("pads", {h.low, w.low, h.high, w.high})};
+            onnx_integers_attribute("pads", std::move(pads))};
+  }
+  static Integers pads(const WindowAxes& axes) { return {axes.h.low, axes.w.low, axes.h.high, axes.w.high}; }
+
+  // How far the last window reaches behind the padding: that of rounding up (ceil), which runtimes do not agree on.
+  static int behind(const WindowAxis& axis) {
+    const int reach = (axis.kernel - 1) * axis.dilation + 1;
+    return std::max(0, (axis.output - 1) * axis.stride + reach - (axis.low + axis.input + axis.high));
   }
 
   // ---- Layers
@@ -112,7 +123,7 @@ class Exporter {
     CHECK(!options.relu, "a rewritten graph");
     std::vector<std::string> inputs = {image(node), weight(node, "weight")};
     if (options.bias) inputs.push_back(weight(node, "bias"));
-    Attributes attributes = window_attributes(options.window, input(node));
+    Attributes attributes = window_attributes(options.window, pads(window_axes(options.window, input(node))));
     attributes.push_back(onnx_integers_attribute("dilations", {options.window.dilation_h, options.window.dilation_w}));
     attributes.push_back(onnx_integer("group", options.groups));
     return out_.node(node.name, "Conv", std::move(inputs), std::move(attributes));
@@ -138,14 +149,67 @@ class Exporter {
 
   std::string max_pool(const Node& node) {
     const Window& window = static_cast<const MaxPool&>(*node.layer).window();
-    return out_.node(node.name, "MaxPool", {image(node)}, window_attributes(window, input(node)));
+    const auto [h, w] = window_axes(window, input(node));
+    return out_.node(node.name, "MaxPool", {image(node)},
+                     window_attributes(window, {h.low, w.low, h.high + behind(h), w.high + behind(w)}));
   }
 
   std::string average_pool(const Node& node) {
-    const Window& window = static_cast<const AveragePool&>(*node.layer).window();
-    Attributes attributes = window_attributes(window, input(node));
-    attributes.push_back(onnx_integer("count_include_pad", 0));
-    return out_.node(node.name, "AveragePool", {image(node)}, std::move(attributes));
+    const auto& layer = static_cast<const AveragePool&>(*node.layer);
+    const auto [h, w] = window_axes(layer.window(), input(node));
+    std::string from = image(node);
+    Integers around = {h.low, w.low, h.high + behind(h), w.high + behind(w)};
+    bool include = layer.include_padding();
+    if (include && (behind(h) > 0 || behind(w) > 0)) {  // the padding counts, what is behind it does not
+      from = out_.node(node.name + ".pad", "Pad",
+                       {from, out_.integers(node.name + ".pads", {0, 0, h.low, w.low, 0, 0, h.high, w.high})});
+      around = {0, 0, behind(h), behind(w)};
+      include = false;
+    }
+    Attributes attributes = window_attributes(layer.window(), around);
+    attributes.push_back(onnx_integer("count_include_pad", include ? 1 : 0));
+    return out_.node(node.name, "AveragePool", {from}, std::move(attributes));
+  }
+
+  std::string pad(const Node& node) {
+    const PadOptions& options = static_cast<const Pad&>(*node.layer).options();
+    return out_.node(
+        node.name, "Pad",
+        {image(node),
+         out_.integers(node.name + ".pads", {0, 0, options.top, options.left, 0, 0, options.bottom, options.right}),
+         out_.scalar(node.name + ".value", options.value)});
+  }
+
+  // Over the channels of each pixel, which must come last.
+  std::string layer_norm(const Node& node) {
+    out_.need_opset(17);
+    const bool flat = out_.value(node.inputs[0]).flat;
+    std::string from = x(node);
+    if (!flat)
+      from = out_.node(node.name + ".last", "Transpose", {from}, {onnx_integers_attribute("perm", {0, 2, 3, 1})});
+    const std::string y = out_.node(
+        node.name, "LayerNormalization", {from, weight(node, "weight"), weight(node, "bias")},
+        {onnx_integer("axis", -1), onnx_number("epsilon", static_cast<const LayerNorm&>(*node.layer).epsilon())});
+    if (flat) return y;
+    return out_.node(node.name + ".first", "Transpose", {y}, {onnx_integers_attribute("perm", {0, 3, 1, 2})});
+  }
+
+  // As PyTorch: each group is one channel of a longer image, normalised for itself.
+  std::string group_norm(const Node& node) {
+    const GroupNormOptions& options = static_cast<const GroupNorm&>(*node.layer).options();
+    const Shape& shape = input(node);
+    const std::string& name = node.name;
+    const std::vector<float> ones(static_cast<size_t>(options.groups), 1.0F), zeros(ones.size(), 0.0F);
+    std::string y = out_.node(name + ".groups", "Reshape",
+                              {image(node), out_.integers(name + ".to_groups", {0, options.groups, -1})});
+    y = out_.node(
+        name + ".normalised", "InstanceNormalization",
+        {y, out_.floats(name + ".ones", {options.groups}, ones), out_.floats(name + ".zeros", {options.groups}, zeros)},
+        {onnx_number("epsilon", options.epsilon)});
+    y = out_.node(name + ".channels", "Reshape",
+                  {y, out_.integers(name + ".to_channels", {0, shape.c, shape.h, shape.w})});
+    y = out_.node(name + ".scaled", "Mul", {y, weight(node, "weight", {shape.c, 1, 1})});
+    return out_.node(name, "Add", {y, weight(node, "bias", {shape.c, 1, 1})});
   }
 
   std::string global_average(const Node& node) { return out_.node(node.name, "GlobalAveragePool", {image(node)}); }
@@ -243,14 +307,29 @@ const std::map<std::string_view, Exporter::Write> Exporter::kLayers = {
     {"dropout", &Exporter::nothing},
     {"flatten", &Exporter::flatten},
     {"global_average", &Exporter::global_average},
+    {"group_norm", &Exporter::group_norm},
+    {"layer_norm", &Exporter::layer_norm},
     {"linear", &Exporter::linear},
     {"max_pool", &Exporter::max_pool},
+    {"pad", &Exporter::pad},
     {"relu", &Exporter::relu},
 };
 
 }  // namespace
 
-OnnxModel to_onnx(const Network& network, const ExportOptions& options) { return Exporter(network, options).run(); }
+OnnxModel to_onnx(const Network& network, const ExportOptions& options) {
+  if (!options.fold_batch_norm) return Exporter(network, options).run();
+  Network folded;
+  folded.config = network.config;
+  folded.sample = network.sample;
+  folded.model =
+      build_model(network.config, {}, network.sample, {.training = false, .normalize = false, .rewrite = false});
+  folded.weights = network.weights;
+  folded.preprocessing = network.preprocessing;
+  folded.class_names = network.class_names;
+  fold_batch_norm(folded);
+  return Exporter(folded, options).run();
+}
 
 void write_onnx_model(const std::string& path, const Network& network, const ExportOptions& options) {
   constexpr size_t kMostBytes = (size_t{1} << 31) - 1;  // of a Protocol Buffers message
