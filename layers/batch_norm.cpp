@@ -21,12 +21,23 @@ Shape BatchNorm::shape(std::span<const Shape> inputs) const {
 
 std::vector<ParameterSpec> BatchNorm::parameters(std::span<const Shape> inputs) const {
   const Shape channels{1, 1, 1, inputs[0].c};
-  return {{"weight", channels, {Initializer::Kind::kConstant, 1}}, {"bias", channels, {}}};
+  std::vector<ParameterSpec> result;
+  if (options_.scale) result.push_back({"weight", channels, {Initializer::Kind::kConstant, 1}});
+  if (options_.shift) result.push_back({"bias", channels, {}});
+  return result;
 }
 
 std::vector<StateSpec> BatchNorm::state(std::span<const Shape> inputs) const {
   const Shape channels{1, 1, 1, inputs[0].c};
-  return {{"running_mean", channels, 0, options_.momentum}, {"running_variance", channels, 1, options_.momentum}};
+  const float momentum = options_.inference ? 0 : options_.momentum;
+  return {{"running_mean", channels, 0, momentum}, {"running_variance", channels, 1, momentum}};
+}
+
+BatchNormParameters batch_norm_parameters(const BatchNormOptions& options, const std::vector<Tensor>& tensors) {
+  BatchNormParameters result;
+  if (options.scale) result.weight = tensors.front().as<float>();
+  if (options.shift) result.bias = tensors.back().as<float>();
+  return result;
 }
 
 }  // namespace convoy

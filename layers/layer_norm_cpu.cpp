@@ -83,10 +83,14 @@ CONVOY_INLINE inline void clear_padding(const Planes& p, int64_t start, T* to) {
   for (int64_t c = p.channels - (p.groups - 1) * p.inner; c < p.inner; ++c) store(to + last + c, 0.0F);
 }
 
+// In pairs: one after the other, each would wait for the last.
 CONVOY_INLINE inline double total(const float* lanes) {
-  double sum = 0;
-  for (int64_t i = 0; i < kLanes; ++i) sum += lanes[i];
-  return sum;
+  double sums[kLanes / 2];
+  for (int64_t i = 0; i < kLanes / 2; ++i) sums[i] = double{lanes[i]} + double{lanes[i + kLanes / 2]};
+  for (int64_t width = kLanes / 4; width > 0; width /= 2) {
+    for (int64_t i = 0; i < width; ++i) sums[i] += sums[i + width];
+  }
+  return sums[0];
 }
 
 template <class T>

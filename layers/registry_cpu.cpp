@@ -3,6 +3,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "layers/activation.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -12,12 +13,14 @@
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
@@ -28,8 +31,8 @@ struct Entry {
 };
 
 template <class T>
-constexpr Entry entry() {
-  return {T::kType, [](const Layer& layer, const CompileRequest& request) {
+constexpr Entry entry(const char* type = T::kType) {
+  return {type, [](const Layer& layer, const CompileRequest& request) {
             return make_cpu_kernel(dynamic_cast<const T&>(layer), request);
           }};
 }
@@ -42,16 +45,27 @@ constexpr Entry kEntries[] = {
     entry<Concat>(),
     entry<Conv2d>(),
     entry<Dropout>(),
+    entry<Activation>(EluFunction::kType),
     entry<Flatten>(),
+    entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
     entry<GroupNorm>(),
     entry<LayerNorm>(),
+    entry<Activation>(HardSigmoidFunction::kType),
+    entry<Activation>(HardSwishFunction::kType),
+    entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
     entry<Normalize>(),
     entry<Pad>(),
     entry<Relu>(),
+    entry<Activation>(Relu6Function::kType),
+    entry<Activation>(SigmoidFunction::kType),
+    entry<Activation>(SiluFunction::kType),
     entry<SoftmaxCrossEntropy>(),
+    entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

@@ -9,21 +9,19 @@
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "tests/cases/case_parts.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
 
 using Cases = std::vector<LayerCase>;
-
-template <class L, class... Arguments>
-std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
-  return [=] { return std::make_unique<L>(arguments...); };
-}
 
 constexpr Padding kSame = Padding::same(), kValid = Padding::valid();
 constexpr Padding pad(int amount) { return Padding::number(amount); }
@@ -215,8 +213,42 @@ Cases batch_norm_cases() {
   const auto batch_norm = [](bool add = false, bool relu = false) {
     return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
   };
-  constexpr Shape kOdd{3, 5, 4, 17};
+  constexpr Shape kOdd{3, 5, 4, 17}, kMany{4, 11, 13, 24};
+  const auto with = [](const BatchNormOptions& options) { return make<BatchNorm>(options); };
+  const BatchNormOptions fixed{.inference = true}, fixed_relu{.relu = true, .inference = true},
+      fixed_add_relu{.add = true, .relu = true, .inference = true};
   return {
+      {"batch_norm_no_scale", with({.scale = false}), {kOdd}},
+      {"batch_norm_no_shift", with({.shift = false}), {kOdd}},
+      {"batch_norm_no_parameters", with({.scale = false, .shift = false}), {{3, 6, 6, 16}}},
+      {"batch_norm_add_relu_no_scale", with({.add = true, .relu = true, .scale = false}), {kMany, kMany}},
+      {.name = "batch_norm_no_scale_eval", .layer = with({.scale = false}), .inputs = {kOdd}, .mode = Mode::kEval},
+      {"batch_norm_inference", with(fixed), {kOdd}},
+      {"batch_norm_inference_many_rows", with(fixed), {kMany}},
+      {"batch_norm_inference_no_scale", with({.scale = false, .inference = true}), {kOdd}},
+      {"batch_norm_inference_no_shift", with({.shift = false, .inference = true}), {kMany}},
+      {"batch_norm_inference_relu", with(fixed_relu), {kOdd}},
+      {"batch_norm_inference_relu_many_rows", with(fixed_relu), {kMany}},
+      {"batch_norm_inference_add_relu", with(fixed_add_relu), {kOdd, kOdd}},
+      {"batch_norm_inference_add_relu_many_rows", with(fixed_add_relu), {kMany, kMany}},
+      {.name = "batch_norm_inference_frozen", .layer = with(fixed), .inputs = {kOdd}, .wants_dw = false},
+      {.name = "batch_norm_inference_relu_frozen", .layer = with(fixed_relu), .inputs = {kMany}, .wants_dw = false},
+      {.name = "batch_norm_inference_add_relu_frozen",
+       .layer = with(fixed_add_relu),
+       .inputs = {kOdd, kOdd},
+       .wants_dw = false},
+      {.name = "batch_norm_inference_add_relu_no_shortcut",
+       .layer = with(fixed_add_relu),
+       .inputs = {kMany, kMany},
+       .wants_dx = {true, false},
+       .wants_dw = false},
+      {.name = "batch_norm_inference_add_relu_only_shortcut",
+       .layer = with(fixed_add_relu),
+       .inputs = {kOdd, kOdd},
+       .wants_dx = {false, true},
+       .wants_dw = false},
+      {.name = "batch_norm_inference_first_layer", .layer = with(fixed), .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "batch_norm_inference_eval", .layer = with(fixed), .inputs = {kOdd}, .mode = Mode::kEval},
       {"batch_norm", batch_norm(), {{4, 6, 6, 16}}},
       {"batch_norm_odd", batch_norm(), {kOdd}},
       // The only mean must not be almost zero: nothing would be left to measure its error by.
@@ -286,6 +318,15 @@ Cases norm_cases() {
       {.name = "group_norm_frozen", .layer = group_norm(4), .inputs = {{2, 4, 4, 20}}, .wants_dw = false},
       {.name = "group_norm_first_layer", .layer = group_norm(3), .inputs = {{2, 4, 4, 9}}, .wants_dx = {false}},
       {.name = "group_norm_eval", .layer = group_norm(2), .inputs = {{2, 5, 4, 34}}, .mode = Mode::kEval},
+      // Large alphas: with the usual ones, y is almost x.
+      {"lrn", make<Lrn>(LrnOptions{.alpha = 2}), {{2, 4, 3, 16}}},
+      {"lrn_odd", make<Lrn>(LrnOptions{.alpha = 1, .k = 2}), {kOdd}},
+      {"lrn_even_size", make<Lrn>(LrnOptions{4, 3, 0.75F, 1}), {{2, 3, 3, 20}}},
+      {"lrn_other_power", make<Lrn>(LrnOptions{3, 1.5F, 0.6F, 0.5F}), {{2, 3, 4, 33}}},
+      {"lrn_larger_than_the_channels", make<Lrn>(LrnOptions{9, 4, 1, 1}), {{2, 5, 2, 3}}},
+      {"lrn_of_one_channel", make<Lrn>(LrnOptions{1, 1, 0.75F, 1}), {{2, 5, 2, 1}}},
+      {.name = "lrn_no_gradient", .layer = make<Lrn>(LrnOptions{.alpha = 1}), .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "lrn_eval", .layer = make<Lrn>(LrnOptions{}), .inputs = {kOdd}, .mode = Mode::kEval},
       {"layer_norm", layer_norm, {{3, 6, 5, 16}}},
       {"layer_norm_odd", layer_norm, {kOdd}},
       {"layer_norm_wide", layer_norm, {kWide}},
@@ -349,7 +390,23 @@ Cases elementwise_cases() {
 }
 
 Cases image_cases() {
+  const auto upsample = [](int height, int width, bool bilinear) {
+    return make<Upsample>(UpsampleOptions{height, width, bilinear});
+  };
+  constexpr bool kBilinear = true;
   return {
+      {"upsample", upsample(2, 2, false), {{2, 4, 5, 16}}},
+      {"upsample_scales_differ", upsample(3, 1, false), {{2, 3, 4, 17}}},
+      {"upsample_of_one_pixel", upsample(4, 5, false), {{3, 1, 1, 5}}},
+      {"upsample_bilinear", upsample(2, 2, kBilinear), {{2, 4, 5, 16}}},
+      {"upsample_bilinear_scales_differ", upsample(3, 4, kBilinear), {{2, 3, 5, 33}}},
+      {"upsample_bilinear_by_1", upsample(1, 2, kBilinear), {{1, 4, 3, 3}}},
+      {"upsample_bilinear_of_one_pixel", upsample(3, 2, kBilinear), {{2, 1, 1, 8}}},
+      {.name = "upsample_no_gradient",
+       .layer = upsample(2, 2, kBilinear),
+       .inputs = {{2, 3, 3, 8}},
+       .wants_dx = {false}},
+      {.name = "upsample_eval", .layer = upsample(2, 3, kBilinear), .inputs = {{2, 3, 3, 5}}, .mode = Mode::kEval},
       {"pad", make<Pad>(PadOptions{1, 1, 1, 1}), {{2, 5, 6, 16}}},
       {"pad_sides_differ", make<Pad>(PadOptions{0, 1, 2, 3}), {{2, 5, 4, 17}}},
       {"pad_with_a_value", make<Pad>(PadOptions{2, 0, 0, 1, -1.5F}), {{3, 4, 5, 33}}},
@@ -403,6 +460,8 @@ Cases threaded_cases() {
       {"average_pool_threads", make<AveragePool>(window(3, 2, pad(1))), {kImages}},
       {"group_norm_threads", make<GroupNorm>(GroupNormOptions{.groups = 17}), {kImages}},
       {"layer_norm_threads", make<LayerNorm>(1e-5F), {kImages}},
+      {"lrn_threads", make<Lrn>(LrnOptions{.alpha = 1}), {kImages}},
+      {"upsample_threads", make<Upsample>(UpsampleOptions{2, 2, true}), {{4, 12, 13, 17}}},
       {"pad_threads", make<Pad>(PadOptions{0, 1, 2, 3, 0.5F}), {kImages}},
       {"global_average_threads", make<GlobalAverage>(), {kImages}},
       {"conv2d_threads", conv(33, window(1)), {kImages}},
@@ -477,6 +536,9 @@ Cases benchmark_cases() {
       {"batch_norm_add_relu_resnet_block1", batch_norm(true, kRelu), {kBlock1, kBlock1}},
       {"group_norm_resnet_block1", make<GroupNorm>(GroupNormOptions{.groups = 32}), {kBlock1}},
       {"layer_norm_convnext", make<LayerNorm>(1e-6F), {{8, 56, 56, 96}}},
+      {"lrn_alexnet", make<Lrn>(LrnOptions{}), {{8, 55, 55, 96}}},
+      {"upsample_unet", make<Upsample>(UpsampleOptions{2, 2, false}), {{8, 28, 28, 256}}},
+      {"upsample_bilinear_unet", make<Upsample>(UpsampleOptions{2, 2, true}), {{8, 28, 28, 256}}},
       {"relu_resnet_block1", make<Relu>(), {kBlock1}},
       {"add_resnet_block1", make<Add>(), {kBlock1, kBlock1}},
       {"concat_dense_block", make<Concat>(), {{kRows, 16, 16, 128}, {kRows, 16, 16, 32}}},
@@ -495,8 +557,9 @@ Cases benchmark_cases() {
 
 Cases all_cases() {
   Cases all;
-  for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            image_cases(), norm_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+  for (const Cases& some :
+       {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(), image_cases(),
+        norm_cases(), activation_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "layers/activation.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -12,11 +13,13 @@
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
 #include "tests/core/base/testing.h"
 
 namespace convoy {
@@ -184,6 +187,20 @@ TEST(BatchNorm, AddsOnlyWhatHasItsShape) {
   expect_refused(BatchNorm({.epsilon = -1}), {{2, 4, 4, 8}}, {"epsilon"});
 }
 
+TEST(Lrn, RefusesWhatDividesByZero) {
+  EXPECT_EQ(shape_of(Lrn({}), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  expect_refused(Lrn({.size = 0}), {{2, 3, 4, 5}}, {"size", "found 0"});
+  expect_refused(Lrn({.alpha = -1}), {{2, 3, 4, 5}}, {"alpha"});
+  expect_refused(Lrn({.beta = __builtin_nanf("")}), {{2, 3, 4, 5}}, {"beta"});
+  expect_refused(Lrn({.k = 0}), {{2, 3, 4, 5}}, {"k", "more than 0"});
+}
+
+TEST(Upsample, MultipliesHeightAndWidth) {
+  EXPECT_EQ(shape_of(Upsample({2, 3}), {{2, 3, 4, 5}}), (Shape{2, 6, 12, 5}));
+  expect_refused(Upsample({0, 1}), {{2, 3, 4, 5}}, {"scale", "found 0"});
+  expect_refused(Upsample({1, 1 << 23}), {{2, 3, 4, 5}}, {"scale", "too large"});
+}
+
 TEST(GroupNorm, RefusesGroupsThatDoNotDivide) {
   EXPECT_EQ(shape_of(GroupNorm({.groups = 4}), {{2, 4, 4, 8}}), (Shape{2, 4, 4, 8}));
   expect_refused(GroupNorm({.groups = 3}), {{2, 4, 4, 8}}, {"groups", "8 channels", "found 3"});
@@ -194,6 +211,13 @@ TEST(GroupNorm, RefusesGroupsThatDoNotDivide) {
   ASSERT_EQ(parameters.size(), 2u);
   EXPECT_EQ(parameters[0].shape, (Shape{1, 1, 1, 8}));
   EXPECT_EQ(parameters[0].initializer.scale, 1);
+}
+
+TEST(Activation, RefusesParametersThatItsBackwardCouldNotTell) {
+  EXPECT_EQ(shape_of(Activation(SiluFunction{}), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  expect_refused(Activation(SiluFunction{}), {}, {"expected 1", "found 0"});
+  expect_refused(Activation(LeakyReluFunction{-0.5F}), {{2, 3, 4, 5}}, {"slope", "0 or more", "-0.5"});
+  expect_refused(Activation(EluFunction{__builtin_nanf("")}), {{2, 3, 4, 5}}, {"alpha", "0 or more"});
 }
 
 TEST(Elementwise, RulesOfSmallLayers) {

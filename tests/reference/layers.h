@@ -1,6 +1,7 @@
 // The reference of each layer type; reference.cpp chooses among them.
 #pragma once
 
+#include "layers/activation.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -9,11 +10,13 @@
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
 #include "tests/reference/reference.h"
 
 namespace convoy::reference {
@@ -29,6 +32,10 @@ Outputs forward(const AveragePool& layer, const Inputs& in);
 Gradients backward(const AveragePool& layer, const Inputs& in);
 Outputs forward(const GlobalAverage& layer, const Inputs& in);
 Gradients backward(const GlobalAverage& layer, const Inputs& in);
+
+// activation.cpp
+Outputs forward(const Activation& layer, const Inputs& in);
+Gradients backward(const Activation& layer, const Inputs& in);
 
 // elementwise.cpp
 Outputs forward(const Relu& layer, const Inputs& in);
@@ -47,6 +54,8 @@ Gradients backward(const Normalize& layer, const Inputs& in);
 // images.cpp
 Outputs forward(const Pad& layer, const Inputs& in);
 Gradients backward(const Pad& layer, const Inputs& in);
+Outputs forward(const Upsample& layer, const Inputs& in);
+Gradients backward(const Upsample& layer, const Inputs& in);
 
 // batch_norm.cpp
 Outputs forward(const BatchNorm& layer, const Inputs& in);
@@ -57,6 +66,8 @@ Outputs forward(const GroupNorm& layer, const Inputs& in);
 Gradients backward(const GroupNorm& layer, const Inputs& in);
 Outputs forward(const LayerNorm& layer, const Inputs& in);
 Gradients backward(const LayerNorm& layer, const Inputs& in);
+Outputs forward(const Lrn& layer, const Inputs& in);
+Gradients backward(const Lrn& layer, const Inputs& in);
 
 // softmax_cross_entropy.cpp
 Outputs forward(const SoftmaxCrossEntropy& layer, const Inputs& in);

@@ -73,6 +73,28 @@ Gradients gradients(const std::vector<Members>& groups, double epsilon, const In
   return g;
 }
 
+// Calls body(i, j) for every element i of x and every j that its sum of lrn contains.
+template <class Body>
+void for_each_neighbour(const Lrn& layer, const Array& x, Body body) {
+  const int size = layer.options().size, channels = x.shape.c;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const auto c = static_cast<int>(i % static_cast<size_t>(channels));
+    for (int at = 0; at < size; ++at) {
+      const int other = c - size / 2 + at;
+      if (other >= 0 && other < channels) body(i, i - static_cast<size_t>(c) + static_cast<size_t>(other));
+    }
+  }
+}
+
+// s of each element.
+std::vector<double> lrn_sums(const Lrn& layer, const Array& x) {
+  const auto& [size, alpha, beta, k] = layer.options();
+  const double scale = double{alpha} / size;
+  std::vector<double> sums(x.size(), double{k});
+  for_each_neighbour(layer, x, [&](size_t i, size_t j) { sums[i] += scale * x[j] * x[j]; });
+  return sums;
+}
+
 }  // namespace
 
 Outputs forward(const GroupNorm& layer, const Inputs& in) {
@@ -87,6 +109,26 @@ Outputs forward(const LayerNorm& layer, const Inputs& in) {
 }
 Gradients backward(const LayerNorm& layer, const Inputs& in) {
   return gradients(groups_of(layer, in.x[0]), layer.epsilon(), in);
+}
+
+Outputs forward(const Lrn& layer, const Inputs& in) {
+  Outputs out;
+  out.y = in.x[0];
+  const std::vector<double> sums = lrn_sums(layer, in.x[0]);
+  for (size_t i = 0; i < sums.size(); ++i) out.y[i] *= std::pow(sums[i], -double{layer.options().beta});
+  return out;
+}
+
+Gradients backward(const Lrn& layer, const Inputs& in) {
+  const Array& x = in.x[0];
+  const double beta = layer.options().beta, scale = double{layer.options().alpha} / layer.options().size;
+  const std::vector<double> sums = lrn_sums(layer, x);
+  Gradients g = zero_gradients(in);
+  for (size_t i = 0; i < sums.size(); ++i) g.dx[0][i] = in.dy[i] * std::pow(sums[i], -beta);
+  for_each_neighbour(layer, x, [&](size_t i, size_t j) {
+    g.dx[0][j] -= in.dy[i] * x[i] * beta * std::pow(sums[i], -beta - 1) * 2 * scale * x[j];
+  });
+  return g;
 }
 
 }  // namespace convoy::reference

@@ -1,0 +1,16 @@
+// Parts of the table of layer_cases.h that have a file of their own.
+#pragma once
+
+#include "tests/cases/layer_cases.h"
+
+namespace convoy {
+
+// For layers whose options the arguments are: {"relu", make<Relu>(), …}.
+template <class L, class... Arguments>
+std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
+  return [=] { return std::make_unique<L>(arguments...); };
+}
+
+std::vector<LayerCase> activation_cases();
+
+}  // namespace convoy
