@@ -123,6 +123,44 @@ layers:
   EXPECT_EQ(attribute(node(model, "c"), "count_include_pad").integer, 0);
 }
 
+TEST(OnnxExport, ActivationsOfSeveralNodes) {
+  const OnnxModel model = to_onnx(counting_network(R"(
+classes: 3
+layers:
+  - silu: {name: a}
+  - gelu: {name: b}
+  - gelu: {name: c, approximate: tanh}
+  - hard_swish: {name: d}
+  - batch_norm: {name: e, scale: false, shift: false}
+  - global_average
+)",
+                                                   {1, 2, 3, 3}),
+                                  {});
+  EXPECT_EQ(model.opset, 14);
+  EXPECT_EQ(op_types(model), (std::vector<std::string>{"Sigmoid",
+                                                       "Mul",
+                                                       "Div",
+                                                       "Erf",
+                                                       "Add",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "Add",
+                                                       "Mul",
+                                                       "Tanh",
+                                                       "Add",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "HardSwish",
+                                                       "BatchNormalization",
+                                                       "GlobalAveragePool",
+                                                       "Flatten"}));
+  EXPECT_EQ(initializer(model, "e.weight").values, (Values{1, 1, 1}));
+  EXPECT_EQ(initializer(model, "e.bias").values, (Values{0, 0, 0}));
+}
+
 TEST(OnnxExport, BatchNormIsFoldedWhereAsked) {
   const OnnxModel model = to_onnx(counting_network(kLeNet, {1, 1, 4, 2}), {.fold_batch_norm = true});
   EXPECT_EQ(op_types(model), (std::vector<std::string>{"Conv", "Relu", "MaxPool", "Flatten", "Gemm"}));
@@ -226,6 +264,22 @@ layers:
   - layer_norm: {name: f, epsilon: 1e-06}
 )",
                     {1, 2, 3, 4});
+  expect_round_trip(R"(
+classes: 3
+layers:
+  - sigmoid: {name: a}
+  - tanh: {name: b}
+  - hard_sigmoid: {name: c}
+  - hard_swish: {name: d}
+  - relu6: {name: e}
+  - leaky_relu: {name: f, slope: 0.25}
+  - elu: {name: g, alpha: 0.5}
+  - upsample: {name: h, scale: [2, 3]}
+  - upsample: {name: i, scale: 2, mode: bilinear}
+  - lrn: {name: j, size: 3, alpha: 0.5, beta: 0.5, k: 2}
+  - global_average: {name: k}
+)",
+                    {1, 2, 3, 3});
 }
 
 TEST(OnnxExport, FilesAreWrittenAndRead) {
