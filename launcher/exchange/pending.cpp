@@ -1,7 +1,0 @@
-// Until the branches that have these land.
-#include "core/io/keras_file.h"
-#include "launcher/exchange/readers.h"
-namespace convoy {
-KerasFile read_keras(const std::string& path, const Hdf5Options&) { bad_data(path, "pending"); }
-void write_keras(const std::string& path, const KerasFile&) { bad_data(path, "pending"); }
-}  // namespace convoy
