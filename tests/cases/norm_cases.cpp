@@ -6,6 +6,7 @@
 namespace convoy {
 
 std::vector<LayerCase> batch_norm_cases() {
+  constexpr bool kAdd = true, kRelu = true;
   const auto batch_norm = [](bool add = false, bool relu = false) {
     return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
   };
