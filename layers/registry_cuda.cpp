@@ -27,6 +27,7 @@ constexpr Entry kEntries[] = {
     entry<BatchNorm>(),
     entry<Concat>(),
     entry<Conv2d>(),
+    entry<ConvTranspose>(),
     entry<Dropout>(),
     entry<Flatten>(),
     entry<GlobalAverage>(),
