@@ -9,8 +9,9 @@ Shape BatchNorm::shape(std::span<const Shape> inputs) const {
   if (!(options_.epsilon > 0)) {
     throw Error(ExitCode::kConfig, "epsilon: expected more than 0, found " + std::to_string(options_.epsilon));
   }
-  if (!(options_.momentum >= 0 && options_.momentum <= 1)) {
-    throw Error(ExitCode::kConfig, "momentum: expected 0 to 1, found " + std::to_string(options_.momentum));
+  if (!(options_.momentum > 0 && options_.momentum <= 1)) {
+    throw Error(ExitCode::kConfig, "momentum: expected more than 0 and at most 1, found " +
+                                       std::to_string(options_.momentum) + " (inference: true keeps the statistics)");
   }
   if (inputs.back() != inputs[0]) {
     throw Error(ExitCode::kConfig,

@@ -35,7 +35,7 @@ class BatchNorm : public Layer {
   Shape shape(std::span<const Shape> inputs) const override;
   std::vector<ParameterSpec> parameters(
       std::span<const Shape> inputs) const override;  // weight 1, bias 0, where there are
-  // running_mean 0, running_variance 1.  The momentum of `inference` is 0: so the update keeps every bit.
+  // running_mean 0, running_variance 1.  The momentum of `inference` is 0: they stand still and travel nowhere.
   std::vector<StateSpec> state(std::span<const Shape> inputs) const override;
 
  private:

@@ -4,6 +4,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -11,13 +12,19 @@
 #include "layers/convert_cpu.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
+#include "layers/multiply.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
@@ -36,6 +43,7 @@ constexpr Entry entry(const char* type = T::kType) {
 
 // clang-format off
 constexpr Entry kEntries[] = {
+    entry<AdaptiveAveragePool>(),
     entry<Add>(),
     entry<AveragePool>(),
     entry<BatchNorm>(),
@@ -46,19 +54,27 @@ constexpr Entry kEntries[] = {
     entry<Flatten>(),
     entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
+    entry<GroupNorm>(),
+    entry<LayerNorm>(),
+    entry<GlobalMax>(),
     entry<Activation>(HardSigmoidFunction::kType),
     entry<Activation>(HardSwishFunction::kType),
     entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
+    entry<Multiply>(),
     entry<Normalize>(),
     entry<Pad>(),
     entry<Relu>(),
     entry<Activation>(Relu6Function::kType),
     entry<Activation>(SigmoidFunction::kType),
     entry<Activation>(SiluFunction::kType),
+    entry<Softmax>(),
     entry<SoftmaxCrossEntropy>(),
+    entry<StochasticDepth>(),
     entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

@@ -22,6 +22,7 @@ constexpr Entry entry(const char* type = T::kType) {
 
 // clang-format off
 constexpr Entry kEntries[] = {
+    entry<AdaptiveAveragePool>(),
     entry<Add>(),
     entry<AveragePool>(),
     entry<BatchNorm>(),
@@ -32,19 +33,27 @@ constexpr Entry kEntries[] = {
     entry<Flatten>(),
     entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
+    entry<GroupNorm>(),
+    entry<LayerNorm>(),
+    entry<GlobalMax>(),
     entry<Activation>(HardSigmoidFunction::kType),
     entry<Activation>(HardSwishFunction::kType),
     entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
+    entry<Multiply>(),
     entry<Normalize>(),
     entry<Pad>(),
     entry<Relu>(),
     entry<Activation>(Relu6Function::kType),
     entry<Activation>(SigmoidFunction::kType),
     entry<Activation>(SiluFunction::kType),
+    entry<Softmax>(),
     entry<SoftmaxCrossEntropy>(),
+    entry<StochasticDepth>(),
     entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

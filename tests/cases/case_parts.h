@@ -12,5 +12,9 @@ std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
 }
 
 std::vector<LayerCase> activation_cases();
+std::vector<LayerCase> batch_norm_cases();
+std::vector<LayerCase> gate_cases();   // and pools of whole images
+std::vector<LayerCase> image_cases();  // layers that change the size of images
+std::vector<LayerCase> norm_cases();   // others than of batches
 
 }  // namespace convoy

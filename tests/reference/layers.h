@@ -2,18 +2,25 @@
 #pragma once
 
 #include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
+#include "layers/multiply.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 #include "tests/reference/reference.h"
 
 namespace convoy::reference {
@@ -34,6 +41,18 @@ Gradients backward(const GlobalAverage& layer, const Inputs& in);
 Outputs forward(const Activation& layer, const Inputs& in);
 Gradients backward(const Activation& layer, const Inputs& in);
 
+// gates.cpp
+Outputs forward(const AdaptiveAveragePool& layer, const Inputs& in);
+Gradients backward(const AdaptiveAveragePool& layer, const Inputs& in);
+Outputs forward(const GlobalMax& layer, const Inputs& in);
+Gradients backward(const GlobalMax& layer, const Inputs& in);
+Outputs forward(const Multiply& layer, const Inputs& in);
+Gradients backward(const Multiply& layer, const Inputs& in);
+Outputs forward(const Softmax& layer, const Inputs& in);
+Gradients backward(const Softmax& layer, const Inputs& in);
+Outputs forward(const StochasticDepth& layer, const Inputs& in);
+Gradients backward(const StochasticDepth& layer, const Inputs& in);
+
 // elementwise.cpp
 Outputs forward(const Relu& layer, const Inputs& in);
 Gradients backward(const Relu& layer, const Inputs& in);
@@ -51,10 +70,20 @@ Gradients backward(const Normalize& layer, const Inputs& in);
 // images.cpp
 Outputs forward(const Pad& layer, const Inputs& in);
 Gradients backward(const Pad& layer, const Inputs& in);
+Outputs forward(const Upsample& layer, const Inputs& in);
+Gradients backward(const Upsample& layer, const Inputs& in);
 
 // batch_norm.cpp
 Outputs forward(const BatchNorm& layer, const Inputs& in);
 Gradients backward(const BatchNorm& layer, const Inputs& in);
+
+// norms.cpp
+Outputs forward(const GroupNorm& layer, const Inputs& in);
+Gradients backward(const GroupNorm& layer, const Inputs& in);
+Outputs forward(const LayerNorm& layer, const Inputs& in);
+Gradients backward(const LayerNorm& layer, const Inputs& in);
+Outputs forward(const Lrn& layer, const Inputs& in);
+Gradients backward(const Lrn& layer, const Inputs& in);
 
 // softmax_cross_entropy.cpp
 Outputs forward(const SoftmaxCrossEntropy& layer, const Inputs& in);
