@@ -36,11 +36,7 @@ Node foreign_model(const std::string& file, const Mark& where, const std::string
 }
 
 Node model_of_file(const std::string& file, const Mark& where, const std::string& path) {
-  const auto has_end = [&](std::string_view end) { return file.ends_with(end); };
-  std::error_code ignored;
-  if (std::ranges::any_of(kForeign, has_end) || std::filesystem::is_directory(file, ignored)) {
-    return foreign_model(file, where, path);
-  }
+  if (names_foreign_model(file)) return foreign_model(file, where, path);
   Node content = parse_yaml_file(file, where);
   require_map(content, "model");
   interpolate(content, "model");
@@ -222,6 +218,12 @@ int largest_divisor_up_to(int number, int limit) {
 
 Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides) {
   return to_experiment(compose(path, overrides));
+}
+
+bool names_foreign_model(const std::string& path) {
+  const auto has_end = [&](std::string_view end) { return path.ends_with(end); };
+  std::error_code ignored;
+  return std::ranges::any_of(kForeign, has_end) || std::filesystem::is_directory(path, ignored);
 }
 
 Experiment experiment_of(Node tree, const std::vector<std::string>& overrides) {
