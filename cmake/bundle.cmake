@@ -4,7 +4,7 @@ set(debian_libraries /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE})
 set(fashion_mnist /usr/share/datasets/fashion-mnist)
 
 add_custom_target(bundle_programs)
-foreach(target convoy convoy_cuda convoy_gpu_test)
+foreach(target convoy convoy-h5 convoy_cuda convoy_gpu_test)
   if(TARGET ${target})
     add_dependencies(bundle_programs ${target})
     install(TARGETS ${target} RUNTIME DESTINATION libexec LIBRARY DESTINATION lib)
@@ -29,7 +29,8 @@ install(PROGRAMS benchmarks/gpu.sh DESTINATION share/convoy/benchmarks)
 install(FILES benchmarks/gpu.py benchmarks/gpu_pytorch.py DESTINATION share/convoy/benchmarks)
 install(FILES LICENSE DESTINATION share/doc/licenses/convoy)
 # What is compiled in or copied; complete.sh adds those of the libraries.
-foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-dev libxxhash-dev libgtest-dev)
+foreach(package openmpi-bin openmpi-common dataset-fashion-mnist nlohmann-json3-dev libxxhash-dev libgtest-dev
+    libhdf5-dev)
   install(FILES /usr/share/doc/${package}/copyright DESTINATION share/doc/licenses/${package} OPTIONAL)
 endforeach()
 install(DIRECTORY /usr/share/common-licenses DESTINATION share/doc/licenses)  # which Debian's copyright files refer to

@@ -19,3 +19,22 @@ endif()
 # The C interface only: mpi.h otherwise pulls in C++ bindings that the MPI standard removed and Open MPI 5 lacks.
 find_package(MPI REQUIRED COMPONENTS C)
 target_compile_definitions(MPI::MPI_C INTERFACE OMPI_SKIP_MPICXX=1 MPICH_SKIP_MPICXX=1)
+
+# libhdf5, for convoy-h5 alone.  Linked statically where that works: the shared one of Debian brings in curl, Kerberos
+# and LDAP, to read files from S3.
+include(CheckSourceCompiles)
+pkg_search_module(HDF5 REQUIRED hdf5-serial hdf5)
+find_library(HDF5_ARCHIVE libhdf5.a PATHS ${HDF5_LIBRARY_DIRS} NO_DEFAULT_PATH)
+set(CMAKE_REQUIRED_INCLUDES ${HDF5_INCLUDE_DIRS})
+set(CMAKE_REQUIRED_LIBRARIES ${HDF5_ARCHIVE} sz z m ${CMAKE_DL_LIBS} Threads::Threads)
+check_source_compiles(C "#include <hdf5.h>\nint main(void) { return H5open(); }" CONVOY_STATIC_HDF5)
+add_library(convoy_hdf5 INTERFACE)
+if(CONVOY_STATIC_HDF5)
+  target_link_libraries(convoy_hdf5 INTERFACE ${CMAKE_REQUIRED_LIBRARIES})
+else()
+  target_link_libraries(convoy_hdf5 INTERFACE ${HDF5_LINK_LIBRARIES})
+endif()
+target_include_directories(convoy_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
+target_compile_definitions(convoy_hdf5 INTERFACE H5_USE_110_API)  # also where libhdf5 is newer
+unset(CMAKE_REQUIRED_INCLUDES)
+unset(CMAKE_REQUIRED_LIBRARIES)

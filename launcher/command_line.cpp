@@ -25,7 +25,7 @@ constexpr Verb kVerbs[] = {
     {"train", "EXPERIMENT", 1, "train a network; with mpirun on several processes"},
     {"eval", "EXPERIMENT", 1, "evaluate a checkpoint on the test samples"},
     {"bench", "step|overlap EXPERIMENT", 2, "time a training step; what overlapped communication gains"},
-    {"inspect", "EXPERIMENT", 1, "print layers, plan and memory, without training"},
+    {"inspect", "EXPERIMENT|MODEL...", 1000, "print layers, plan and memory, without training; of models, their size"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
     {"convert", "FROM TO", 2, "turn a network with its weights into another format"},
     {"data", "pack|verify|stat|show|fetch SOURCE [FILE]", 3,
@@ -67,8 +67,8 @@ void set_num_epochs(CommandLine& line, const std::string& value) {
 constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality", kDecoded[] = "decoded",
                kSplit[] = "split", kModelFile[] = "model_file", kShape[] = "shape", kPreprocessing[] = "preprocessing",
                kNames[] = "names", kOutput[] = "output", kFold[] = "fold_batch_norm", kPartial[] = "partial",
-               kUnsafe[] = "unsafe_import", kDiff[] = "diff", kOnError[] = "on_error", kSha256[] = "sha256",
-               kTo[] = "to", kSamples[] = "samples", kOut[] = "out";
+               kUnsafe[] = "unsafe_import", kDiff[] = "diff", kData[] = "data", kOnError[] = "on_error",
+               kSha256[] = "sha256", kTo[] = "to", kSamples[] = "samples", kOut[] = "out";
 
 template <const char* name>
 void set_flag(CommandLine& line, const std::string& value) {
@@ -96,8 +96,13 @@ constexpr std::string_view kExperimentVerbs = "train eval bench inspect config";
 constexpr std::string_view kAllVerbs = "train eval bench inspect config convert data";
 constexpr Flag kFlags[] = {
     {"model_file", "FILE", kExperimentVerbs,
-     [](auto& line, auto& value) { override_key(line, "model.config", quoted(value)); },
+     [](auto& line, auto& value) {
+       override_key(line, "model.config", quoted(value));
+       line.flags[kModelFile] = value;
+     },
      "network; the same as model.config=FILE"},
+    {kData, "PATH", "train eval", set_flag<kData>,
+     "without EXPERIMENT: what --model_file is trained on; default MNIST"},
     {"batch_size", "N", kExperimentVerbs, set_batch_size,
      "rows per step of all ranks together; the same as batch.global=N"},
     {"num_epochs", "N", kExperimentVerbs, set_num_epochs, "the same as train.epochs=N"},

@@ -6,16 +6,21 @@
 #include "core/base/error.h"
 #include "layers/activation.h"
 #include "layers/adaptive_pool.h"
+#include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/multiply.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax.h"
 #include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
@@ -43,8 +48,7 @@ Window window(Params& params, const Params::Pair& kernel, const Params::Pair& de
 }
 
 WeightInitializer initializer(Params& params) {
-  static constexpr std::array<std::string_view, 2> kNames = {"pytorch", "kaiming_normal"};
-  return weight_initializer(params.choice_or("initializer", kNames[0], kNames));
+  return weight_initializer(params.choice_or("initializer", kWeightInitializers[0], kWeightInitializers));
 }
 
 Conv2dOptions conv2d(Params& params) {
@@ -70,7 +74,39 @@ LinearOptions linear(Params& params) {
 
 Window pool(Params& params) {
   const Params::Pair kernel = params.pair("kernel", kExtent);
-  return window(params, kernel, kernel);
+  Window result = window(params, kernel, kernel);
+  result.ceil = params.boolean_or("ceil", false);
+  if (result.ceil && result.padding.kind == Padding::Kind::kSame) params.fail("ceil", "'same' rounds up already");
+  return result;
+}
+
+std::unique_ptr<Layer> average_pool(Params& params) {
+  const Window window = pool(params);
+  return std::make_unique<AveragePool>(window, params.boolean_or("include_padding", false));
+}
+
+PadOptions pad(Params& params) {
+  const auto [top, bottom, left, right] = params.sides("padding", between(0, 4096));
+  return {top, bottom, left, right, static_cast<float>(params.number_or("value", 0, Range{}))};
+}
+
+float epsilon(Params& params) { return static_cast<float>(params.number_or("epsilon", 1e-5, above_up_to(0, 1))); }
+
+GroupNormOptions group_norm(Params& params) {
+  return {.groups = params.integer("groups", kChannels), .epsilon = epsilon(params)};
+}
+
+LrnOptions lrn(Params& params) {
+  return {.size = params.integer_or("size", 5, kExtent),
+          .alpha = static_cast<float>(params.number_or("alpha", 1e-4, at_least(0))),
+          .beta = static_cast<float>(params.number_or("beta", 0.75, at_least(0))),
+          .k = static_cast<float>(params.number_or("k", 1, above(0)))};
+}
+
+UpsampleOptions upsample(Params& params) {
+  static constexpr std::array<std::string_view, 2> kModes = {"nearest", "bilinear"};
+  const auto [scale_h, scale_w] = params.pair_or("scale", {2, 2}, kExtent);
+  return {scale_h, scale_w, params.choice_or("mode", kModes[0], kModes) == kModes[1]};
 }
 
 BatchNormOptions batch_norm(Params& params) {
@@ -110,7 +146,8 @@ std::unique_ptr<Layer> made(Args&&... args) {
 // clang-format off
 const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"adaptive_average_pool", [](Params& p, int) { return adaptive_pool(p); }},
-    {"average_pool", [](Params& p, int) { return made<AveragePool>(pool(p)); }},
+    {"add", [](Params&, int) { return made<Add>(); }},
+    {"average_pool", [](Params& p, int) { return average_pool(p); }},
     {"batch_norm", [](Params& p, int) { return made<BatchNorm>(batch_norm(p)); }},
     {"conv2d", [](Params& p, int) { return made<Conv2d>(conv2d(p)); }},
     {"dropout", [](Params& p, int number) { return made<Dropout>(rate(p), static_cast<uint32_t>(number)); }},
@@ -119,12 +156,16 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"gelu", [](Params& p, int) { return made<Activation>(gelu(p)); }},
     {"global_average", [](Params&, int) { return made<GlobalAverage>(); }},
     {"global_max", [](Params&, int) { return made<GlobalMax>(); }},
+    {"group_norm", [](Params& p, int) { return made<GroupNorm>(group_norm(p)); }},
     {"hard_sigmoid", [](Params&, int) { return made<Activation>(HardSigmoidFunction{}); }},
     {"hard_swish", [](Params&, int) { return made<Activation>(HardSwishFunction{}); }},
+    {"layer_norm", [](Params& p, int) { return made<LayerNorm>(epsilon(p)); }},
     {"leaky_relu", [](Params& p, int) { return made<Activation>(LeakyReluFunction{not_negative(p, "slope", 0.01)}); }},
     {"linear", [](Params& p, int) { return made<Linear>(linear(p)); }},
+    {"lrn", [](Params& p, int) { return made<Lrn>(lrn(p)); }},
     {"max_pool", [](Params& p, int) { return made<MaxPool>(pool(p)); }},
     {"multiply", [](Params&, int) { return made<Multiply>(); }},
+    {"pad", [](Params& p, int) { return made<Pad>(pad(p)); }},
     {"relu", [](Params&, int) { return made<Relu>(); }},
     {"relu6", [](Params&, int) { return made<Activation>(Relu6Function{}); }},
     {"sigmoid", [](Params&, int) { return made<Activation>(SigmoidFunction{}); }},
@@ -132,6 +173,7 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"softmax", [](Params&, int) { return made<Softmax>(); }},
     {"stochastic_depth", [](Params& p, int number) { return made<StochasticDepth>(rate(p), static_cast<uint32_t>(number)); }},
     {"tanh", [](Params&, int) { return made<Activation>(TanhFunction{}); }},
+    {"upsample", [](Params& p, int) { return made<Upsample>(upsample(p)); }},
 };
 // clang-format on
 

@@ -58,6 +58,7 @@ int run(const Arguments& arguments) {
   const CommandLine line = parse_command_line(arguments);
   if (line.help) return std::cout << help_text(line.verb), 0;
   if (line.verb == "data") return data_command(line);
+  if (line.verb == "convert") return convert_command(line);
   return line.verb == "inspect" ? inspect_command(line) : config_command(line);
 }
 

@@ -1,5 +1,8 @@
-// From the model's YAML to a graph.  The layer types are in layer_table.cpp.
+// From the model's YAML to a graph.  layer_builder.h appends the layers.
 #pragma once
+
+#include <set>
+#include <string>
 
 #include "core/graph/graph.h"
 #include "launcher/config/experiment.h"
@@ -9,6 +12,7 @@ namespace convoy {
 struct Model {
   Graph graph;  // inputs "image" u8 [rows,H,W,C] and "target" i32 [rows,1,1,3]
   ValueId logits;
+  std::set<std::string> base_layers = {};  // names of the nodes that come from model.base
 };
 
 struct BuildOptions {
@@ -18,8 +22,7 @@ struct BuildOptions {
   bool rewrite = true;    // the rewrite rules are applied; parameters are called the same without
 };
 
-// normalize → the layers of the file → softmax_cross_entropy.
-// Layers without a `name` key are called by type and number: conv2d_1, batch_norm_1, ….
+// normalize → the base → the layers of the file → its top → softmax_cross_entropy.
 // `sample` is one image (n = 1).  Throws Error(kConfig) with file, line and path.
 Model build_model(const ModelConfig& model, const DataConfig& data, const Shape& sample, const BuildOptions& options);
 inline Model build_model(const ModelConfig& model, const DataConfig& data, const Shape& sample, int rows) {

@@ -35,6 +35,7 @@ class Replica {
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
   const Graph& graph() const { return model_.graph; }
+  const Model& model() const { return model_; }
   int rows() const { return model_.graph.inputs().front().type.shape.n; }  // of a micro-batch
 
   // Weights and statistics as the layers ask, the same for equal seeds.

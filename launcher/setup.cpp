@@ -9,6 +9,7 @@
 #include "dist/agreement.h"
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
+#include "launcher/config/parts.h"
 #include "launcher/config/values.h"
 
 namespace convoy {
@@ -54,7 +55,10 @@ std::string host_name() {
 Start start(MpiSession& session, const CommandLine& line, size_t index) {
   Start result;
   run_on_all_ranks(session, [&] {
-    result.experiment = load_experiment(require_word(line, index, "an experiment file"), line.overrides);
+    const std::string model_file = flag(line, "model_file");
+    result.experiment = line.words.size() > index || model_file.empty()
+                            ? load_experiment(require_word(line, index, "an experiment file"), line.overrides)
+                            : experiment_around(model_file, flag(line, "data"), line.overrides);
   });
   run_on_all_ranks(session, [&] { agree(session, {{"experiment", show(result.experiment)}}); });
   result.binding = undo_default_binding(session.size(), session.local_size());  // before any thread is made
@@ -139,9 +143,9 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend
   std::vector<UpdateRange> ranges = update_ranges(parameters, static_cast<float>(config.weight_decay), groups);
   std::unique_ptr<Optimizer> optimizer;
   if (config.type == OptimizerType::kAdam) {
-    optimizer = make_adam(
-        ops, allocator, parameters, std::move(ranges),
-        {static_cast<float>(config.beta1), static_cast<float>(config.beta2), static_cast<float>(config.epsilon)});
+    optimizer = make_adam(ops, allocator, parameters, std::move(ranges),
+                          {static_cast<float>(config.beta1), static_cast<float>(config.beta2),
+                           static_cast<float>(config.epsilon), config.steps_before});
   } else {
     optimizer =
         make_sgd(ops, allocator, parameters, std::move(ranges), {static_cast<float>(config.momentum), config.nesterov});

@@ -33,6 +33,15 @@ void restore(const SafetensorsFile& file, const std::vector<NamedTensor>& tensor
   }
 }
 
+// Likewise from elements by name.
+void set(const std::map<std::string, std::vector<float>>& elements, const std::vector<NamedTensor>& tensors) {
+  for (const auto& [name, values] : elements) {
+    const auto to = std::ranges::find(tensors, name, &NamedTensor::name);
+    CHECK(to != tensors.end() && to->bytes.size() == values.size() * sizeof(float), name);
+    std::memcpy(const_cast<std::byte*>(to->bytes.data()), values.data(), to->bytes.size());
+  }
+}
+
 void broadcast(float* data, int64_t elements, Communicator& communicator) {
   if (elements == 0) return;
   communicator.broadcast({data, {{1, 1, 1, static_cast<int>(elements)}}}, 0);
@@ -84,6 +93,11 @@ void Snapshot::put() {
 void Snapshot::restore_model(const Checkpoint& checkpoint) { restore(checkpoint.model, model_tensors()); }
 void Snapshot::restore_optimizer(const Checkpoint& checkpoint) { restore(checkpoint.optimizer, optimizer_tensors()); }
 
+void Snapshot::set_model(const std::map<std::string, std::vector<float>>& elements) { set(elements, model_tensors()); }
+void Snapshot::set_optimizer(const std::map<std::string, std::vector<float>>& elements) {
+  set(elements, optimizer_tensors());
+}
+
 std::vector<NamedTensor> Snapshot::model_tensors() const {
   const float* values = parts_[0].copy.as<float>();
   const float* state = parts_[1].copy.as<float>();
@@ -117,7 +131,7 @@ std::vector<NamedTensor> Snapshot::optimizer_tensors() const {
 void Checkpointer::save(int64_t step, int64_t epoch, int64_t samples_in_epoch) {
   snapshot_.take();
   if (!snapshot_.finite()) throw Error(ExitCode::kNonFinite, "a weight or a running statistic is not finite");
-  CheckpointContents contents{run_, snapshot_.model_tensors(), snapshot_.optimizer_tensors(), {}};
+  CheckpointContents contents{run_, snapshot_.model_tensors(), snapshot_.optimizer_tensors(), {}, model_, optimizer_};
   contents.manifest.step = step;
   contents.manifest.epoch = epoch;
   contents.manifest.samples_in_epoch = samples_in_epoch;

@@ -1,6 +1,7 @@
 // What a checkpoint of a run holds, and how a run goes on from one.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,9 @@ class Snapshot {
   // missing or of another shape, or one that does not belong here.
   void restore_model(const Checkpoint& checkpoint);
   void restore_optimizer(const Checkpoint& checkpoint);
+  // Likewise with elements by name, of some of the tensors.  Requires: the names and sizes are those of the copy.
+  void set_model(const std::map<std::string, std::vector<float>>& elements);
+  void set_optimizer(const std::map<std::string, std::vector<float>>& elements);
 
   // Views of the copy: all weights and running statistics …
   std::vector<NamedTensor> model_tensors() const;
@@ -47,9 +51,18 @@ class Snapshot {
 // Saves checkpoints of one run and keeps the newest few.  Rank 0 only.
 class Checkpointer {
  public:
-  // `run` is what all of the run's manifests say: everything but step, epoch and samples.  All outlive it.
-  Checkpointer(FileSystem& files, std::string root, int keep, Manifest run, Snapshot& snapshot)
-      : files_(files), root_(std::move(root)), keep_(keep), run_(std::move(run)), snapshot_(snapshot) {}
+  using Metadata = std::map<std::string, std::string>;
+  // `run` is what all of the run's manifests say: everything but step, epoch and samples; the metadata are what all of
+  // its files of tensors say.  All outlive it.
+  Checkpointer(FileSystem& files, std::string root, int keep, Manifest run, Snapshot& snapshot, Metadata model = {},
+               Metadata optimizer = {})
+      : files_(files),
+        root_(std::move(root)),
+        keep_(keep),
+        run_(std::move(run)),
+        snapshot_(snapshot),
+        model_(std::move(model)),
+        optimizer_(std::move(optimizer)) {}
 
   // Returns when the checkpoint is on the disk.  Throws Error (kIo, kCannotCreate, kPermission; kNonFinite where a
   // value is not finite, which nobody wants to go on from); earlier checkpoints are untouched then.
@@ -61,6 +74,7 @@ class Checkpointer {
   const int keep_;
   const Manifest run_;
   Snapshot& snapshot_;
+  const Metadata model_, optimizer_;
 };
 
 // Collective: every rank gets rank 0's weights, statistics, loss scale and optimizer state.  `communicator` is the

@@ -8,6 +8,9 @@
 #include "core/base/threads.h"
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
+#include "launcher/exchange/open_network.h"
+#include "launcher/exchange/tensor_files.h"
+#include "launcher/initial_weights.h"
 #include "launcher/run_header.h"
 
 namespace convoy {
@@ -47,6 +50,10 @@ std::string settings_that_compute(Experiment experiment) {
   experiment.train.log_every_steps = TrainConfig().log_every_steps;
   experiment.train.log_every_seconds = TrainConfig().log_every_seconds;
   experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
+  experiment.train.exports.clear();
+  experiment.model.weights.reset();  // they are in the checkpoint now
+  if (experiment.model.base) experiment.model.base->weights.reset();
+  experiment.optimizer.state.reset();
   experiment.checkpoint = {};
   experiment.metrics = {};
   experiment.progress = ProgressStyle::kAuto;
@@ -136,7 +143,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   run_on_all_ranks(communicator_, [&] { make_network(); });
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
-    if (leads()) resume();
+    if (leads() && !resume()) initial_ = load_initial_weights(experiment_, replica_->model(), *snapshot_);
     if (leads()) directory_->write_config(show(experiment_));
     metrics_ = make_metrics(experiment_, communicator_);
   });
@@ -200,8 +207,10 @@ void TrainingRun::open_run_directory() {
   directory_ = std::make_unique<RunDirectory>(files_, experiment_.experiment.output_dir, experiment_.experiment.name,
                                               options_.fresh);
   directory_->require_unfinished(horizon_.steps);
-  checkpointer_ = std::make_unique<Checkpointer>(files_, directory_->checkpoints(), experiment_.checkpoint.keep,
-                                                 manifest_, *snapshot_);
+  checkpointer_ = std::make_unique<Checkpointer>(
+      files_, directory_->checkpoints(), experiment_.checkpoint.keep, manifest_, *snapshot_,
+      describe_network(experiment_.model, data_.train->sample(), preprocessing_of(experiment_.data), data_.class_names),
+      describe_training(experiment_.optimizer));
 }
 
 // Behind the run directory, which rank 0 makes.  One that only the host of rank 0 sees has the bad samples of its
@@ -212,10 +221,10 @@ void TrainingRun::open_bad_samples() {
   if (leads() || std::filesystem::exists(directory)) bad_samples_.open(directory + "/bad_samples.jsonl");
 }
 
-void TrainingRun::resume() {
+bool TrainingRun::resume() {
   const std::optional<Checkpoint> checkpoint =
       find_checkpoint(experiment_.checkpoint.resume, *directory_, files_, log_);
-  if (!checkpoint) return;
+  if (!checkpoint) return false;
   if (checkpoint->manifest.step > horizon_.steps) {
     throw Error(ExitCode::kConfig, checkpoint->path + ": is of a longer run: this one has " +
                                        std::to_string(horizon_.steps) + " steps" + kOtherSettings);
@@ -232,6 +241,7 @@ void TrainingRun::resume() {
   }
   first_step_ = checkpoint->manifest.step;
   resumed_ = resume_text(*checkpoint, manifest_);
+  return true;
 }
 
 void TrainingRun::announce() const {
@@ -251,6 +261,7 @@ void TrainingRun::announce() const {
   if (metrics_) {
     text += "\n  metrics   http://" + experiment_.metrics.host + ":" + std::to_string(metrics_->port()) + "/metrics";
   }
+  for (const std::string& line : initial_) text += "\n  weights   " + line;
   text += "\n  output    " + directory_->path() + (resumed_.empty() ? "" : "\n  resume    " + resumed_);
   std::printf("%s\n", text.c_str());
   std::fflush(stdout);
@@ -285,8 +296,28 @@ ExitCode TrainingRun::run() {
                   horizon_, first_step_);
   const ExitCode code = trainer.run();
   last_evaluation_ = trainer.last_evaluation();
+  if (code == ExitCode::kDone) run_on_all_ranks(communicator_, [&] { export_model(trainer.steps_done()); });
   conclude(code, trainer.steps_done(), progress.images_per_second());
   return code;
+}
+
+// Rank 0 only: the files of train.exports, in the run directory.
+void TrainingRun::export_model(int64_t steps) {
+  if (!leads() || experiment_.train.exports.empty()) return;
+  snapshot_->take();
+  Network network;
+  network.config = experiment_.model;
+  network.sample = data_.train->sample();
+  network.model = build_model(experiment_.model, experiment_.data, network.sample,
+                              {.training = false, .normalize = false, .rewrite = false});
+  network.weights = elements_of(snapshot_->model_tensors());
+  network.preprocessing = preprocessing_of(experiment_.data);
+  network.class_names = data_.class_names;
+  network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
+                      elements_of(snapshot_->optimizer_tensors())};
+  for (const std::string& name : experiment_.train.exports) {
+    write_network(files_, directory_->path() + "/" + name, network, {});
+  }
 }
 
 void TrainingRun::conclude(ExitCode code, int64_t steps, double images_per_second) const {

@@ -43,9 +43,10 @@ class TrainingRun {
   void make_network();
   void open_run_directory();
   void open_bad_samples();
-  void resume();
+  bool resume();               // whether there is a checkpoint to go on from
   int loader_threads() const;  // at most
   void announce() const;
+  void export_model(int64_t steps);
   void conclude(ExitCode code, int64_t steps, double images_per_second) const;
 
   const Options options_;
@@ -73,6 +74,7 @@ class TrainingRun {
   std::unique_ptr<MetricsExporter> metrics_;
   int64_t first_step_ = 0;
   std::string resumed_;
+  std::vector<std::string> initial_;  // where weights came from, else; for people
   std::optional<Evaluation> last_evaluation_;
 };
 

@@ -1,5 +1,6 @@
 #include "layers/conv2d.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "layers/checks.h"
@@ -7,25 +8,41 @@
 namespace convoy {
 
 WeightInitializer weight_initializer(const std::string& name) {
-  if (name == "pytorch") return WeightInitializer::kPytorch;
-  if (name == "kaiming_normal") return WeightInitializer::kKaimingNormal;
-  throw Error(ExitCode::kConfig, "initializer: expected pytorch or kaiming_normal, found '" + name + "'");
+  const auto found = std::ranges::find(kWeightInitializers, name);
+  if (found != kWeightInitializers.end()) {
+    return static_cast<WeightInitializer>(found - kWeightInitializers.begin());
+  }
+  std::string known;
+  for (std::string_view initializer : kWeightInitializers) known += " " + std::string(initializer);
+  throw Error(ExitCode::kConfig, "initializer: expected one of" + known + ", found '" + name + "'");
 }
 
 Initializer weight_start(WeightInitializer kind, int64_t fan_in, int64_t fan_out) {
-  if (kind == WeightInitializer::kKaimingNormal) {
-    return {Initializer::Kind::kNormal, static_cast<float>(std::sqrt(2.0 / static_cast<double>(fan_out)))};
+  const auto in = static_cast<double>(fan_in), out = static_cast<double>(fan_out);
+  const auto normal = [](double deviation) {
+    return Initializer{Initializer::Kind::kNormal, static_cast<float>(deviation)};
+  };
+  const auto uniform = [](double limit) { return Initializer{Initializer::Kind::kUniform, static_cast<float>(limit)}; };
+  switch (kind) {
+    case WeightInitializer::kKaimingNormal: return normal(std::sqrt(2.0 / out));
+    case WeightInitializer::kKaimingNormalFanIn: return normal(std::sqrt(2.0 / in));
+    case WeightInitializer::kKaimingUniform: return uniform(std::sqrt(6.0 / in));
+    case WeightInitializer::kGlorotUniform: return uniform(std::sqrt(6.0 / (in + out)));
+    case WeightInitializer::kNormal: return normal(0.01);
+    case WeightInitializer::kUniformFanOut: return uniform(1.0 / std::sqrt(out));
+    case WeightInitializer::kPytorch:
+    case WeightInitializer::kUniformFanIn: break;
   }
-  return {Initializer::Kind::kUniform, static_cast<float>(1.0 / std::sqrt(static_cast<double>(fan_in)))};
+  return uniform(1.0 / std::sqrt(in));
 }
 
 Initializer bias_start(WeightInitializer kind, int64_t fan_in) {
-  if (kind == WeightInitializer::kKaimingNormal) return {};
+  if (kind != WeightInitializer::kPytorch) return {};
   return weight_start(kind, fan_in, 1);
 }
 
 Shape Conv2d::shape(std::span<const Shape> inputs) const {
-  expect_inputs(inputs, 1);
+  expect_inputs(inputs, options_.add ? 2 : 1);
   expect_at_least(options_.filters, 1, "filters");
   expect_at_least(options_.groups, 1, "groups");
   const Shape& x = inputs[0];
@@ -35,7 +52,11 @@ Shape Conv2d::shape(std::span<const Shape> inputs) const {
                                        std::to_string(options_.groups));
   }
   const WindowAxes axes = window_axes(options_.window, x);
-  return {x.n, axes.h.output, axes.w.output, options_.filters};
+  const Shape y{x.n, axes.h.output, axes.w.output, options_.filters};
+  if (options_.add && inputs[1] != y) {
+    throw Error(ExitCode::kConfig, "expected " + to_string(y) + " to add, found " + to_string(inputs[1]));
+  }
+  return y;
 }
 
 std::vector<ParameterSpec> Conv2d::parameters(std::span<const Shape> inputs) const {

@@ -1,6 +1,9 @@
 // Convolution with oneDNN.  It chooses the layouts; the program inserts a conversion where a producer has another one.
 #include "layers/conv2d.h"
 
+#include <limits>
+
+#include "layers/depthwise_cpu.h"
 #include "layers/kernel_cpu.h"
 #include "layers/onednn_cpu.h"
 
@@ -32,17 +35,29 @@ struct Primitives {
   convolution_forward::primitive_desc forward;
   std::optional<convolution_backward_data::primitive_desc> data;
   std::optional<convolution_backward_weights::primitive_desc> weights;
-  std::optional<Layout> x;  // none: oneDNN wants x in a layout we have no name for
+  std::optional<DepthwiseWeights> own_weights;  // in the place of `weights`
+  std::optional<Layout> x;                      // none: oneDNN wants x in a layout we have no name for
   Layout y;
-  int penalty = 0;  // how many primitives are oneDNN's slow ones
+  int penalty = 0;          // for each primitive that is one of oneDNN's slow ones
+  bool adds_apart = false;  // what is to be added is not, nor is the relu applied that follows
 };
 
-int penalty(const char* engine) { return std::string(engine).starts_with("ref") ? 1 : 0; }
+// For depthwise convolutions, oneDNN's code for others is a slow one too: it fills one lane of each vector (measured:
+// 10 times slower and more).
+bool is_slow(const std::string& engine, bool depthwise) {
+  return engine.starts_with("ref") || (depthwise && engine.find("dw") == std::string::npos);
+}
+
+// Convolutions of oneDNN 2.6.3 by matrix products add wrong elements in N,H,W,C (17 channels, SSE4.1).
+bool adds_well(const char* engine) {
+  const std::string name = engine;
+  return name.find("gemm") == std::string::npos && name.find("ref") == std::string::npos;
+}
 
 class Conv2dCpu : public CpuKernel {
  public:
   Conv2dCpu(const Conv2d& layer, const CompileRequest& request);
-  std::string engine() const override { return chosen_.forward.impl_info_str(); }
+  std::string engine() const override;
   bool backward_reads_input(int) const override { return reads_x_; }
   bool backward_reads_output() const override { return options_.relu && !parts_.empty(); }
   void bind(const KernelArgs& args) override;
@@ -50,8 +65,11 @@ class Conv2dCpu : public CpuKernel {
   void backward(int part, Stream&) override;
 
  private:
+  Shape y_shape(const Shape& x) const;
   Primitives choose(const CompileRequest& request) const;
   std::optional<Primitives> try_layouts(const CompileRequest& request, Tag x, Tag y) const;
+  template <class T>
+  void add_after(T* y, const T* x) const;
   void plan_memory();
   void bind_forward();
   void bind_backward_data();
@@ -61,6 +79,7 @@ class Conv2dCpu : public CpuKernel {
   }
 
   Conv2dOptions options_;
+  bool constant_ = false;  // the weights are: they are reordered once, into memory of this kernel
   Shape weight_;
   onednn::Context context_;
   Primitives chosen_;
@@ -69,18 +88,22 @@ class Conv2dCpu : public CpuKernel {
   int64_t masked_offset_ = 0, weight_offset_ = 0, x_offset_ = 0, scratch_offset_ = 0;
   void* dy_ = nullptr;  // dy, behind the relu if there is one
 
+  dnnl::memory packed_;
   std::optional<Staging> x_, forward_weight_, data_weight_, dw_;
   onednn::Call forward_, backward_data_, backward_weights_;
 };
 
 Conv2dCpu::Conv2dCpu(const Conv2d& layer, const CompileRequest& request)
     : options_(layer.options()),
+      constant_(request.constant_parameters && request.mode == Mode::kEval),
       weight_(layer.parameters(std::vector{request.inputs[0].shape})[0].shape),
       chosen_(onednn::available(request.inputs[0].dtype, [&] { return choose(request); })) {
   const ValueType& offered = request.inputs[0];
   inputs_ = {{offered.shape, offered.dtype, chosen_.x.value_or(Layout{})}};
-  output_ = {layer.shape(std::vector{offered.shape}), offered.dtype, chosen_.y};
-  const bool dx = chosen_.data.has_value(), dw = chosen_.weights.has_value();
+  output_ = {y_shape(offered.shape), offered.dtype, chosen_.y};
+  if (options_.add) inputs_.push_back(output_);
+  CHECK(!options_.add || request.mode == Mode::kEval, "a convolution that adds has no gradient");
+  const bool dx = chosen_.data.has_value(), dw = chosen_.weights || chosen_.own_weights;
   if (options_.relu && dx && dw) {
     parts_ = {{"backward", {0}, true}};  // one part: dy behind the relu is computed once
   } else {
@@ -92,6 +115,11 @@ Conv2dCpu::Conv2dCpu(const Conv2d& layer, const CompileRequest& request)
   saves_x_ = dw && x_->copies();
   reads_x_ = dw && !saves_x_;
   plan_memory();
+}
+
+Shape Conv2dCpu::y_shape(const Shape& x) const {
+  const WindowAxes axes = window_axes(options_.window, x);
+  return {x.n, axes.h.output, axes.w.output, options_.filters};
 }
 
 Primitives Conv2dCpu::choose(const CompileRequest& request) const {
@@ -108,21 +136,31 @@ Primitives Conv2dCpu::choose(const CompileRequest& request) const {
 std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, Tag x_tag, Tag y_tag) const {
   const auto& [shape, dtype, offered] = request.inputs[0];
   const WindowAxes axes = window_axes(options_.window, shape);
-  const Shape y_shape{shape.n, axes.h.output, axes.w.output, options_.filters};
+  const Shape y_shape = this->y_shape(shape);
   const Geometry g = geometry(axes);
   const Desc x = onednn::activation(shape, dtype, x_tag), y = onednn::activation(y_shape, dtype, y_tag);
   const Desc w = onednn::weights_any(weight_, options_.groups, dtype);
   const Desc dw = onednn::weights_any(weight_, options_.groups, Dtype::kF32);
   const Desc bias = options_.bias ? onednn::vector(options_.filters) : Desc();
   const dnnl::primitive_attr plain = onednn::attributes();
-  const auto train = dnnl::prop_kind::forward_training;
+  const auto kind =
+      request.mode == Mode::kTrain ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  const bool depthwise = options_.groups == shape.c && options_.groups == options_.filters && shape.c > 1;
   try {
     Primitives result;
-    result.forward =
-        onednn::forward_desc<convolution_forward>(context_, onednn::attributes(options_.relu), train, kDirect, x, w,
-                                                  bias, y, g.stride, g.dilation, g.low, g.high);
+    const auto forward = [&](const Desc& from, const Desc& to, bool relu, const Desc* add) {
+      return onednn::forward_desc<convolution_forward>(context_, onednn::attributes(relu, add), kind, kDirect, from, w,
+                                                       bias, to, g.stride, g.dilation, g.low, g.high);
+    };
+    result.forward = forward(x, y, options_.relu && !options_.add, nullptr);
+    if (options_.add) {  // oneDNN must be told how what is added lies
+      const Desc from = result.forward.src_desc(), to = result.forward.dst_desc();
+      const auto with_add = forward(from, to, options_.relu, &to);
+      result.adds_apart = !adds_well(with_add.impl_info_str());
+      if (!result.adds_apart) result.forward = with_add;
+    }
     const Desc chosen_x = result.forward.src_desc(), chosen_y = result.forward.dst_desc();
-    result.penalty = penalty(result.forward.impl_info_str());
+    if (is_slow(result.forward.impl_info_str(), depthwise)) ++result.penalty;
     result.x = onednn::layout_of(chosen_x, request.inputs[0]);
     const std::optional<Layout> layout = onednn::layout_of(chosen_y, {y_shape, dtype});
     const bool train_mode = request.mode == Mode::kTrain;
@@ -132,12 +170,18 @@ std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, 
     if (wants_dx) {
       result.data = onednn::backward_desc<convolution_backward_data>(context_, plain, result.forward, kDirect, chosen_x,
                                                                      w, chosen_y, g.stride, g.dilation, g.low, g.high);
-      result.penalty += penalty(result.data->impl_info_str());
+      if (is_slow(result.data->impl_info_str(), depthwise)) ++result.penalty;
     }
     if (train_mode && request.wants_dw) {
       result.weights = onednn::backward_desc<convolution_backward_weights>(
           context_, plain, result.forward, kDirect, chosen_x, dw, bias, chosen_y, g.stride, g.dilation, g.low, g.high);
-      result.penalty += penalty(result.weights->impl_info_str());
+      if (is_slow(result.weights->impl_info_str(), depthwise)) {
+        ++result.penalty;
+        if (depthwise && result.x == layout) {
+          result.weights.reset();
+          result.own_weights.emplace(ValueType{shape, dtype, *layout}, ValueType{y_shape, dtype, *layout}, axes);
+        }
+      }
     }
     return result;
   } catch (const dnnl::error& error) {
@@ -151,7 +195,7 @@ void Conv2dCpu::plan_memory() {
   onednn::WorkspaceParts parts;
   if (options_.relu && !parts_.empty()) masked_offset_ = parts.add(output_.bytes());
   forward_weight_.emplace(context_, canonical, chosen_.forward.weights_desc());
-  int64_t weight_bytes = forward_weight_->bytes();
+  int64_t weight_bytes = constant_ ? 0 : forward_weight_->bytes();
   int64_t scratch_bytes = static_cast<int64_t>(chosen_.forward.scratchpad_desc().get_size());
   if (chosen_.data) {
     data_weight_.emplace(context_, canonical, chosen_.data->weights_desc());
@@ -163,6 +207,7 @@ void Conv2dCpu::plan_memory() {
     weight_bytes = std::max(weight_bytes, static_cast<int64_t>(chosen_.weights->diff_weights_desc().get_size()));
     scratch_bytes = std::max(scratch_bytes, static_cast<int64_t>(chosen_.weights->scratchpad_desc().get_size()));
   }
+  if (chosen_.own_weights) scratch_bytes = std::max(scratch_bytes, chosen_.own_weights->workspace_bytes());
   weight_offset_ = parts.add(weight_bytes);
   if (saves_x_) {
     saved_ = {x_->bytes()};
@@ -171,6 +216,19 @@ void Conv2dCpu::plan_memory() {
   }
   scratch_offset_ = parts.add(scratch_bytes);
   workspace_bytes_ = parts.bytes();
+}
+
+// That of the forward pass, then those of the others that differ from it.
+std::string Conv2dCpu::engine() const {
+  const std::string forward = chosen_.forward.impl_info_str();
+  std::string result = forward;
+  const auto add = [&](const std::string& name, const char* pass) {
+    if (name != forward) result.append(", ").append(pass).append(" ").append(name);
+  };
+  if (chosen_.data) add(chosen_.data->impl_info_str(), "dx");
+  if (chosen_.weights) add(chosen_.weights->impl_info_str(), "dw");
+  if (chosen_.own_weights) add("loops", "dw");
+  return result;
 }
 
 void Conv2dCpu::bind(const KernelArgs& args) {
@@ -184,12 +242,22 @@ void Conv2dCpu::bind(const KernelArgs& args) {
 
 void Conv2dCpu::bind_forward() {
   const auto& pd = chosen_.forward;
-  forward_weight_->bind(context_, args_.w[0].data, onednn::at(args_.workspace, weight_offset_));
+  void* packed = onednn::at(args_.workspace, weight_offset_);
+  if (constant_ && forward_weight_->copies()) {
+    packed_ = dnnl::memory(pd.weights_desc(), context_.engine);
+    packed = packed_.get_data_handle();
+  }
+  forward_weight_->bind(context_, args_.w[0].data, packed);
+  if (constant_) forward_weight_->run(context_);
   onednn::Arguments arguments{{DNNL_ARG_SRC, x_->target()},
                               {DNNL_ARG_WEIGHTS, forward_weight_->target()},
                               {DNNL_ARG_DST, {pd.dst_desc(), context_.engine, args_.y.data}},
                               {DNNL_ARG_SCRATCHPAD, scratchpad(pd.scratchpad_desc())}};
   if (options_.bias) arguments.insert({DNNL_ARG_BIAS, {pd.bias_desc(), context_.engine, args_.w[1].data}});
+  if (options_.add && !chosen_.adds_apart) {
+    arguments.insert(
+        {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, {pd.dst_desc(), context_.engine, args_.x[1].data}});
+  }
   forward_ = onednn::Call(convolution_forward(pd), std::move(arguments));
 }
 
@@ -219,14 +287,34 @@ void Conv2dCpu::bind_backward_weights() {
 
 void Conv2dCpu::forward(Stream&) {
   x_->run(context_);
-  forward_weight_->run(context_);
+  if (!constant_) forward_weight_->run(context_);
   forward_.run(context_);
+  if (!chosen_.adds_apart) return;
+  with_elements(output_.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    add_after(args_.y.as<T>(), args_.x[1].as<T>());
+  });
+}
+
+template <class T>
+void Conv2dCpu::add_after(T* y, const T* x) const {
+  const float least = options_.relu ? 0 : -std::numeric_limits<float>::infinity();
+  for_ranges(planes(output_).elements(), kGrain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
+    for (int64_t i = begin; i < end; ++i) {
+      const float sum = load(y + i) + load(x + i);
+      store(y + i, sum < least ? least : sum);
+    }
+  });
 }
 
 void Conv2dCpu::backward(int part, Stream&) {
   const BackwardPart& wanted = parts_[static_cast<size_t>(part)];
   if (options_.relu) relu_gradient(output_, args_.y.data, args_.dy.data, dy_);
-  if (wanted.dw) {
+  if (wanted.dw && chosen_.own_weights) {
+    float* const dbias = options_.bias ? args_.dw[1].as<float>() : nullptr;
+    chosen_.own_weights->run(args_.x[0].data, dy_, args_.dw[0].as<float>(), dbias,
+                             onednn::at(args_.workspace, scratch_offset_));
+  } else if (wanted.dw) {
     backward_weights_.run(context_);
     dw_->run(context_);
   }

@@ -12,18 +12,22 @@ namespace {
 
 using Pass = ConvolutionSpec::Pass;
 
-// y + bias, and relu: for engines that cannot do that themselves.
+// y + bias + other, and relu: for engines that cannot do that themselves.
 template <class T>
 struct AddBias {
-  const T* bias;  // null: none
+  const T* bias;   // null: none
+  const T* other;  // likewise
   bool relu;
   int channels;
   T* y;
   template <int N>
   __device__ void run(int64_t i) const {
     Pack<T, N> pack = load<N>(y + i);
+    Pack<T, N> more = {};
+    if (other != nullptr) more = load<N>(other + i);
     for (int k = 0; k < N; ++k) {
-      const float value = to_float(pack.at[k]) + (bias == nullptr ? 0 : to_float(bias[(i + k) % channels]));
+      float value = to_float(pack.at[k]) + (bias == nullptr ? 0 : to_float(bias[(i + k) % channels]));
+      if (other != nullptr) value += to_float(more.at[k]);
       pack.at[k] = from_float<T>(relu && value <= 0 ? 0 : value);
     }
     store(y + i, pack);
@@ -40,6 +44,10 @@ class Conv2dCuda : public CudaKernel {
   void backward(int part, Stream& stream) override;
 
  private:
+  Shape y_shape(const Shape& x) const {
+    const WindowAxes axes = window_axes(options_.window, x);
+    return {x.n, axes.h.output, axes.w.output, options_.filters};
+  }
   void choose_forward(CudaLibraries& libraries);
   void choose_weights(CudaLibraries& libraries);
   void plan_memory();
@@ -56,7 +64,7 @@ class Conv2dCuda : public CudaKernel {
   Conv2dOptions options_;
   ConvolutionSpec spec_;  // of the forward pass, but for bias and relu
   std::unique_ptr<Convolution> forward_, data_, weights_;
-  bool adds_bias_ = false;        // after forward_: bias and relu
+  bool adds_bias_ = false;        // after forward_: bias, what is added, and relu
   Dtype dw_dtype_ = Dtype::kF32;  // of what weights_ writes
   // The workspace: dy behind the relu | dw in 16 bits | scratch of one engine or of the sums.
   int64_t dw_offset_ = 0, scratch_offset_ = 0;
@@ -65,8 +73,10 @@ class Conv2dCuda : public CudaKernel {
 Conv2dCuda::Conv2dCuda(const Conv2d& layer, const CudaCompile& compile) : options_(layer.options()) {
   const CompileRequest& request = compile.request;
   inputs_ = {activation_cuda(request.inputs[0])};
-  const auto& [shape, dtype, layout] = inputs_[0];
-  output_ = {layer.shape(std::vector{shape}), dtype};
+  const auto [shape, dtype, layout] = inputs_[0];
+  output_ = {y_shape(shape), dtype};
+  if (options_.add) inputs_.push_back(output_);
+  CHECK(!options_.add || request.mode == Mode::kEval, "a convolution that adds has no gradient");
   spec_ = {.x = shape,
            .w = layer.parameters(std::vector{shape})[0].shape,
            .y = output_.shape,
@@ -96,12 +106,14 @@ void Conv2dCuda::choose_forward(CudaLibraries& libraries) {
   ConvolutionSpec spec = spec_;
   spec.bias = options_.bias;
   spec.relu = options_.relu;
-  forward_ = libraries.convolution(spec);
-  if (!forward_ && (spec.bias || spec.relu)) {
+  if (!options_.add) forward_ = libraries.convolution(spec);
+  if (!forward_ && (spec.bias || spec.relu || options_.add)) {
     forward_ = libraries.convolution(spec_);
     adds_bias_ = forward_ != nullptr;
   }
-  if (!forward_) forward_ = make_direct_convolution(spec);
+  if (forward_) return;
+  forward_ = make_direct_convolution(options_.add ? spec_ : spec);
+  adds_bias_ = options_.add;
 }
 
 void Conv2dCuda::choose_weights(CudaLibraries& libraries) {
@@ -148,8 +160,9 @@ void Conv2dCuda::forward(Stream& stream) {
   if (!adds_bias_) return;
   with_elements_cuda(output_.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const AddBias<T> op{static_cast<const T*>(bias), options_.relu, output_.shape.c, args_.y.as<T>()};
-    for_each<kPack<T>>(op, output_.shape.elements(), aligned<kPack<T>>(op.y), stream);
+    const T* other = options_.add ? args_.x[1].as<T>() : nullptr;
+    const AddBias<T> op{static_cast<const T*>(bias), other, options_.relu, output_.shape.c, args_.y.as<T>()};
+    for_each<kPack<T>>(op, output_.shape.elements(), aligned<kPack<T>>(op.y, op.other), stream);
   });
 }
 

@@ -9,15 +9,19 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/multiply.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
 #include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
 #include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 
@@ -43,14 +47,19 @@ std::unique_ptr<Kernel> make_cuda_kernel(const Dropout& layer, const CudaCompile
 std::unique_ptr<Kernel> make_cuda_kernel(const Flatten& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const GlobalAverage& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const GlobalMax& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const GroupNorm& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const LayerNorm& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Linear& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Lrn& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const MaxPool& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Multiply& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Normalize& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Pad& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Relu& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Softmax& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const SoftmaxCrossEntropy& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const StochasticDepth& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Upsample& layer, const CudaCompile& compile);
 
 // See KernelFactory.
 std::unique_ptr<Kernel> make_cuda_conversion(const ValueType& from, const ValueType& to, bool wants_dx);

@@ -66,18 +66,19 @@ std::optional<Layout> layout_of(const Desc& desc, const ValueType& canonical) {
   return std::nullopt;
 }
 
-dnnl::primitive_attr attributes(bool relu) {
+dnnl::primitive_attr attributes(bool relu, const Desc* add) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::post_ops ops;
+  if (add != nullptr) ops.append_binary(dnnl::algorithm::binary_add, *add);
   if (relu) {
-    dnnl::post_ops ops;
 #if DNNL_VERSION_MAJOR >= 3
     ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
 #else
     ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
 #endif
-    attr.set_post_ops(ops);
   }
+  attr.set_post_ops(ops);
   return attr;
 }
 

@@ -53,8 +53,9 @@ typename Primitive::primitive_desc backward_desc(const Context& context, const d
 #endif
 }
 
-// Scratchpads are planned memory, not allocations of oneDNN.
-dnnl::primitive_attr attributes(bool relu = false);
+// Scratchpads are planned memory, not allocations of oneDNN.  With `add`: what lies so is added, before the relu; it is
+// argument DNNL_ARG_SRC_1 of post-op 0.
+dnnl::primitive_attr attributes(bool relu = false, const Desc* add = nullptr);
 
 // Turns oneDNN's "unimplemented" into an Error that says what to do.
 template <class Make>

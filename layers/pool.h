@@ -1,6 +1,7 @@
 // Windows that reduce each channel by itself.
 //   max_pool        y = the largest element; its gradient goes to the first one in row order.  NaN wins.
-//   average_pool    y = the mean of the elements inside the image: padding does not count.
+//   average_pool    y = the mean of the elements inside the image; or with the zeros of the padding, as PyTorch's
+//                   count_include_pad (what lies behind the padding, with ceil, never counts)
 //   global_average  y [N,1,1,C] = the mean over H and W
 //   global_max      y [N,1,1,C] = the largest over H and W, as max_pool
 #pragma once
@@ -31,9 +32,20 @@ class MaxPool : public Pool {
 class AveragePool : public Pool {
  public:
   static constexpr const char* kType = "average_pool";
-  using Pool::Pool;
+  explicit AveragePool(const Window& window, bool include_padding = false)
+      : Pool(window), include_padding_(include_padding) {}
+  bool include_padding() const { return include_padding_; }
   std::string type() const override { return kType; }
+
+ private:
+  bool include_padding_;
 };
+
+// The elements that the average over window `output` counts, along one axis.
+constexpr int counted(const WindowAxis& axis, int output, bool include_padding) {
+  const WindowSpan span = include_padding ? inside_padded(axis, output) : inside(axis, output);
+  return span.end - span.begin;
+}
 
 class GlobalAverage : public Layer {
  public:

@@ -133,7 +133,8 @@ void MaxPoolCpu::backward_loop(const T* dy, T* dx, const uint16_t* where) const 
 class AveragePoolCpu : public PoolCpu {
  public:
   AveragePoolCpu(const AveragePool& layer, const CompileRequest& request)
-      : PoolCpu(layer, window_axes(layer.window(), request.inputs[0].shape), request) {}
+      : PoolCpu(layer, window_axes(layer.window(), request.inputs[0].shape), request),
+        include_padding_(layer.include_padding()) {}
   void forward(Stream&) override {
     with_elements(output_.dtype, [&](auto zero) {
       using T = decltype(zero);
@@ -152,15 +153,14 @@ class AveragePoolCpu : public PoolCpu {
   void forward_loop(const T* x, T* y) const;
   template <class T>
   void backward_loop(const T* dy, T* dx) const;
-};
 
-float one_over_count(WindowSpan rows, WindowSpan columns) {
-  return 1.0F / static_cast<float>((rows.end - rows.begin) * (columns.end - columns.begin));
-}
+  bool include_padding_;
+};
 
 template <class T>
 void AveragePoolCpu::forward_loop(const T* x, T* y) const {
   const WindowAxis h = h_, w = w_;
+  const bool padding = include_padding_;
   const Planes p = planes(output_);
   for_chunks(p, [=](int64_t plane, int64_t first, int64_t lanes) CONVOY_INLINE {
     const T* from = x + plane * h.input * w.input * p.inner + first;
@@ -180,7 +180,7 @@ void AveragePoolCpu::forward_loop(const T* x, T* y) const {
             for (int64_t c = 0; c < lanes; ++c) sum[c] += load(pixel + c);
           }
         }
-        const float scale = one_over_count(rows, columns);
+        const float scale = 1.0F / static_cast<float>(counted(h, oh, padding) * counted(w, ow, padding));
 #pragma omp simd
         for (int64_t c = 0; c < lanes; ++c) store(to + c, sum[c] * scale);
       }
@@ -191,6 +191,7 @@ void AveragePoolCpu::forward_loop(const T* x, T* y) const {
 template <class T>
 void AveragePoolCpu::backward_loop(const T* dy, T* dx) const {
   const WindowAxis h = h_, w = w_;
+  const bool padding = include_padding_;
   const Planes p = planes(inputs_[0]);
   for_chunks(p, [=](int64_t plane, int64_t first, int64_t lanes) CONVOY_INLINE {
     T* to = dx + plane * p.pixels * p.inner + first;
@@ -204,7 +205,7 @@ void AveragePoolCpu::backward_loop(const T* dy, T* dx) const {
         for (int64_t c = 0; c < lanes; ++c) sum[c] = 0;
         for (int oh = rows.begin; oh < rows.end; ++oh) {
           for (int ow = columns.begin; ow < columns.end; ++ow) {
-            const float scale = one_over_count(inside(h, oh), inside(w, ow));
+            const float scale = 1.0F / static_cast<float>(counted(h, oh, padding) * counted(w, ow, padding));
             const T* window = from + (int64_t{oh} * w.output + ow) * p.inner;
 #pragma omp simd
             for (int64_t c = 0; c < lanes; ++c) sum[c] += load(window + c) * scale;

@@ -108,15 +108,20 @@ struct MaxBackward {
 
 // ---- average_pool
 
-__device__ float one_over_count(WindowSpan rows, WindowSpan columns) {
-  return 1.0F / static_cast<float>((rows.end - rows.begin) * (columns.end - columns.begin));
-}
+struct Share {
+  bool include_padding;
+  __device__ float of(const Planes& planes, int row, int column) const {
+    return 1.0F /
+           static_cast<float>(counted(planes.h, row, include_padding) * counted(planes.w, column, include_padding));
+  }
+};
 
 template <class T>
 struct AverageForward {
   const T* x;
   T* y;
   Planes planes;
+  Share share;
   template <int N>
   __device__ void run(int64_t i) const {
     const WindowAxis &h = planes.h, &w = planes.w;
@@ -130,7 +135,7 @@ struct AverageForward {
         for (int k = 0; k < N; ++k) sum[k] += to_float(pixel.at[k]);
       }
     }
-    const float scale = one_over_count(rows, columns);
+    const float scale = share.of(planes, at.row, at.column);
     for (float& value : sum) value *= scale;
     store(y + i, rounded<T>(sum));
   }
@@ -141,6 +146,7 @@ struct AverageBackward {
   const T* dy;
   T* dx;
   Planes planes;
+  Share share;
   template <int N>
   __device__ void run(int64_t i) const {
     const WindowAxis &h = planes.h, &w = planes.w;
@@ -149,7 +155,7 @@ struct AverageBackward {
     float sum[N] = {};
     for (int oh = rows.begin; oh < rows.end; ++oh) {
       for (int ow = columns.begin; ow < columns.end; ++ow) {
-        const float scale = one_over_count(inside(h, oh), inside(w, ow));
+        const float scale = share.of(planes, oh, ow);
         const Pack<T, N> gradient = load<N>(dy + planes.in_output(at, oh, ow));
         for (int k = 0; k < N; ++k) sum[k] += to_float(gradient.at[k]) * scale;
       }
@@ -216,21 +222,25 @@ class MaxPoolCuda : public PoolCuda {
 
 class AveragePoolCuda : public PoolCuda {
  public:
-  using PoolCuda::PoolCuda;
+  AveragePoolCuda(const AveragePool& layer, const CompileRequest& request)
+      : PoolCuda(layer, request), share_{layer.include_padding()} {}
   void forward(Stream& stream) override {
     with_elements_cuda(output_.dtype, [&](auto zero) {
       using T = decltype(zero);
-      const AverageForward<T> op{args_.x[0].as<T>(), args_.y.as<T>(), planes_};
+      const AverageForward<T> op{args_.x[0].as<T>(), args_.y.as<T>(), planes_, share_};
       run<T>(op, output_, stream, packs<T>(planes_.channels, op.x, op.y));
     });
   }
   void backward(int, Stream& stream) override {
     with_elements_cuda(output_.dtype, [&](auto zero) {
       using T = decltype(zero);
-      const AverageBackward<T> op{args_.dy.as<T>(), args_.dx[0].as<T>(), planes_};
+      const AverageBackward<T> op{args_.dy.as<T>(), args_.dx[0].as<T>(), planes_, share_};
       run<T>(op, inputs_[0], stream, packs<T>(planes_.channels, op.dy, op.dx));
     });
   }
+
+ private:
+  Share share_;
 };
 
 // ---- global_average

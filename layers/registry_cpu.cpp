@@ -12,15 +12,19 @@
 #include "layers/convert_cpu.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/multiply.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
 #include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
 #include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
@@ -51,13 +55,17 @@ constexpr Entry kEntries[] = {
     entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
     entry<GlobalMax>(),
+    entry<GroupNorm>(),
+    entry<LayerNorm>(),
     entry<Activation>(HardSigmoidFunction::kType),
     entry<Activation>(HardSwishFunction::kType),
     entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
     entry<Multiply>(),
     entry<Normalize>(),
+    entry<Pad>(),
     entry<Relu>(),
     entry<Activation>(Relu6Function::kType),
     entry<Activation>(SigmoidFunction::kType),
@@ -66,6 +74,7 @@ constexpr Entry kEntries[] = {
     entry<SoftmaxCrossEntropy>(),
     entry<StochasticDepth>(),
     entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

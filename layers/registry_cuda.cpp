@@ -34,13 +34,17 @@ constexpr Entry kEntries[] = {
     entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
     entry<GlobalMax>(),
+    entry<GroupNorm>(),
+    entry<LayerNorm>(),
     entry<Activation>(HardSigmoidFunction::kType),
     entry<Activation>(HardSwishFunction::kType),
     entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
     entry<Multiply>(),
     entry<Normalize>(),
+    entry<Pad>(),
     entry<Relu>(),
     entry<Activation>(Relu6Function::kType),
     entry<Activation>(SigmoidFunction::kType),
@@ -49,6 +53,7 @@ constexpr Entry kEntries[] = {
     entry<SoftmaxCrossEntropy>(),
     entry<StochasticDepth>(),
     entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

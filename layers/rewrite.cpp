@@ -79,6 +79,30 @@ int fuse_batch_norm_add_relu(Graph& graph, ValueId keep) {
   return count;
 }
 
+int fuse_conv_add(Graph& graph, ValueId keep) {
+  int count = 0;
+  for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
+    const auto* layer = layer_as<Conv2d>(graph, i);
+    if (layer == nullptr || layer->options().relu || layer->options().add) continue;
+    const int add = successor(graph, i, keep);
+    if (layer_as<Add>(graph, add) == nullptr || node(graph, add).inputs.size() != 2) continue;
+    const std::vector<ValueId>& terms = node(graph, add).inputs;
+    const ValueId other = terms[0] == node(graph, i).output ? terms[1] : terms[0];
+    if (graph.shape(other) != graph.shape(node(graph, add).output)) continue;
+    Conv2dOptions options = layer->options();
+    options.add = true;
+    graph.fuse(i, add, std::make_unique<Conv2d>(options), {node(graph, i).inputs[0], other});
+    ++count;
+    --i;  // node i is the one that followed
+  }
+  return count;
+}
+
+void rewrite_for_inference(Graph& graph, ValueId keep) {
+  fuse_conv_add(graph, keep);
+  rewrite(graph, keep);
+}
+
 void rewrite(Graph& graph, ValueId keep) {
   fuse_conv_relu(graph, keep);
   fuse_linear_relu(graph, keep);

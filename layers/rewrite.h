@@ -17,4 +17,10 @@ int fuse_batch_norm_relu(Graph& graph, ValueId keep = {});
 // All rules, in the order above.
 void rewrite(Graph& graph, ValueId keep = {});
 
+// ---- Of graphs that are not trained: parameters may change places.
+
+int fuse_conv_add(Graph& graph, ValueId keep = {});  // conv2d(x) + shortcut
+// These and all of rewrite().
+void rewrite_for_inference(Graph& graph, ValueId keep = {});
+
 }  // namespace convoy

@@ -23,12 +23,15 @@ struct Window {
   int stride_h = 1, stride_w = 1;
   int dilation_h = 1, dilation_w = 1;  // 1 is dense
   Padding padding;
+  // Of pools with padding in numbers: the output is rounded up, not down, as with PyTorch's ceil_mode.  The last window
+  // may end behind the padding, but begins in the input or the padding before it.
+  bool ceil = false;
 };
 
 // One axis of a window on an input of a known size: output o reads input o * stride - low + k * dilation, k < kernel.
 struct WindowAxis {
   int input, output, kernel, stride, dilation;
-  int low, high;  // padding before the first and after the last element
+  int low, high;  // padding before the first and after the last element; with ceil, windows may end further behind
 };
 
 struct WindowAxes {
@@ -42,6 +45,10 @@ struct WindowSpan {
 constexpr WindowSpan inside(const WindowAxis& axis, int output) {
   const int start = output * axis.stride - axis.low;
   return {std::max(0, -start), std::min(axis.kernel, axis.input - start)};
+}
+// The same of the elements that lie in the input or its padding.
+constexpr WindowSpan inside_padded(const WindowAxis& axis, int output) {
+  return {0, std::min(axis.kernel, axis.input + axis.high - (output * axis.stride - axis.low))};
 }
 // The outputs whose windows contain an input.
 constexpr WindowSpan windows_of(const WindowAxis& axis, int input) {

@@ -94,6 +94,8 @@ struct CompileRequest {
   bool wants_dw = false;          // false for frozen layers
   Mode mode = Mode::kTrain;
   Dtype compute = Dtype::kF32;  // of activations; only layers that change the dtype (normalize) look at it
+  // kEval: parameters have their values before bind(), and keep them.  A kernel may then hold them in another layout.
+  bool constant_parameters = false;
 };
 
 // Final addresses.  Tensors that a kernel did not ask for have no data.

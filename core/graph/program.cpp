@@ -55,7 +55,12 @@ void Program::compile_node(const Graph& graph, const Graph::Node& node, const Ke
   for (int i = 0; i < state_count; ++i) result.state.push_back(parameters_->first_state_slot(node.name) + i);
 
   const bool training = options.mode == Mode::kTrain;
-  CompileRequest request{{}, {}, training && !node.frozen && parameter_count > 0, options.mode, options.compute};
+  CompileRequest request{{},
+                         {},
+                         training && !node.frozen && parameter_count > 0,
+                         options.mode,
+                         options.compute,
+                         options.constant_parameters};
   bool needs_gradient = request.wants_dw;
   for (ValueId value : node.inputs) {
     result.x.push_back(value_slots_[static_cast<size_t>(value.index)]);

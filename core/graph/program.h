@@ -19,8 +19,9 @@ namespace convoy {
 
 struct ProgramOptions {
   Mode mode = Mode::kTrain;
-  Dtype compute = Dtype::kF32;     // dtype of activations and their gradients
-  std::vector<ValueId> keep = {};  // values that must still be there when the plan ends (predictions)
+  Dtype compute = Dtype::kF32;       // dtype of activations and their gradients
+  std::vector<ValueId> keep = {};    // values that must still be there when the plan ends (predictions)
+  bool constant_parameters = false;  // see CompileRequest
 };
 
 class Program {

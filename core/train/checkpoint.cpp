@@ -78,10 +78,14 @@ std::string set_aside(FileSystem& files, const std::string& path) {
 
 void write_files(FileSystem& files, const std::string& directory, const CheckpointContents& contents) {
   Manifest manifest = contents.manifest;
-  const std::map<std::string, std::string> metadata = {{"format", "convoy"}};
-  for (const auto& [name, tensors] :
-       {std::pair{kModel, &contents.model}, {kOptimizer, &contents.optimizer}, {kState, &contents.state}})
-    manifest.files[name] = write_safetensors(files, directory + "/" + name, *tensors, metadata);
+  const auto write = [&](const char* name, const std::vector<NamedTensor>& tensors,
+                         std::map<std::string, std::string> metadata) {
+    metadata["format"] = "convoy";
+    manifest.files[name] = write_safetensors(files, directory + "/" + name, tensors, metadata);
+  };
+  write(kModel, contents.model, contents.model_metadata);
+  write(kOptimizer, contents.optimizer, contents.optimizer_metadata);
+  write(kState, contents.state, {});
 
   const std::string text = format_manifest(manifest);
   CHECK(static_cast<int64_t>(text.size()) <= kMaxManifestBytes, "manifest");

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct CheckpointContents {
   std::vector<NamedTensor> model;      // weights and running statistics
   std::vector<NamedTensor> optimizer;  // momentum and the like, named after the weights
   std::vector<NamedTensor> state;      // anything else that training goes on from
+  std::map<std::string, std::string> model_metadata = {}, optimizer_metadata = {};  // of those two files
 };
 
 // A loaded one; every byte was verified against its manifest.

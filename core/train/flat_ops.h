@@ -27,6 +27,7 @@ struct SgdOptions {
 
 struct AdamOptions {
   float beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-8F;
+  int64_t steps_before = 0;  // updates that mean and variance have seen before step 0
 };
 
 // f16 only: after an overflow the scale is halved and the step skipped; after `grow_every` good steps it is doubled.
@@ -71,7 +72,7 @@ class FlatOps {
   // `momentum` may be null when options.momentum is 0.
   virtual void sgd(const UpdateBuffers& buffers, float* momentum, const UpdateRange& range, const SgdOptions& options,
                    const UpdateControl& control, Stream& stream) = 0;
-  // Kingma & Ba 2015 with bias correction, as torch.optim.Adam; step = scalars->step + 1.
+  // Kingma & Ba 2015 with bias correction, as torch.optim.Adam; step = steps_before + scalars->step + 1.
   virtual void adam(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
                     const AdamOptions& options, const UpdateControl& control, Stream& stream) = 0;
   // state = (1 - momentum) state + momentum * sum / (micro-batches of the global batch); skips as the optimizer does.

@@ -121,7 +121,7 @@ class CpuFlatOps : public FlatOps {
     if (skips(control)) return;
     float* value = buffers.value;
     const float* gradient = buffers.gradient;
-    const auto step = static_cast<double>(control.scalars->step + 1);
+    const auto step = static_cast<double>(options.steps_before + control.scalars->step + 1);
     const double correction1 = 1 - std::pow(static_cast<double>(options.beta1), step);
     const double correction2 = 1 - std::pow(static_cast<double>(options.beta2), step);
     const auto rate =

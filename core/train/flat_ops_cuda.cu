@@ -136,7 +136,7 @@ struct Adam {
     if (skips(update.control)) return false;
     __shared__ float shared[2];  // powers in f64 are dear: one thread's are enough
     if (threadIdx.x == 0) {
-      const auto step = static_cast<double>(update.control.scalars->step + 1);
+      const auto step = static_cast<double>(options.steps_before + update.control.scalars->step + 1);
       const double correction1 = 1 - pow(static_cast<double>(options.beta1), step);
       const double correction2 = 1 - pow(static_cast<double>(options.beta2), step);
       shared[0] = static_cast<float>(static_cast<double>(update.control.scalars->learning_rate) * learning_rate_scale /

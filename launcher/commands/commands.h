@@ -17,8 +17,10 @@ int bench_command(const CommandLine& line, MpiSession& session);
 
 // These run in one process.
 int inspect_command(const CommandLine& line);
+int inspect_models(const CommandLine& line);  // of which inspect_command makes use
 int config_command(const CommandLine& line);
 int data_command(const CommandLine& line);
+int convert_command(const CommandLine& line);
 // A PNG of the first training samples of the first epoch, with their labels.
 int show_samples(const Experiment& experiment, int samples, const std::string& path);
 

@@ -1,4 +1,5 @@
-// convoy inspect: what an experiment comes to before it runs: layers, the steps of a training pass, memory, buckets.
+// convoy inspect EXPERIMENT.yaml: what an experiment comes to before it runs: layers, the steps of a training pass,
+// memory, buckets.
 #include <sys/mman.h>
 
 #include <cstdarg>
@@ -10,6 +11,7 @@
 #include "core/graph/program.h"
 #include "launcher/commands/commands.h"
 #include "launcher/datasets.h"
+#include "launcher/layer_rows.h"
 #include "launcher/setup.h"
 
 namespace convoy {
@@ -28,14 +30,6 @@ class AddressSpace : public Allocator {
   void deallocate(void* data, int64_t bytes) noexcept override { munmap(data, static_cast<size_t>(bytes)); }
 };
 
-// Of one layer.
-struct LayerRow {
-  std::string name, type;
-  Shape output;
-  int64_t parameters = 0;
-  int64_t flops = 0;  // forward, of one image
-};
-
 // Bytes of one rank that runs every micro-batch itself.
 struct FlatBytes {
   int64_t parameters, gradients, accumulated, optimizer;
@@ -52,7 +46,6 @@ struct Inspection {
         plan(training.plan()),
         buckets(cut_buckets(plan, parameters, replica_options(e, batch, 0, 1).buckets)) {}
 
-  std::vector<LayerRow> layers() const;
   FlatBytes flat_bytes(const OptimizerConfig& optimizer) const;
 
   std::unique_ptr<Communicator> host = make_solo_communicator();
@@ -65,18 +58,6 @@ struct Inspection {
   Plan plan;
   std::vector<GradientBucket> buckets;
 };
-
-std::vector<LayerRow> Inspection::layers() const {
-  std::vector<LayerRow> rows;
-  for (const Graph::Node& node : model.graph.nodes()) {
-    const std::vector<Shape> inputs = model.graph.input_shapes(node);
-    LayerRow row{node.name, node.layer->type(), model.graph.shape(node.output)};
-    for (const ParameterSpec& parameter : node.layer->parameters(inputs)) row.parameters += parameter.shape.elements();
-    row.flops = node.layer->forward_flops(inputs) / batch.micro;
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
 
 FlatBytes Inspection::flat_bytes(const OptimizerConfig& optimizer) const {
   const int64_t each = size_of(Dtype::kF32), trainable = parameters.trainable_elements() * each;
@@ -98,19 +79,6 @@ double mib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
   va_end(arguments);
 }
 
-void print_layers(const std::vector<LayerRow>& rows) {
-  print("%-28s %-22s %-18s %12s %14s\n", "layer", "type", "output", "parameters", "MFLOP/image");
-  int64_t parameters = 0, flops = 0;
-  for (const LayerRow& row : rows) {
-    print("%-28s %-22s %-18s %12lld %14.2f\n", row.name.c_str(), row.type.c_str(), to_string(row.output).c_str(),
-          static_cast<long long>(row.parameters), static_cast<double>(row.flops) / 1e6);
-    parameters += row.parameters;
-    flops += row.flops;
-  }
-  print("%-28s %-22s %-18s %12lld %14.2f\n", "total", "", "", static_cast<long long>(parameters),
-        static_cast<double>(flops) / 1e6);
-}
-
 void print_memory(const char* name, const MemoryPlan& plan) {
   print("  %-12s %10.2f MiB; %.2f without reuse, %.2f alive at the peak\n", name, mib(plan.arena_bytes),
         mib(plan.total_bytes), mib(plan.live_peak_bytes));
@@ -120,8 +88,7 @@ void print_text(const Experiment& experiment, const Inspection& it) {
   print("%s: micro-batches of %d images, %d in a global batch of %d; %s on %s, %s\n\n", experiment.model.name.c_str(),
         it.batch.micro, it.batch.micro_batches, it.batch.global, to_string(it.backend.precision),
         it.backend.device->name().c_str(), it.backend.libraries.c_str());
-  print_layers(it.layers());
-  print("\nSteps of a training pass\n%s", it.plan.table().c_str());
+  print("%s\nSteps of a training pass\n%s", table(layer_rows(it.model.graph)).c_str(), it.plan.table().c_str());
   print("\nMemory of activations, planned\n");
   print_memory("training", it.training.memory());
   print_memory("evaluation", it.evaluation.memory());
@@ -147,12 +114,12 @@ ordered_json to_json(const MemoryPlan& plan) {
 
 ordered_json to_json(const Experiment& experiment, const Inspection& it) {
   ordered_json layers = ordered_json::array(), steps = ordered_json::array(), buckets = ordered_json::array();
-  for (const auto& [name, type, output, parameters, flops] : it.layers()) {
+  for (const auto& [name, type, output, parameters, multiply_adds] : layer_rows(it.model.graph)) {
     layers.push_back({{"name", name},
                       {"type", type},
                       {"output", {output.n, output.h, output.w, output.c}},
                       {"parameters", parameters},
-                      {"flops_per_image", flops}});
+                      {"multiply_adds", multiply_adds}});
   }
   for (const Step& step : it.plan.steps()) {
     steps.push_back({{"name", step.name}, {"detail", step.detail}, {"flops", step.flops}, {"bytes", step.bytes}});
@@ -182,7 +149,9 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
 }  // namespace
 
 int inspect_command(const CommandLine& line) {
-  const Experiment experiment = load_experiment(require_word(line, 0, "an experiment file"), line.overrides);
+  const std::string& file = require_word(line, 0, "an experiment or model file");
+  if (line.words.size() > 1 || is_model_file(file)) return inspect_models(line);
+  const Experiment experiment = load_experiment(file, line.overrides);
   const Inspection inspection(experiment);
   if (line.json) {
     std::cout << to_json(experiment, inspection).dump(2) << "\n";

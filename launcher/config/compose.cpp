@@ -155,13 +155,17 @@ std::string interpolated(const Node& node, const std::string& path) {
 
 }  // namespace
 
-Node compose(const std::string& path, const std::vector<std::string>& overrides) {
-  Node tree = FileStack().load(path, {});
+void apply_overrides(Node& tree, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
     Node later = override_tree(text);
     if (const Node* base = later.find("base")) config_error(base->key_where, "base", "only in a file");
     merge(tree, std::move(later), "");
   }
+}
+
+Node compose(const std::string& path, const std::vector<std::string>& overrides) {
+  Node tree = FileStack().load(path, {});
+  apply_overrides(tree, overrides);
   interpolate(tree);
   return tree;
 }

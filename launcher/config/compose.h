@@ -16,6 +16,9 @@ namespace convoy {
 // Throws Error(kNoInput) for a missing file, Error(kUsage) for an override that is not key=value, else Error(kConfig).
 Node compose(const std::string& path, const std::vector<std::string>& overrides);
 
+// Each key=value on top of `tree`.
+void apply_overrides(Node& tree, const std::vector<std::string>& overrides);
+
 // Replaces `${env:NAME}` and `${env:NAME:default}` in every scalar; `$${` is a literal `${`.  `path` is that of `tree`,
 // for messages.
 void interpolate(Node& tree, const std::string& path = "");

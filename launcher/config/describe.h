@@ -60,7 +60,10 @@ template <class Visitor>
 void describe(Visitor& v, BaseConfig& c) {
   v.place(c.where);
   v.elsewhere({.name = "config", .doc = "its model file, or a file of another format that has a network in it"});
-  v.key(c.name, {.name = "name", .doc = "for messages"});
+  v.key(c.name, {.name = "name", .doc = "for people; default: the stem of the model file"});
+  v.key(c.classes, {.name = "classes",
+                    .doc = "what `units: classes` means in it; default: model.classes",
+                    .range = between(1, 1 << 24)});
   v.key(c.layers, {.name = "layers", .doc = "from the image on", .required = true});
   v.key(c.top, {.name = "top", .doc = "its classifier"});
   v.key(c.include_top, {.name = "include_top", .doc = "use its classifier too"});
@@ -78,7 +81,8 @@ void describe(Visitor& v, BaseConfig& c) {
 template <class Visitor>
 void describe(Visitor& v, ModelConfig& c) {
   v.place(c.where);
-  v.elsewhere({.name = "config", .doc = "file with name, classes and layers, in the place of layers"});
+  v.elsewhere({.name = "config", .doc = "file with name, classes, layers and top, in the place of layers"});
+  v.elsewhere({.name = "blocks", .doc = "lists of layers with parameters, for use in layers and top"});
   v.key(c.name, {.name = "name", .doc = "for logs and checkpoints; default: the stem of the model file"});
   v.key(c.classes, {.name = "classes",
                     .doc = "what `units: classes` means in layers; default: data.classes",
@@ -86,6 +90,7 @@ void describe(Visitor& v, ModelConfig& c) {
   v.key(c.base, {.name = "base", .doc = "the front of another network, which comes before layers"});
   v.key(c.layers, {.name = "layers", .doc = "the network, from the image to the logits"});
   v.key(c.weights, {.name = "weights", .doc = "a file of any format that the weights start from", .is_path = true});
+  v.key(c.top, {.name = "top", .doc = "the end of the network, which another task replaces; may be part of layers"});
 }
 
 template <class Visitor>

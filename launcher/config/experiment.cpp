@@ -6,8 +6,11 @@
 #include <utility>
 
 #include "core/data/dataset.h"
+#include "launcher/config/blocks.h"
 #include "launcher/config/compose.h"
+#include "launcher/config/parts.h"
 #include "launcher/config/visitors.h"
+#include "launcher/exchange/network.h"
 
 namespace convoy {
 namespace {
@@ -15,35 +18,64 @@ namespace {
 constexpr int kLargestDefaultMicro = 32;
 constexpr int kMostChannels = 4096;  // of an image
 
-// model: {config: file} becomes the content of the file; what the experiment says itself stays on top.
-void inline_model_file(Node& model) {
-  Node* config = model.find("config");
-  if (config == nullptr) return;
-  const std::string file = resolve_path(to_text(*config, "model.config"), config->where);
-  Node content = parse_yaml_file(file, config->where);
+constexpr std::string_view kForeign[] = {".h5", ".hdf5", ".keras", ".onnx", ".safetensors", ".npz"};
+
+// The network of a file by somebody else, as a model file; its weights are those to start from.
+Node foreign_model(const std::string& file, const Mark& where, const std::string& path) {
+  const ForeignModel foreign = read_model_file(file);
+  if (foreign.model.empty()) {
+    config_error(
+        where, path,
+        file + " has weights only; name a model file, and this one as " + path.substr(0, path.rfind('.')) + ".weights");
+  }
+  Node content = parse_yaml(foreign.model, file);
+  Node weights = text_node(std::filesystem::absolute(file).string());
+  weights.key = "weights";
+  content.children.push_back(std::move(weights));
+  return content;
+}
+
+Node model_of_file(const std::string& file, const Mark& where, const std::string& path) {
+  const auto has_end = [&](std::string_view end) { return file.ends_with(end); };
+  std::error_code ignored;
+  if (std::ranges::any_of(kForeign, has_end) || std::filesystem::is_directory(file, ignored)) {
+    return foreign_model(file, where, path);
+  }
+  Node content = parse_yaml_file(file, where);
   require_map(content, "model");
   interpolate(content, "model");
-  refuse_unknown_keys(content, "model", std::array<std::string_view, 3>{"name", "classes", "layers"});
+  static constexpr std::array<std::string_view, 6> kKeys = {"name", "classes", "made_for", "blocks", "layers", "top"};
+  refuse_unknown_keys(content, "model", kKeys);
+  expand_blocks(content, "model");
+  return content;
+}
+
+// {config: file} becomes the content of the file; what the experiment says itself stays on top.  `path` is that of the
+// section, "model" or "model.base".
+void inline_model_file(Node& model, const std::string& path) {
+  expand_blocks(model, path);
+  Node* config = model.find("config");
+  if (config == nullptr) return;
+  const std::string key = child_path(path, "config");
+  const std::string file = resolve_path(to_text(*config, key), config->where);
+  Node content = model_of_file(file, config->where, key);
   if (content.find("name") == nullptr) {
     Node name = text_node(std::filesystem::path(file).stem().string());
     name.key = "name";
     content.children.push_back(std::move(name));
   }
+  std::erase_if(content.children, [](const Node& child) { return child.key == "made_for"; });
   std::erase_if(model.children, [](const Node& child) { return child.key == "config"; });
   for (Node& child : content.children) {
     if (model.find(child.key) == nullptr) model.children.push_back(std::move(child));
   }
 }
 
-// `units: classes` and the like: the plain word stands for the number.
-void substitute_classes(Node& node, const std::string& number) {
-  if (node.kind == Node::Kind::kScalar && !node.quoted && node.text == "classes") node.text = number;
-  for (Node& child : node.children) substitute_classes(child, number);
-}
-
 void complete_model(Experiment& e) {
   ModelConfig& model = e.model;
-  if (model.layers.empty()) config_error(model.where, "model.layers", "expected at least one layer, or model.config");
+  if (model.layers.empty() && !model.base) {
+    config_error(model.where, "model.layers", "expected at least one layer, or model.config");
+  }
   if (model.name.empty()) model.name = e.experiment.name;
   if (model.classes == 0) model.classes = e.data.classes;
   if (model.classes < e.data.classes) {
@@ -51,7 +83,7 @@ void complete_model(Experiment& e) {
                  "expected at least data.classes, " + std::to_string(e.data.classes) + ", found " +
                      std::to_string(model.classes));
   }
-  for (LayerConfig& layer : model.layers) substitute_classes(layer.parameters, std::to_string(model.classes));
+  substitute_classes(model);
 }
 
 void check_exclusive(const Node& tree) {
@@ -142,6 +174,41 @@ void check_sections(const Experiment& e) {
   }
 }
 
+Experiment to_experiment(Node tree) {
+  check_exclusive(tree);
+  if (Node* model = tree.find("model")) {
+    inline_model_file(*model, "model");
+    if (Node* base = model->find("base")) inline_model_file(*base, "model.base");
+  }
+  Experiment experiment;
+  bind_section(tree, "", experiment);
+  complete_model(experiment);
+  check_sections(experiment);
+  return experiment;
+}
+
+// What an experiment needs besides the model.
+constexpr const char* kAroundAModel =
+    "experiment: {name: model}\n"
+    "model: {}\n"
+    "data: {format: synthetic}\n"
+    "batch: {global: 1}\n"
+    "train: {steps: 1}\n"
+    "optimizer: {type: sgd, learning_rate: 0.01}\n";
+
+// A key of `data`, from the section of a model file or else from `otherwise`.
+Node made_for_value(const Node* made_for, const char* key, const char* otherwise) {
+  const Node* given = nullptr;
+  if (made_for != nullptr) {
+    require_map(*made_for, "made_for");
+    refuse_unknown_keys(*made_for, "made_for", std::array<std::string_view, 2>{"shape", "classes"});
+    given = made_for->find(key);
+  }
+  Node value = given == nullptr ? parse_yaml_value(otherwise, "made_for") : *given;
+  value.key = key;
+  return value;
+}
+
 int largest_divisor_up_to(int number, int limit) {
   int divisor = std::min(number, limit);
   while (number % divisor != 0) --divisor;
@@ -151,14 +218,31 @@ int largest_divisor_up_to(int number, int limit) {
 }  // namespace
 
 Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides) {
-  Node tree = compose(path, overrides);
-  check_exclusive(tree);
-  if (Node* model = tree.find("model")) inline_model_file(*model);
-  Experiment experiment;
-  bind_section(tree, "", experiment);
-  complete_model(experiment);
-  check_sections(experiment);
-  return experiment;
+  return to_experiment(compose(path, overrides));
+}
+
+Experiment experiment_of(Node tree, const std::vector<std::string>& overrides) {
+  escape_interpolation(tree);
+  apply_overrides(tree, overrides);
+  interpolate(tree);
+  return to_experiment(std::move(tree));
+}
+
+bool is_model_file(const std::string& path) { return parse_yaml_file(path).find("layers") != nullptr; }
+
+Experiment load_model(const std::string& path, const std::vector<std::string>& overrides) {
+  const Node file = parse_yaml_file(path);
+  const Node* made_for = file.find("made_for");
+  Node tree = parse_yaml(kAroundAModel, path);
+  Node config = plain_node(std::filesystem::absolute(path).string());
+  config.key = "config";
+  tree.find("model")->children.push_back(std::move(config));
+  Node* data = tree.find("data");
+  data->children.push_back(made_for_value(made_for, "shape", "[224, 224, 3]"));
+  data->children.push_back(made_for_value(made_for, "classes", "1000"));
+  apply_overrides(tree, overrides);
+  interpolate(tree);
+  return to_experiment(std::move(tree));
 }
 
 std::string show(const Experiment& experiment) {

@@ -50,7 +50,8 @@ struct LayerConfig {
 
 // The front of another network, under the layers of this one.
 struct BaseConfig {
-  std::optional<std::string> name;  // for messages
+  std::string name;                 // for people
+  int classes = 0;                  // what `units: classes` means in it; 0 while reading means model.classes
   std::vector<LayerConfig> layers;  // of that network, from the image on
   std::vector<LayerConfig> top;     // its classifier
   bool include_top = false;
@@ -69,6 +70,7 @@ struct ModelConfig {
   int classes = 0;                     // outputs of the last layer; 0 while reading means data.classes
   std::optional<BaseConfig> base;      // comes before layers
   std::vector<LayerConfig> layers;     // normalize and the loss are added by the model builder
+  std::vector<LayerConfig> top;        // behind them: the classifier, which a new task replaces
   std::optional<std::string> weights;  // a file of any format that they start from; else as the layers ask
   Mark where;
 };
@@ -242,6 +244,13 @@ struct Experiment {
 // returns is complete and consistent as far as one file can tell.  Throws Error with kConfig (78), kNoInput (66) for a
 // missing file, kUsage (64) for an override without '='; the message starts with file:line:column.
 Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides);
+
+// Likewise from a model file alone, as if an experiment trained it on the synthetic images of the size and number of
+// classes that its key `made_for` says: {shape: [H,W,C], classes}, by default [224,224,3] and 1000.
+Experiment load_model(const std::string& path, const std::vector<std::string>& overrides);
+
+// Whether the YAML in `path` is a model file (with `layers`), not an experiment.  Throws as load_experiment().
+bool is_model_file(const std::string& path);
 
 // The resolved experiment as canonical YAML: every key with its value, the model inlined.  Loading it gives the same
 // text again, so equal text means equal experiments; ranks compare its hash.

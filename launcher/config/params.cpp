@@ -9,7 +9,7 @@ namespace {
 
 std::vector<LayerConfig> to_layers(const Node& node, const std::string& path) {
   std::vector<LayerConfig> layers;
-  bind(node, path, {}, layers);
+  bind_value(node, path, {}, layers);
   return layers;
 }
 
@@ -57,6 +57,16 @@ std::string Params::text_or(std::string_view key, std::string_view otherwise) {
   return find(key) == nullptr ? std::string(otherwise) : text(key);
 }
 
+std::vector<std::string> Params::texts(std::string_view key) {
+  const Node& node = require(key);
+  require_list(node, path(key));
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < node.children.size(); ++i) {
+    texts.push_back(to_text(node.children[i], child_path(path(key), i)));
+  }
+  return texts;
+}
+
 std::string Params::choice_or(std::string_view key, std::string_view otherwise,
                               std::span<const std::string_view> choices) {
   const Node* node = find(key);
@@ -93,6 +103,21 @@ std::variant<Params::Pair, std::string> Params::pair_or_word(std::string_view ke
       node->kind == Node::Kind::kList || (!node->quoted && node->text.find_first_of("0123456789") != std::string::npos);
   if (!looks_numeric) wrong_value(*node, path(key), "an integer" + range.text() + ", " + join(words, " or "));
   return to_pair(*node, key, range);
+}
+
+Params::Sides Params::sides(std::string_view key, const Range& range) {
+  const Node& node = require(key);
+  const bool list = node.kind == Node::Kind::kList;
+  if (!list || node.children.size() == 2) {
+    const auto [vertical, horizontal] = to_pair(node, key, range);
+    return {vertical, vertical, horizontal, horizontal};
+  }
+  Sides values{};
+  if (node.children.size() != values.size()) wrong_value(node, path(key), "an integer or a list of 2 or 4");
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = to_integer_of<int>(node.children[i], child_path(path(key), i), range);
+  }
+  return values;
 }
 
 std::vector<LayerConfig> Params::layers(std::string_view key) { return to_layers(require(key), path(key)); }

@@ -24,7 +24,8 @@ namespace convoy {
 
 class Params {
  public:
-  using Pair = std::array<int, 2>;  // [vertical, horizontal]
+  using Pair = std::array<int, 2>;   // [vertical, horizontal]
+  using Sides = std::array<int, 4>;  // [top, bottom, left, right]
 
   // Borrows `layer`, which must outlive this.
   explicit Params(const LayerConfig& layer) : layer_(layer) {}
@@ -37,6 +38,7 @@ class Params {
   bool boolean_or(std::string_view key, bool otherwise);
   std::string text(std::string_view key);
   std::string text_or(std::string_view key, std::string_view otherwise);
+  std::vector<std::string> texts(std::string_view key);  // a list
   std::string choice_or(std::string_view key, std::string_view otherwise, std::span<const std::string_view> choices);
 
   // `3` for both directions or `[3, 5]`.
@@ -46,9 +48,14 @@ class Params {
   std::variant<Pair, std::string> pair_or_word(std::string_view key, Pair otherwise, const Range& range,
                                                std::span<const std::string_view> words);
 
+  // `3` for all sides, `[vertical, horizontal]` or `[top, bottom, left, right]`.
+  Sides sides(std::string_view key, const Range& range);
+
   std::vector<LayerConfig> layers(std::string_view key);                 // required, may be []
   std::vector<LayerConfig> layers_or(std::string_view key);              // absent: []
   std::vector<std::vector<LayerConfig>> branches(std::string_view key);  // list of lists of layers
+
+  bool has(std::string_view key) { return find(key) != nullptr; }
 
   void done() const;
 

@@ -19,7 +19,25 @@ Node parsed(const std::string& text, const std::string& source) {
   return tree;
 }
 
+void substitute(Node& node, const std::string& number) {
+  if (node.kind == Node::Kind::kScalar && !node.quoted && node.text == "classes") node.text = number;
+  for (Node& child : node.children) substitute(child, number);
+}
+
+void substitute(std::vector<LayerConfig>& layers, int classes) {
+  for (LayerConfig& layer : layers) substitute(layer.parameters, std::to_string(classes));
+}
+
 }  // namespace
+
+void substitute_classes(ModelConfig& model) {
+  substitute(model.layers, model.classes);
+  substitute(model.top, model.classes);
+  if (!model.base) return;
+  if (model.base->classes == 0) model.base->classes = model.classes;
+  substitute(model.base->layers, model.base->classes);
+  substitute(model.base->top, model.base->classes);
+}
 
 std::string show(const ModelConfig& model) { return printed(model); }
 std::string show(const OptimizerConfig& optimizer) { return printed(optimizer); }

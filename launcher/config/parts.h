@@ -2,10 +2,14 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "launcher/config/experiment.h"
 
 namespace convoy {
+
+// `units: classes` and the like: the plain word stands for model.classes, in a base for base.classes.
+void substitute_classes(ModelConfig& model);
 
 // The network as a model file that needs no other file.
 std::string show(const ModelConfig& model);
@@ -14,5 +18,14 @@ std::string show(const OptimizerConfig& optimizer);
 // `source` is for messages.  Throw Error(kConfig).
 ModelConfig parse_model(const std::string& text, const std::string& source);
 OptimizerConfig parse_optimizer(const std::string& text, const std::string& source);
+
+// The experiment that `tree` says, with overrides.  Throws Error(kConfig).
+Experiment experiment_of(Node tree, const std::vector<std::string>& overrides);
+
+// An experiment without a file: trains the network of `model_file`, which says its optimizer too, on `data`: an .npz, a
+// directory of MNIST's or CIFAR's files or of images; "" is MNIST in data/mnist or mnist.  The result is exported under
+// the name of the model file.  Throws Error(kConfig, kNoInput), and as read_model_file().
+Experiment experiment_around(const std::string& model_file, const std::string& data,
+                             const std::vector<std::string>& overrides);
 
 }  // namespace convoy

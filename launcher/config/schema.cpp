@@ -21,7 +21,7 @@ ordered_json layers_schema() {
                                  {"minProperties", 1},
                                  {"maxProperties", 1},
                                  {"additionalProperties", {{"type", "object"}}}}}}};
-  return {{"type", "array"}, {"minItems", 1}, {"items", layer}};
+  return {{"type", "array"}, {"items", layer}};
 }
 
 void add_range(ordered_json& schema, const Range& range) {
@@ -43,6 +43,7 @@ class SchemaKeys {
   void elsewhere(const Key& key) {
     properties[key.name] = {{"type", "string"}, {"description", key.doc}};
     if (key.name == "base") properties[key.name]["type"] = {"string", "array"};
+    if (key.name == "blocks") properties[key.name]["type"] = "object";
   }
   void place(const Mark&) {}
 

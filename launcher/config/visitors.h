@@ -47,7 +47,7 @@ std::string bind_text(const Node& node, const std::string& path, const Key& key)
 LayerConfig bind_layer(const Node& node, const std::string& path);
 
 template <class T>
-void bind(const Node& node, const std::string& path, const Key& key, T& out);
+void bind_value(const Node& node, const std::string& path, const Key& key, T& out);
 
 // Fills the fields of one section from a map that has only known keys.
 class BindKeys {
@@ -59,7 +59,7 @@ class BindKeys {
     const Node* node = map_.find(key.name);
     const std::string path = child_path(path_, key.name);
     if (node != nullptr && !key.applies) config_error(node->key_where, path, "only for " + std::string(key.only_for));
-    if (node != nullptr) return bind(*node, path, key, field);
+    if (node != nullptr) return bind_value(*node, path, key, field);
     if (key.required && key.applies) config_error(map_.where, path, "required key is missing");
   }
   void elsewhere(const Key&) {}
@@ -89,13 +89,13 @@ void bind_list(const Node& node, const std::string& path, const Key& key, T& out
   } else if (node.children.size() != out.size()) {
     wrong_value(node, path, "a list of " + std::to_string(out.size()));
   }
-  for (size_t i = 0; i < out.size(); ++i) bind(node.children[i], child_path(path, i), key, out[i]);
+  for (size_t i = 0; i < out.size(); ++i) bind_value(node.children[i], child_path(path, i), key, out[i]);
 }
 
 template <class T>
-void bind(const Node& node, const std::string& path, const Key& key, T& out) {
+void bind_value(const Node& node, const std::string& path, const Key& key, T& out) {
   if constexpr (IsOptional<T>::value) {
-    bind(node, path, key, out.emplace());
+    bind_value(node, path, key, out.emplace());
   } else if constexpr (Section<T>) {
     bind_section(node, path, out);
   } else if constexpr (std::same_as<T, LayerConfig>) {

@@ -193,7 +193,8 @@ Node parse(const std::string& text, const std::string& source, bool has_lines) {
 }  // namespace
 
 std::string Mark::text() const {
-  return in_file() ? source + ":" + std::to_string(line) + ":" + std::to_string(column) : source;
+  const std::string place = in_file() ? source + ":" + std::to_string(line) + ":" + std::to_string(column) : source;
+  return used_at.empty() ? place : place + " (block used at " + used_at + ")";
 }
 
 void config_error(const Mark& where, std::string_view path, std::string_view message) {

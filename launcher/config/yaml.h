@@ -13,12 +13,14 @@ namespace convoy {
 
 // Where something was written.
 struct Mark {
-  std::string source = {};  // file name as given, or "command line: key=value"
-  int line = 0;             // 1-based; 0 when there are no lines (the command line)
-  int column = 0;           // 1-based
+  std::string source = {};   // file name as given, or "command line: key=value"
+  int line = 0;              // 1-based; 0 when there are no lines (the command line)
+  int column = 0;            // 1-based
+  std::string used_at = {};  // of a place in a block of layers: text() of where the block is used
 
   bool in_file() const { return line > 0; }
-  std::string text() const;  // "file.yaml:12:5" or "command line: train.epochs=3"
+  // "file.yaml:12:5", "file.yaml:12:5 (block used at file.yaml:30:7)" or "command line: train.epochs=3"
+  std::string text() const;
 };
 
 // Throws Error(kConfig): "file.yaml:12:5: optimizer.momentum: message".  An empty path is left out.

@@ -30,6 +30,8 @@ struct Preprocessing {
 // "rgb/255", "torch" (RGB, ImageNet's mean and standard deviation), "caffe" (BGR minus 103.939, 116.779, 123.68; Keras'
 // VGG and ResNet v1), "tf" (RGB to [-1,1]), "none" (0 … 255).  Throws Error(kUsage) that lists them.
 Preprocessing named_preprocessing(const std::string& name);
+// What an experiment does to its images.
+Preprocessing preprocessing_of(const DataConfig& data);
 // As it is kept in files.  Throws Error(kBadData) that begins with `where`.
 std::string to_json(const Preprocessing& preprocessing);
 Preprocessing parse_preprocessing(const std::string& json, const std::string& where);

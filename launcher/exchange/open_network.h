@@ -1,21 +1,23 @@
-// From a file of any format to a Network.
+// From a file of any format to a Network, and back.
 #pragma once
 
 #include <array>
 #include <optional>
 #include <string>
 
+#include "core/base/file.h"
 #include "launcher/exchange/network.h"
+#include "launcher/exchange/readers.h"
 #include "launcher/exchange/weights.h"
 
 namespace convoy {
 
 struct NetworkOptions {
-  std::string model_file;                   // a model file (YAML) for a file that has weights only, else ""
-  std::optional<std::array<int, 3>> shape;  // [H,W,C]; where the file does not say it, or to change it
-  std::string preprocessing;                // see named_preprocessing(); "": what the file says
-  bool partial = false;                     // parameters that the file has not start as the layers ask, from seed 1
-  Hdf5Options hdf5;
+  std::string model_file = {};                   // a model file (YAML) for a file that has weights only, else ""
+  std::optional<std::array<int, 3>> shape = {};  // [H,W,C]; where the file does not say it, or to change it
+  std::string preprocessing = {};                // see named_preprocessing(); "": what the file says
+  bool partial = false;  // parameters that the file has not start as the layers ask, from seed 1
+  Hdf5Options hdf5 = {};
 };
 
 struct OpenedNetwork {
@@ -25,8 +27,14 @@ struct OpenedNetwork {
   MatchedWeights matched;          // without the weights: they are in the network
 };
 
-// Throws Error: as read_model_file(); kUsage where the architecture or the shape is neither in the file nor given; kBadData
-// where file and network do not belong together; kConfig for a network that cannot be built.
+// Throws Error: as read_model_file(); kUsage where the architecture or the shape is neither in the file nor given;
+// kBadData where file and network do not belong together; kConfig for a network that cannot be built.
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options = {});
+
+// In the format that the end of `path` names: .safetensors, .h5, .weights.h5, .keras or .onnx; atomically.
+// Throws Error: kUsage for another end, kCannotCreate, kIo; kConfig for a layer that the format has not.
+void write_network(FileSystem& files, const std::string& path, const Network& network, const ExportOptions& options);
+// Throws Error(kUsage) where no format is called so.
+void require_known_format(const std::string& path);
 
 }  // namespace convoy

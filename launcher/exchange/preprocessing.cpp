@@ -37,6 +37,11 @@ Preprocessing named_preprocessing(const std::string& name) {
   throw Error(ExitCode::kUsage, "--preprocessing: expected one of " + known + ", found '" + name + "'");
 }
 
+Preprocessing preprocessing_of(const DataConfig& data) {
+  const CropType crop = data.crop.type == CropType::kStretch ? CropType::kStretch : CropType::kCentre;
+  return {.mean = data.mean, .std = data.std, .crop = crop, .central = data.crop.central};
+}
+
 std::string to_json(const Preprocessing& it) {
   return json{{"channels", it.bgr ? "bgr" : "rgb"},
               {"mean", it.mean},

@@ -160,6 +160,12 @@ std::map<std::string, std::string> describe_training(const OptimizerConfig& opti
   return {{kOptimizer, show(optimizer)}};
 }
 
+std::map<std::string, std::vector<float>> elements_of(const std::vector<NamedTensor>& tensors) {
+  std::map<std::string, std::vector<float>> elements;
+  for (const NamedTensor& tensor : tensors) elements[tensor.name] = floats(tensor);
+  return elements;
+}
+
 ForeignModel from_safetensors(const SafetensorsFile& file) {
   ForeignModel model;
   model.path = file.name();

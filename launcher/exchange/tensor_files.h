@@ -19,6 +19,9 @@ std::map<std::string, std::string> describe_network(const ModelConfig& model, co
                                                     const std::vector<std::string>& class_names);
 std::map<std::string, std::string> describe_training(const OptimizerConfig& optimizer);
 
+// The elements of f32 tensors, by name.
+std::map<std::string, std::vector<float>> elements_of(const std::vector<NamedTensor>& tensors);
+
 // Throw Error(kBadData, kNoInput) naming file and tensor.
 ForeignModel from_safetensors(const SafetensorsFile& file);
 ForeignModel from_checkpoint(const Checkpoint& checkpoint);

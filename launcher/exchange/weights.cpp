@@ -81,8 +81,11 @@ bool same_order(WeightOrder order, const WeightPlace& place) {
 
 // ---- Shapes
 
-std::vector<int64_t> without_ones(std::vector<int64_t> dims) {
-  std::erase(dims, 1);
+// Without the ones at the end, or in Keras' orders at the beginning: a linear layer may be stored as a 1x1 convolution,
+// and the other way round.
+std::vector<int64_t> without_ones(WeightOrder order, std::vector<int64_t> dims) {
+  if (order == WeightOrder::kKeras) std::ranges::reverse(dims);
+  while (!dims.empty() && dims.back() == 1) dims.pop_back();
   return dims;
 }
 
@@ -92,9 +95,9 @@ std::string text(const std::vector<int64_t>& dims) {
   return dims.empty() ? "a scalar" : out;
 }
 
-// A linear layer may be stored as a 1x1 convolution, and Keras stores depthwise filters as h,w,channels,multiplier.
+// Keras stores depthwise filters as h,w,channels,multiplier.
 bool fits(WeightOrder order, const WeightPlace& place, const std::vector<int64_t>& dims) {
-  if (without_ones(dims) == without_ones(dims_in(order, place))) return true;
+  if (without_ones(order, dims) == without_ones(order, dims_in(order, place))) return true;
   return order == WeightOrder::kKeras && place.kind == Kind::kConv && place.shape.c == 1 && dims.size() == 4 &&
          dims[0] == place.shape.h && dims[1] == place.shape.w && dims[2] * dims[3] == place.shape.n;
 }
@@ -146,12 +149,6 @@ Pairs by_order(const std::vector<WeightPlace>& places, const ForeignModel& file)
     }
   }
   return pairs;
-}
-
-std::string first_of(const std::vector<std::string>& names) {
-  std::string out = "'" + names.front() + "'";
-  if (names.size() > 1) out += " and " + std::to_string(names.size() - 1) + " more";
-  return out;
 }
 
 }  // namespace
@@ -214,8 +211,7 @@ std::vector<float> to_order(WeightOrder order, const WeightPlace& place, const s
   return theirs;
 }
 
-MatchedWeights match_weights(const Graph& graph, const ForeignModel& file) {
-  const std::vector<WeightPlace> places = weight_places(graph);
+MatchedWeights match_weights(const std::vector<WeightPlace>& places, const ForeignModel& file) {
   Pairs pairs = by_name(places, file);
   if (pairs.empty() && file.in_layer_order) pairs = by_order(places, file);
 
@@ -240,29 +236,33 @@ MatchedWeights match_weights(const Graph& graph, const ForeignModel& file) {
   return matched;
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 3;
+  std::string out;
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) out += (i == 0 ? "'" : ", '") + names[i] + "'";
+  if (names.size() > kShown) out += " and " + std::to_string(names.size() - kShown) + " more";
+  return out;
+}
+
 void require_complete(const MatchedWeights& matched, const ForeignModel& file) {
   if (matched.missing.empty()) return;
-  std::string message = "has nothing for " + first_of(matched.missing) + " of the network";
-  if (!matched.unused.empty()) message += "; left over is " + first_of(matched.unused);
+  std::string message = "has nothing for " + listed(matched.missing) + " of the network";
+  if (!matched.unused.empty()) message += "; left over is " + listed(matched.unused);
   bad_data(file.path, message);
 }
 
-TrainingState match_training(const Graph& graph, const ForeignModel& file) {
+TrainingState match_training(const std::vector<WeightPlace>& places, const ForeignModel& file) {
   CHECK(file.training.has_value());
   TrainingState state{file.training->optimizer, file.training->step, {}};
-  std::map<std::string, WeightPlace> places;
-  for (const WeightPlace& place : weight_places(graph)) {
-    if (!place.is_state) places.emplace(place.name, place);
-  }
   for (const ForeignTensor& slot : file.training->slots) {
-    const auto place = places.find(layer_of(slot.name));
-    if (place == places.end()) continue;
+    const auto place = std::ranges::find(places, layer_of(slot.name), &WeightPlace::name);
+    if (place == places.end() || place->is_state) continue;
     const WeightOrder order = order_of(file, slot);
-    if (!fits(order, place->second, slot.tensor.dims)) {
-      bad_data(file.path, "'" + slot.original + "' is " + text(slot.tensor.dims) + ", and '" + place->first +
-                              "' of the network is " + text(dims_in(order, place->second)));
+    if (!fits(order, *place, slot.tensor.dims)) {
+      bad_data(file.path, "'" + slot.original + "' is " + text(slot.tensor.dims) + ", and '" + place->name +
+                              "' of the network is " + text(dims_in(order, *place)));
     }
-    state.slots[slot.name] = from_order(order, place->second, slot.tensor.values);
+    state.slots[slot.name] = from_order(order, *place, slot.tensor.values);
   }
   return state;
 }

@@ -41,12 +41,15 @@ struct MatchedWeights {
 
 // By name; where no name agrees and the file is in layer order, layer by layer.  Throws Error(kBadData) naming both
 // where a tensor has another shape than its place.
-MatchedWeights match_weights(const Graph& graph, const ForeignModel& file);
+MatchedWeights match_weights(const std::vector<WeightPlace>& places, const ForeignModel& file);
+
+// "'a', 'b' and 12 more".  Requires: not empty.
+std::string listed(const std::vector<std::string>& names);
 
 // Throws Error(kBadData) listing the first of what is missing.
 void require_complete(const MatchedWeights& matched, const ForeignModel& file);
 
-// The optimizer's part; slots of parameters that the graph has not are left out.
-TrainingState match_training(const Graph& graph, const ForeignModel& file);
+// The optimizer's part; slots of parameters that are no places are left out.
+TrainingState match_training(const std::vector<WeightPlace>& places, const ForeignModel& file);
 
 }  // namespace convoy

@@ -12,6 +12,7 @@ std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
 }
 
 std::vector<LayerCase> activation_cases();
+std::vector<LayerCase> batch_norm_cases();
 std::vector<LayerCase> gate_cases();  // and pools of whole images
 
 }  // namespace convoy

@@ -7,11 +7,15 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
 #include "tests/cases/case_parts.h"
 
 namespace convoy {
@@ -26,12 +30,18 @@ Window window(int kernel, int stride = 1, Padding padding = kValid, int dilation
   return {kernel, kernel, stride, stride, dilation, dilation, padding};
 }
 
-std::function<std::unique_ptr<Layer>()> conv(int filters, const Window& window, int groups = 1, bool bias = true,
-                                             bool relu = false) {
-  return make<Conv2d>(Conv2dOptions{filters, window, groups, bias, relu});
+Window ceil(Window window) {
+  window.ceil = true;
+  return window;
 }
 
-constexpr bool kNoBias = false, kBias = true, kRelu = true;
+std::function<std::unique_ptr<Layer>()> conv(int filters, const Window& window, int groups = 1, bool bias = true,
+                                             bool relu = false, bool add = false) {
+  return make<Conv2d>(
+      Conv2dOptions{.filters = filters, .window = window, .groups = groups, .bias = bias, .relu = relu, .add = add});
+}
+
+constexpr bool kNoBias = false, kBias = true, kRelu = true, kAdd = true;
 
 Cases conv_cases() {
   return {
@@ -68,7 +78,20 @@ Cases conv_cases() {
       {"conv2d_depthwise_16", conv(16, window(3, 1, pad(1)), 16), {{2, 8, 8, 16}}},
       {"conv2d_depthwise_17", conv(17, window(3, 1, pad(1)), 17), {{2, 6, 7, 17}}},
       {"conv2d_depthwise_stride_2", conv(24, window(5, 2, kSame), 24), {{2, 9, 8, 24}}},
+      {"conv2d_depthwise_same_even_size", conv(32, window(3, 2, kSame), 32), {{2, 8, 10, 32}}},
+      {"conv2d_depthwise_same_even_kernel", conv(20, window(4, 1, kSame), 20), {{1, 7, 8, 20}}},
+      {"conv2d_depthwise_dilation_2", conv(16, window(3, 1, pad(2), 2), 16), {{2, 9, 8, 16}}},
+      {"conv2d_depthwise_kernel_above_image", conv(16, window(5, 1, pad(2)), 16), {{2, 3, 2, 16}}},
+      {"conv2d_depthwise_stride_3", conv(16, window(2, 3), 16), {{2, 9, 8, 16}}},
       {"conv2d_depthwise_multiplier_2", conv(12, window(3, 1, pad(1)), 6), {{2, 6, 6, 6}}},
+      {"conv2d_depthwise_multiplier_2_of_32", conv(64, window(3, 1, pad(1)), 32), {{2, 6, 6, 32}}},
+      {"conv2d_depthwise_multiplier_2_same_even_size", conv(32, window(3, 2, kSame), 16), {{2, 8, 6, 16}}},
+      {"conv2d_depthwise_multiplier_2_relu", conv(32, window(3, 1, kSame), 16, kBias, kRelu), {{2, 5, 6, 16}}},
+      {"conv2d_groups_4", conv(64, window(3, 1, pad(1)), 4), {{2, 6, 6, 64}}},
+      {"conv2d_groups_4_stride_2", conv(32, window(3, 2, pad(1)), 4), {{2, 8, 7, 32}}},
+      {"conv2d_groups_4_same_even_size", conv(16, window(3, 2, kSame), 4), {{2, 8, 6, 8}}},
+      {"conv2d_groups_4_of_odd_size", conv(12, window(3, 1, pad(1)), 4, kNoBias), {{2, 6, 5, 20}}},
+      {"conv2d_groups_1x1", conv(32, window(1), 4), {{2, 6, 6, 32}}},
       {"conv2d_no_bias", conv(16, window(3, 1, pad(1)), 1, kNoBias), {{2, 7, 7, 8}}},
       {"conv2d_no_bias_depthwise", conv(5, window(3, 1, pad(1)), 5, kNoBias), {{2, 6, 6, 5}}},
       {"conv2d_relu", conv(16, window(3, 1, pad(1)), 1, kBias, kRelu), {{2, 7, 7, 16}}},
@@ -97,6 +120,22 @@ Cases conv_cases() {
       {.name = "conv2d_relu_eval",
        .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
        .inputs = {{1, 7, 7, 16}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_eval",
+       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, false, kAdd),
+       .inputs = {{2, 7, 7, 16}, {2, 7, 7, 16}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_eval",
+       .layer = conv(17, window(1), 1, kBias, kRelu, kAdd),
+       .inputs = {{2, 5, 7, 5}, {2, 5, 7, 17}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_no_bias_eval",
+       .layer = conv(32, window(3, 2, pad(1)), 1, kNoBias, kRelu, kAdd),
+       .inputs = {{2, 9, 9, 16}, {2, 5, 5, 32}},
+       .mode = Mode::kEval},
+      {.name = "conv2d_add_relu_depthwise_eval",
+       .layer = conv(16, window(3, 1, pad(1)), 16, kBias, kRelu, kAdd),
+       .inputs = {{2, 6, 6, 16}, {2, 6, 6, 16}},
        .mode = Mode::kEval},
   };
 }
@@ -143,6 +182,19 @@ Cases pool_cases() {
   both("1x3", {.kernel_w = 3, .stride_w = 2, .padding = {}}, {2, 4, 9, 7});
   both("many_channels", window(2, 2), {1, 6, 6, 70});
   both("17x17", window(17), {1, 18, 19, 3});
+  both("ceil", ceil(window(3, 2)), {2, 8, 7, 17});
+  both("ceil_last_window_in_padding", ceil(window(2, 2, pad(1))), {2, 7, 8, 5});  // height: it would begin behind 7 + 1
+  both("ceil_stride_above_kernel", ceil(window(2, 3, pad(1))), {1, 8, 9, 16});
+  both("ceil_image_below_kernel", ceil(window(3, 2)), {1, 2, 3, 8});
+  both("5x4_padded", {5, 4, 2, 3, 1, 1, {Padding::Kind::kNumber, 2, 1}}, {2, 9, 11, 16});
+  const auto with_padding = [&](const std::string& name, const Window& window, const Shape& x) {
+    cases.push_back({"average_pool_include_padding_" + name, make<AveragePool>(window, true), {x}});
+  };
+  with_padding("3x3", window(3, 2, pad(1)), {2, 9, 8, 33});
+  with_padding("same", window(3, 2, kSame), {2, 8, 7, 16});
+  with_padding("ceil", ceil(window(3, 2, pad(1))), {2, 8, 7, 5});
+  with_padding("ceil_stride_3", ceil(window(4, 3, pad(2))), {2, 9, 10, 16});
+  with_padding("none", window(2, 2), {2, 7, 6, 3});
   cases.push_back({"global_average", make<GlobalAverage>(), {{2, 7, 7, 16}}});
   cases.push_back({"global_average_odd", make<GlobalAverage>(), {{3, 5, 4, 33}}});
   cases.push_back({"global_average_one_pixel", make<GlobalAverage>(), {{1, 1, 1, 5}}});
@@ -157,94 +209,47 @@ Cases pool_cases() {
   return cases;
 }
 
-Cases batch_norm_cases() {
-  const auto batch_norm = [](bool add = false, bool relu = false) {
-    return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
-  };
-  constexpr bool kAdd = true;
-  constexpr Shape kOdd{3, 5, 4, 17}, kMany{4, 11, 13, 24};
-  const auto with = [](const BatchNormOptions& options) { return make<BatchNorm>(options); };
-  const BatchNormOptions fixed{.inference = true}, fixed_relu{.relu = true, .inference = true},
-      fixed_add_relu{.add = true, .relu = true, .inference = true};
+Cases norm_cases() {
+  const auto group_norm = [](int groups) { return make<GroupNorm>(GroupNormOptions{.groups = groups}); };
+  const auto layer_norm = make<LayerNorm>(1e-5F);
+  constexpr Shape kOdd{3, 5, 4, 17}, kWide{2, 3, 3, 150};
   return {
-      {"batch_norm_no_scale", with({.scale = false}), {kOdd}},
-      {"batch_norm_no_shift", with({.shift = false}), {kOdd}},
-      {"batch_norm_no_parameters", with({.scale = false, .shift = false}), {{3, 6, 6, 16}}},
-      {"batch_norm_add_relu_no_scale", with({.add = true, .relu = true, .scale = false}), {kMany, kMany}},
-      {.name = "batch_norm_no_scale_eval", .layer = with({.scale = false}), .inputs = {kOdd}, .mode = Mode::kEval},
-      {"batch_norm_inference", with(fixed), {kOdd}},
-      {"batch_norm_inference_many_rows", with(fixed), {kMany}},
-      {"batch_norm_inference_no_scale", with({.scale = false, .inference = true}), {kOdd}},
-      {"batch_norm_inference_no_shift", with({.shift = false, .inference = true}), {kMany}},
-      {"batch_norm_inference_relu", with(fixed_relu), {kOdd}},
-      {"batch_norm_inference_relu_many_rows", with(fixed_relu), {kMany}},
-      {"batch_norm_inference_add_relu", with(fixed_add_relu), {kOdd, kOdd}},
-      {"batch_norm_inference_add_relu_many_rows", with(fixed_add_relu), {kMany, kMany}},
-      {.name = "batch_norm_inference_frozen", .layer = with(fixed), .inputs = {kOdd}, .wants_dw = false},
-      {.name = "batch_norm_inference_relu_frozen", .layer = with(fixed_relu), .inputs = {kMany}, .wants_dw = false},
-      {.name = "batch_norm_inference_add_relu_frozen",
-       .layer = with(fixed_add_relu),
-       .inputs = {kOdd, kOdd},
-       .wants_dw = false},
-      {.name = "batch_norm_inference_add_relu_no_shortcut",
-       .layer = with(fixed_add_relu),
-       .inputs = {kMany, kMany},
-       .wants_dx = {true, false},
-       .wants_dw = false},
-      {.name = "batch_norm_inference_add_relu_only_shortcut",
-       .layer = with(fixed_add_relu),
-       .inputs = {kOdd, kOdd},
-       .wants_dx = {false, true},
-       .wants_dw = false},
-      {.name = "batch_norm_inference_first_layer", .layer = with(fixed), .inputs = {kOdd}, .wants_dx = {false}},
-      {.name = "batch_norm_inference_eval", .layer = with(fixed), .inputs = {kOdd}, .mode = Mode::kEval},
-      {"batch_norm", batch_norm(), {{4, 6, 6, 16}}},
-      {"batch_norm_odd", batch_norm(), {kOdd}},
-      // The only mean must not be almost zero: nothing would be left to measure its error by.
-      {.name = "batch_norm_one_channel", .layer = batch_norm(), .inputs = {{2, 7, 5, 1}}, .mean = 0.5},
-      {"batch_norm_one_image", batch_norm(), {{1, 6, 7, 33}}},
-      {"batch_norm_after_linear", batch_norm(), {{9, 1, 1, 20}}},
-      {"batch_norm_one_element_per_channel", batch_norm(), {{1, 1, 1, 5}}},
-      // Variance near epsilon.  With much more of it, dx of two elements is what is left of terms 1e5 times as large.
-      {.name = "batch_norm_two_elements_per_channel", .layer = batch_norm(), .inputs = {{2, 1, 1, 8}}, .std = 0.003},
-      {.name = "batch_norm_mean_100_std_tenth",
-       .layer = batch_norm(),
-       .inputs = {{4, 8, 8, 5}},
+      {"group_norm", group_norm(4), {{3, 6, 5, 16}}},
+      {"group_norm_one_group", group_norm(1), {kOdd}},
+      {"group_norm_of_each_channel", group_norm(17), {kOdd}},
+      {"group_norm_across_blocks", group_norm(2), {{2, 5, 7, 40}}},  // groups of 20 channels
+      {"group_norm_large_groups", group_norm(2), {{2, 15, 13, 32}}},
+      {"group_norm_of_features", group_norm(5), {{4, 1, 1, 30}}},
+      {.name = "group_norm_mean_100_std_tenth",
+       .layer = group_norm(3),
+       .inputs = {{2, 8, 8, 24}},
        .mean = 100,
        .std = 0.1},
-      {"batch_norm_relu", batch_norm(false, kRelu), {{3, 6, 6, 16}}},
-      {"batch_norm_relu_odd", batch_norm(false, kRelu), {kOdd}},
-      {"batch_norm_add_relu", batch_norm(kAdd, kRelu), {{3, 6, 6, 16}, {3, 6, 6, 16}}},
-      {"batch_norm_add_relu_odd", batch_norm(kAdd, kRelu), {kOdd, kOdd}},
-      {.name = "batch_norm_frozen", .layer = batch_norm(), .inputs = {kOdd}, .wants_dw = false},
-      {.name = "batch_norm_first_layer", .layer = batch_norm(), .inputs = {kOdd}, .wants_dx = {false}},
-      {.name = "batch_norm_relu_frozen", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .wants_dw = false},
-      {.name = "batch_norm_add_relu_only_shortcut",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .wants_dx = {false, true},
-       .wants_dw = false},
-      {.name = "batch_norm_add_relu_no_shortcut",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .wants_dx = {true, false}},
-      // Rows and channels that a GPU cuts into several blocks.
-      {"batch_norm_many_rows", batch_norm(), {{6, 11, 13, 24}}},
-      {"batch_norm_relu_many_rows", batch_norm(false, kRelu), {{5, 13, 11, 8}}},
-      {"batch_norm_add_relu_many_rows", batch_norm(kAdd, kRelu), {{4, 11, 13, 24}, {4, 11, 13, 24}}},
-      {"batch_norm_add_relu_many_rows_odd", batch_norm(kAdd, kRelu), {{3, 17, 19, 5}, {3, 17, 19, 5}}},
-      {"batch_norm_relu_wide", batch_norm(false, kRelu), {{2, 3, 3, 520}}},
-      {"batch_norm_add_relu_wide", batch_norm(kAdd, kRelu), {{1, 3, 5, 520}, {1, 3, 5, 520}}},
-      {.name = "batch_norm_add_relu_first_layer",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {{3, 6, 6, 16}, {3, 6, 6, 16}},
-       .wants_dx = {false, false}},
-      {.name = "batch_norm_eval", .layer = batch_norm(), .inputs = {kOdd}, .mode = Mode::kEval},
-      {.name = "batch_norm_relu_eval", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .mode = Mode::kEval},
-      {.name = "batch_norm_add_relu_eval",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .mode = Mode::kEval},
+      {.name = "group_norm_frozen", .layer = group_norm(4), .inputs = {{2, 4, 4, 20}}, .wants_dw = false},
+      {.name = "group_norm_first_layer", .layer = group_norm(3), .inputs = {{2, 4, 4, 9}}, .wants_dx = {false}},
+      {.name = "group_norm_eval", .layer = group_norm(2), .inputs = {{2, 5, 4, 34}}, .mode = Mode::kEval},
+      // Large alphas: with the usual ones, y is almost x.
+      {"lrn", make<Lrn>(LrnOptions{.alpha = 2}), {{2, 4, 3, 16}}},
+      {"lrn_odd", make<Lrn>(LrnOptions{.alpha = 1, .k = 2}), {kOdd}},
+      {"lrn_even_size", make<Lrn>(LrnOptions{4, 3, 0.75F, 1}), {{2, 3, 3, 20}}},
+      {"lrn_other_power", make<Lrn>(LrnOptions{3, 1.5F, 0.6F, 0.5F}), {{2, 3, 4, 33}}},
+      {"lrn_larger_than_the_channels", make<Lrn>(LrnOptions{9, 4, 1, 1}), {{2, 5, 2, 3}}},
+      {"lrn_of_one_channel", make<Lrn>(LrnOptions{1, 1, 0.75F, 1}), {{2, 5, 2, 1}}},
+      {.name = "lrn_no_gradient", .layer = make<Lrn>(LrnOptions{.alpha = 1}), .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "lrn_eval", .layer = make<Lrn>(LrnOptions{}), .inputs = {kOdd}, .mode = Mode::kEval},
+      {"layer_norm", layer_norm, {{3, 6, 5, 16}}},
+      {"layer_norm_odd", layer_norm, {kOdd}},
+      {"layer_norm_wide", layer_norm, {kWide}},
+      {"layer_norm_of_features", layer_norm, {{70, 1, 1, 40}}},
+      {"layer_norm_very_wide", layer_norm, {{2, 1, 2, 2056}}},
+      {.name = "layer_norm_mean_100_std_tenth",
+       .layer = layer_norm,
+       .inputs = {{2, 4, 4, 48}},
+       .mean = 100,
+       .std = 0.1},
+      {.name = "layer_norm_frozen", .layer = layer_norm, .inputs = {kOdd}, .wants_dw = false},
+      {.name = "layer_norm_first_layer", .layer = layer_norm, .inputs = {kOdd}, .wants_dx = {false}},
+      {.name = "layer_norm_eval", .layer = layer_norm, .inputs = {kOdd}, .mode = Mode::kEval},
   };
 }
 
@@ -298,6 +303,37 @@ Cases elementwise_cases() {
   };
 }
 
+Cases image_cases() {
+  const auto upsample = [](int height, int width, bool bilinear) {
+    return make<Upsample>(UpsampleOptions{height, width, bilinear});
+  };
+  constexpr bool kBilinear = true;
+  return {
+      {"upsample", upsample(2, 2, false), {{2, 4, 5, 16}}},
+      {"upsample_scales_differ", upsample(3, 1, false), {{2, 3, 4, 17}}},
+      {"upsample_of_one_pixel", upsample(4, 5, false), {{3, 1, 1, 5}}},
+      {"upsample_bilinear", upsample(2, 2, kBilinear), {{2, 4, 5, 16}}},
+      {"upsample_bilinear_scales_differ", upsample(3, 4, kBilinear), {{2, 3, 5, 33}}},
+      {"upsample_bilinear_by_1", upsample(1, 2, kBilinear), {{1, 4, 3, 3}}},
+      {"upsample_bilinear_of_one_pixel", upsample(3, 2, kBilinear), {{2, 1, 1, 8}}},
+      {.name = "upsample_no_gradient",
+       .layer = upsample(2, 2, kBilinear),
+       .inputs = {{2, 3, 3, 8}},
+       .wants_dx = {false}},
+      {.name = "upsample_eval", .layer = upsample(2, 3, kBilinear), .inputs = {{2, 3, 3, 5}}, .mode = Mode::kEval},
+      {"pad", make<Pad>(PadOptions{1, 1, 1, 1}), {{2, 5, 6, 16}}},
+      {"pad_sides_differ", make<Pad>(PadOptions{0, 1, 2, 3}), {{2, 5, 4, 17}}},
+      {"pad_with_a_value", make<Pad>(PadOptions{2, 0, 0, 1, -1.5F}), {{3, 4, 5, 33}}},
+      {"pad_one_channel", make<Pad>(PadOptions{1, 2, 3, 0, 0.25F}), {{2, 3, 3, 1}}},
+      {"pad_by_nothing", make<Pad>(PadOptions{}), {{2, 3, 4, 5}}},
+      {.name = "pad_no_gradient",
+       .layer = make<Pad>(PadOptions{1, 1, 1, 1}),
+       .inputs = {{2, 5, 6, 16}},
+       .wants_dx = {false}},
+      {.name = "pad_eval", .layer = make<Pad>(PadOptions{0, 1, 0, 1}), .inputs = {{2, 5, 6, 3}}, .mode = Mode::kEval},
+  };
+}
+
 Cases loss_cases() {
   const auto loss = make<SoftmaxCrossEntropy>();
   const auto on = [](int rows, int classes) { return std::vector<Shape>{{rows, 1, 1, classes}, targets_shape(rows)}; };
@@ -336,11 +372,53 @@ Cases threaded_cases() {
       {.name = "dropout_threads", .layer = make<Dropout>(0.5F, 1U), .inputs = {kImages}, .scalars = {.step = 3}},
       {"max_pool_threads", make<MaxPool>(window(3, 2, pad(1))), {kImages}},
       {"average_pool_threads", make<AveragePool>(window(3, 2, pad(1))), {kImages}},
+      {"group_norm_threads", make<GroupNorm>(GroupNormOptions{.groups = 17}), {kImages}},
+      {"layer_norm_threads", make<LayerNorm>(1e-5F), {kImages}},
+      {"lrn_threads", make<Lrn>(LrnOptions{.alpha = 1}), {kImages}},
+      {"upsample_threads", make<Upsample>(UpsampleOptions{2, 2, true}), {{4, 12, 13, 17}}},
+      {"pad_threads", make<Pad>(PadOptions{0, 1, 2, 3, 0.5F}), {kImages}},
       {"global_average_threads", make<GlobalAverage>(), {kImages}},
       {"conv2d_threads", conv(33, window(1)), {kImages}},
       {"normalize_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}), {{5, 64, 65, 3}}},
       {"softmax_cross_entropy_threads", loss, {{64, 1, 1, 600}, targets_shape(64)}},
   };
+}
+
+// Convolutions in groups on ImageNet, by channels, filters, groups, height and width, kernel, stride.
+Cases grouped_benchmark_cases() {
+  constexpr int kRows = 8;
+  const struct {
+    const char* name;
+    int channels, filters, groups, size, kernel, stride;
+  } kTable[] = {
+      {"mobilenetv2_32x112", 32, 32, 32, 112, 3, 1},
+      {"mobilenetv2_96x112_down", 96, 96, 96, 112, 3, 2},
+      {"mobilenetv2_144x56", 144, 144, 144, 56, 3, 1},
+      {"mobilenetv2_144x56_down", 144, 144, 144, 56, 3, 2},
+      {"mobilenetv2_192x28", 192, 192, 192, 28, 3, 1},
+      {"mobilenetv2_192x28_down", 192, 192, 192, 28, 3, 2},
+      {"mobilenetv2_384x14", 384, 384, 384, 14, 3, 1},
+      {"mobilenetv2_576x14", 576, 576, 576, 14, 3, 1},
+      {"mobilenetv2_576x14_down", 576, 576, 576, 14, 3, 2},
+      {"mobilenetv2_960x7", 960, 960, 960, 7, 3, 1},
+      {"efficientnet_144x56_down", 144, 144, 144, 56, 5, 2},
+      {"efficientnet_240x28", 240, 240, 240, 28, 5, 1},
+      {"efficientnet_480x14", 480, 480, 480, 14, 5, 1},
+      {"efficientnet_672x14_down", 672, 672, 672, 14, 5, 2},
+      {"efficientnet_1152x7", 1152, 1152, 1152, 7, 5, 1},
+      {"resnext_128x56", 128, 128, 32, 56, 3, 1},
+      {"resnext_256x28", 256, 256, 32, 28, 3, 1},
+      {"groups_4_256x28", 256, 256, 4, 28, 3, 1},
+      {"multiplier_2_64x56", 64, 128, 64, 56, 3, 1},
+  };
+  Cases cases;
+  for (const auto& row : kTable) {
+    const Window window_of = window(row.kernel, row.stride, pad(row.kernel / 2));
+    cases.push_back({std::string("conv2d_") + row.name,
+                     conv(row.filters, window_of, row.groups, kNoBias),
+                     {{kRows, row.size, row.size, row.channels}}});
+  }
+  return cases;
 }
 
 // ---- Sizes met in practice.  ResNet-18 and VGG on CIFAR (32x32) and ImageNet (224x224), LeNet on MNIST.
@@ -370,6 +448,11 @@ Cases benchmark_cases() {
       {"batch_norm_resnet_block1", batch_norm(false, false), {kBlock1}},
       {"batch_norm_relu_resnet_block1", batch_norm(false, kRelu), {kBlock1}},
       {"batch_norm_add_relu_resnet_block1", batch_norm(true, kRelu), {kBlock1, kBlock1}},
+      {"group_norm_resnet_block1", make<GroupNorm>(GroupNormOptions{.groups = 32}), {kBlock1}},
+      {"layer_norm_convnext", make<LayerNorm>(1e-6F), {{8, 56, 56, 96}}},
+      {"lrn_alexnet", make<Lrn>(LrnOptions{}), {{8, 55, 55, 96}}},
+      {"upsample_unet", make<Upsample>(UpsampleOptions{2, 2, false}), {{8, 28, 28, 256}}},
+      {"upsample_bilinear_unet", make<Upsample>(UpsampleOptions{2, 2, true}), {{8, 28, 28, 256}}},
       {"relu_resnet_block1", make<Relu>(), {kBlock1}},
       {"add_resnet_block1", make<Add>(), {kBlock1, kBlock1}},
       {"concat_dense_block", make<Concat>(), {{kRows, 16, 16, 128}, {kRows, 16, 16, 32}}},
@@ -380,14 +463,17 @@ Cases benchmark_cases() {
       {"global_average_resnet", make<GlobalAverage>(), {kBlock4}},
       {"softmax_cross_entropy_imagenet", loss, {{kRows, 1, 1, 1000}, targets_shape(kRows)}},
   };
+  const Cases grouped = grouped_benchmark_cases();
+  cases.insert(cases.end(), grouped.begin(), grouped.end());
   for (LayerCase& it : cases) it.benchmark = true;
   return cases;
 }
 
 Cases all_cases() {
   Cases all;
-  for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            activation_cases(), gate_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+  for (const Cases& some :
+       {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(), image_cases(),
+        norm_cases(), activation_cases(), gate_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {

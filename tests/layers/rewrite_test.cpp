@@ -169,6 +169,69 @@ TEST(Rewrite, AllRules) {
   expect_equivalent(residual_blocks, all, 4);
 }
 
+// Evaluation alone: a convolution that adds has no gradient.
+std::vector<float> evaluate(const Graph& graph, ValueId keep) {
+  const std::unique_ptr<Device> device = make_cpu_device(1);
+  Allocator& allocator = device->allocator();
+  Parameters parameters(graph, allocator, allocator);
+  parameters.initialize(7, 1, *device);
+  Program program(graph, parameters, *make_cpu_kernels(), {.mode = Mode::kEval, .keep = {keep}});
+  const Buffer image(allocator, kImage.elements() * 4), arena(allocator, program.memory().arena_bytes);
+  for (int i = 0; i < kImage.elements(); ++i) image.as<float>()[i] = std::sin(static_cast<float>(i * i % 1009));
+  const StepScalars scalars;
+  program.bind(arena.data(), parameters, {{"image", {image.data(), {kImage}}}}, &scalars, device->compute());
+  EXPECT_EQ(program.plan().run_checked(), "");
+  const Tensor found = program.value(keep);
+  return {found.as<float>(), found.as<float>() + found.type.shape.elements()};
+}
+
+// Without `target`, which evaluation has not.
+struct Blocks {
+  Graph graph;
+  ValueId logits;
+};
+
+// A sum with a relu and one without; a shortcut with a convolution of its own; three sums that stay: of three terms, of
+// a value with itself, and of values of which neither is a convolution's.
+Blocks blocks_that_add() {
+  Blocks net;
+  ValueId x = net.graph.input("image", kImage, Dtype::kF32);
+  const auto add = [&](const std::string& name, std::unique_ptr<Layer> layer, std::vector<ValueId> inputs) {
+    return net.graph.add(name, std::move(layer), std::move(inputs));
+  };
+  const auto conv = [&](const std::string& name, ValueId from) {
+    const Window window{.kernel_h = 3, .kernel_w = 3, .padding = Padding::number(1)};
+    return add(name, std::make_unique<Conv2d>(Conv2dOptions{.filters = 16, .window = window}), {from});
+  };
+  x = add("relu1", std::make_unique<Relu>(), {add("sum1", std::make_unique<Add>(), {conv("conv1", x), x})});
+  const ValueId main = conv("conv2", x), shortcut = conv("conv3", x);
+  x = add("sum2", std::make_unique<Add>(), {shortcut, main});
+  x = add("sum3", std::make_unique<Add>(), {conv("conv4", x), x, x});
+  const ValueId twice = conv("conv5", x);
+  x = add("sum4", std::make_unique<Add>(), {twice, twice});
+  x = add("sum5", std::make_unique<Add>(), {add("relu2", std::make_unique<Relu>(), {x}), x});
+  net.logits = add("pool", std::make_unique<GlobalAverage>(), {x});
+  return net;
+}
+
+TEST(RewriteForInference, ConvAdd) {
+  const Blocks plain = blocks_that_add();
+  Blocks fused = blocks_that_add();
+  EXPECT_EQ(fuse_conv_add(fused.graph), 2);
+  EXPECT_EQ(fuse_conv_add(fused.graph), 0);
+  rewrite_for_inference(fused.graph, fused.logits);
+  EXPECT_EQ(fused.graph.nodes().size(), plain.graph.nodes().size() - 3);  // two sums and a relu
+  const std::vector<float> expected = evaluate(plain.graph, plain.logits), found = evaluate(fused.graph, fused.logits);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-5 * (1 + std::abs(expected[i])));
+}
+
+TEST(RewriteForInference, WhatIsKeptStays) {
+  Blocks net = blocks_that_add();
+  const auto conv1 = std::ranges::find(net.graph.nodes(), "conv1", &Graph::Node::name);
+  EXPECT_EQ(fuse_conv_add(net.graph, conv1->output), 1);
+}
+
 TEST(Rewrite, AnotherReaderForbidsIt) {
   Net net;
   const ValueId conv = net.conv("conv", net.last);

@@ -12,14 +12,18 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/multiply.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
 #include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 #include "tests/core/base/testing.h"
 
 namespace convoy {
@@ -134,6 +138,28 @@ TEST(Pool, RefusesWindowsOfPaddingOnly) {
   expect_refused(MaxPool(window(9, 1, Padding::valid())), {{1, 8, 8, 1}}, {"covers 9 pixels", "only 8"});
 }
 
+// As torch.nn.functional.max_pool2d(…, ceil_mode=True) has them.
+TEST(Pool, CeilEqualsPytorch) {
+  const struct {
+    int input, kernel, stride, padding, output;
+  } kTable[] = {{8, 3, 2, 0, 4}, {7, 3, 2, 0, 3}, {7, 2, 2, 1, 4}, {8, 2, 2, 1, 5}, {2, 3, 2, 0, 1},
+                {8, 2, 3, 1, 3}, {9, 4, 3, 2, 4}, {6, 1, 4, 0, 2}, {5, 3, 3, 1, 2}, {112, 3, 2, 0, 56}};
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(row.input);
+    Window pool = window(row.kernel, row.stride, Padding::number(row.padding));
+    pool.ceil = true;
+    EXPECT_EQ(shape_of(MaxPool(pool), {{1, row.input, row.input, 1}}).h, row.output);
+  }
+  Window too_large = window(4, 2, Padding::valid());
+  too_large.ceil = true;
+  expect_refused(MaxPool(too_large), {{1, 2, 2, 1}}, {"covers 4 pixels", "only 2"});
+}
+
+TEST(Pad, AddsItsSides) {
+  EXPECT_EQ(shape_of(Pad({.top = 1, .bottom = 2, .left = 3, .right = 4}), {{2, 5, 6, 7}}), (Shape{2, 8, 13, 7}));
+  expect_refused(Pad({.left = -1}), {{1, 4, 4, 1}}, {"padding", "0 or more", "found -1"});
+}
+
 TEST(SoftmaxCrossEntropy, RefusesLogitsOfImagesAndOtherBatches) {
   const SoftmaxCrossEntropy loss;
   EXPECT_EQ(shape_of(loss, {{8, 1, 1, 10}, {8, 1, 1, 3}}), (Shape{8, 1, 1, 10}));
@@ -163,6 +189,32 @@ TEST(BatchNorm, AddsOnlyWhatHasItsShape) {
   expect_refused(add, {{2, 4, 4, 8}, {2, 4, 4, 4}}, {"2x4x4x8", "2x4x4x4"});
   expect_refused(add, {{2, 4, 4, 8}}, {"expected 2", "found 1"});
   expect_refused(BatchNorm({.epsilon = -1}), {{2, 4, 4, 8}}, {"epsilon"});
+}
+
+TEST(Lrn, RefusesWhatDividesByZero) {
+  EXPECT_EQ(shape_of(Lrn({}), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  expect_refused(Lrn({.size = 0}), {{2, 3, 4, 5}}, {"size", "found 0"});
+  expect_refused(Lrn({.alpha = -1}), {{2, 3, 4, 5}}, {"alpha"});
+  expect_refused(Lrn({.beta = __builtin_nanf("")}), {{2, 3, 4, 5}}, {"beta"});
+  expect_refused(Lrn({.k = 0}), {{2, 3, 4, 5}}, {"k", "more than 0"});
+}
+
+TEST(Upsample, MultipliesHeightAndWidth) {
+  EXPECT_EQ(shape_of(Upsample({2, 3}), {{2, 3, 4, 5}}), (Shape{2, 6, 12, 5}));
+  expect_refused(Upsample({0, 1}), {{2, 3, 4, 5}}, {"scale", "found 0"});
+  expect_refused(Upsample({1, 1 << 23}), {{2, 3, 4, 5}}, {"scale", "too large"});
+}
+
+TEST(GroupNorm, RefusesGroupsThatDoNotDivide) {
+  EXPECT_EQ(shape_of(GroupNorm({.groups = 4}), {{2, 4, 4, 8}}), (Shape{2, 4, 4, 8}));
+  expect_refused(GroupNorm({.groups = 3}), {{2, 4, 4, 8}}, {"groups", "8 channels", "found 3"});
+  expect_refused(GroupNorm({.groups = 0}), {{2, 4, 4, 8}}, {"groups", "found 0"});
+  expect_refused(GroupNorm({.groups = 2, .epsilon = 0}), {{2, 4, 4, 8}}, {"epsilon"});
+  expect_refused(LayerNorm(-1), {{2, 4, 4, 8}}, {"epsilon"});
+  const std::vector<ParameterSpec> parameters = LayerNorm(1e-5F).parameters(Shapes{{2, 4, 4, 8}});
+  ASSERT_EQ(parameters.size(), 2u);
+  EXPECT_EQ(parameters[0].shape, (Shape{1, 1, 1, 8}));
+  EXPECT_EQ(parameters[0].initializer.scale, 1);
 }
 
 TEST(Activation, RefusesParametersThatItsBackwardCouldNotTell) {

@@ -9,14 +9,18 @@
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/multiply.h"
 #include "layers/normalize.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
 #include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 #include "tests/reference/reference.h"
 
 namespace convoy::reference {
@@ -63,9 +67,23 @@ Gradients backward(const Concat& layer, const Inputs& in);
 Outputs forward(const Normalize& layer, const Inputs& in);
 Gradients backward(const Normalize& layer, const Inputs& in);
 
+// images.cpp
+Outputs forward(const Pad& layer, const Inputs& in);
+Gradients backward(const Pad& layer, const Inputs& in);
+Outputs forward(const Upsample& layer, const Inputs& in);
+Gradients backward(const Upsample& layer, const Inputs& in);
+
 // batch_norm.cpp
 Outputs forward(const BatchNorm& layer, const Inputs& in);
 Gradients backward(const BatchNorm& layer, const Inputs& in);
+
+// norms.cpp
+Outputs forward(const GroupNorm& layer, const Inputs& in);
+Gradients backward(const GroupNorm& layer, const Inputs& in);
+Outputs forward(const LayerNorm& layer, const Inputs& in);
+Gradients backward(const LayerNorm& layer, const Inputs& in);
+Outputs forward(const Lrn& layer, const Inputs& in);
+Gradients backward(const Lrn& layer, const Inputs& in);
 
 // softmax_cross_entropy.cpp
 Outputs forward(const SoftmaxCrossEntropy& layer, const Inputs& in);

@@ -21,8 +21,8 @@ void visit(const Layer& layer, Call call) {
 template <class Call>
 void visit_any(const Layer& layer, Call call) {
   visit<Conv2d, Linear, MaxPool, AveragePool, GlobalAverage, AdaptiveAveragePool, GlobalMax, Multiply, Softmax,
-        StochasticDepth, Activation, Relu, Dropout, Flatten, Add, Concat, Normalize, BatchNorm, SoftmaxCrossEntropy>(
-      layer, call);
+        StochasticDepth, Activation, Relu, Dropout, Flatten, Add, Concat, Normalize, BatchNorm, SoftmaxCrossEntropy,
+        Pad, GroupNorm, LayerNorm, Lrn, Upsample>(layer, call);
 }
 
 }  // namespace

@@ -50,9 +50,24 @@ std::vector<size_t> largest(const Window& window, const Array& x, const Array& y
   return at;
 }
 
-std::vector<double> members(const Window& window, const Array& x, const Array& y) {
+// How many elements each average is over.
+std::vector<double> members(const AveragePool& layer, const Array& x, const Array& y) {
   std::vector<double> count(y.size());
-  for_each_member(window, x, y, [&](size_t, size_t to) { count[to] += 1; });
+  if (!layer.include_padding()) {
+    for_each_member(layer.window(), x, y, [&](size_t, size_t to) { count[to] += 1; });
+    return count;
+  }
+  // The padded image as an image; what lies behind it does not count.
+  const auto [h, w] = window_axes(layer.window(), x.shape);
+  const auto places = [](const WindowAxis& axis, int output) {
+    int result = 0;
+    for (int k = 0; k < axis.kernel; ++k) result += output * axis.stride + k < axis.low + axis.input + axis.high;
+    return result;
+  };
+  for (size_t i = 0; i < y.size(); ++i) {
+    const auto pixel = static_cast<int>(i / static_cast<size_t>(y.shape.c));
+    count[i] = places(h, pixel / y.shape.w % y.shape.h) * places(w, pixel % y.shape.w);
+  }
   return count;
 }
 
@@ -70,11 +85,16 @@ AveragePool as_pool(const Array& x) {
 Outputs forward(const Conv2d& layer, const Inputs& in) {
   const Array &x = in.x[0], &w = in.w[0];
   Outputs out;
-  Array& y = out.y = Array(layer.shape(std::vector{x.shape}));
+  std::vector<Shape> shapes;
+  for (const Array& input : in.x) shapes.push_back(input.shape);
+  Array& y = out.y = Array(layer.shape(shapes));
   if (layer.options().bias) {
     for (size_t i = 0; i < y.size(); ++i) y[i] = in.w[1][i % static_cast<size_t>(y.shape.c)];
   }
   for_each_product(layer.options(), x, w, y, [&](size_t i, size_t j, size_t k) { y[k] += x[i] * w[j]; });
+  if (layer.options().add) {
+    for (size_t i = 0; i < y.size(); ++i) y[i] += in.x[1][i];
+  }
   if (layer.options().relu) fuse_relu(out);
   return out;
 }
@@ -116,14 +136,14 @@ Outputs forward(const AveragePool& layer, const Inputs& in) {
   const Array& x = in.x[0];
   Outputs out;
   Array& y = out.y = Array(layer.shape(std::vector{x.shape}));
-  const std::vector<double> count = members(layer.window(), x, y);
+  const std::vector<double> count = members(layer, x, y);
   for_each_member(layer.window(), x, y, [&](size_t i, size_t k) { y[k] += x[i] / count[k]; });
   return out;
 }
 
 Gradients backward(const AveragePool& layer, const Inputs& in) {
   Gradients g = zero_gradients(in);
-  const std::vector<double> count = members(layer.window(), in.x[0], in.dy);
+  const std::vector<double> count = members(layer, in.x[0], in.dy);
   for_each_member(layer.window(), in.x[0], in.dy, [&](size_t i, size_t k) { g.dx[0][i] += in.dy[k] / count[k]; });
   return g;
 }

@@ -1,0 +1,140 @@
+// convoy convert: a network with its weights in another format, or how the weights of two files differ.
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+
+#include "launcher/commands/commands.h"
+#include "launcher/config/parts.h"
+#include "launcher/exchange/open_network.h"
+
+namespace convoy {
+namespace {
+
+[[noreturn]] void usage(const std::string& message) { throw Error(ExitCode::kUsage, "convert: " + message); }
+
+// "224,224,3".
+std::array<int, 3> shape_of(const std::string& text) {
+  std::array<int, 3> shape{};
+  const char *at = text.data(), *end = text.data() + text.size();
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const auto [next, error] = std::from_chars(at, end, shape[i]);
+    const bool last = i + 1 == shape.size();
+    if (error != std::errc() || shape[i] < 1 || (last ? next != end : next == end || *next != ',')) {
+      usage("--shape: expected HEIGHT,WIDTH,CHANNELS, found '" + text + "'");
+    }
+    at = next + 1;
+  }
+  return shape;
+}
+
+NetworkOptions network_options(const CommandLine& line) {
+  NetworkOptions options;
+  options.model_file = flag(line, "model_file");
+  options.preprocessing = flag(line, "preprocessing");
+  options.partial = line.flags.contains("partial");
+  options.hdf5.unsafe = line.flags.contains("unsafe_import");
+  if (line.flags.contains("shape")) options.shape = shape_of(flag(line, "shape"));
+  return options;
+}
+
+// Whether the flag says the first of two words.
+bool chooses(const CommandLine& line, const std::string& name, const std::string& one, const std::string& other,
+             bool otherwise) {
+  const std::string value = flag(line, name, otherwise ? one : other);
+  if (value != one && value != other)
+    usage("--" + name + ": expected " + one + " or " + other + ", found '" + value + "'");
+  return value == one;
+}
+
+ExportOptions export_options(const CommandLine& line, const std::string& to) {
+  const bool keras = to.ends_with(".h5") || to.ends_with(".keras");
+  return {.probabilities = chooses(line, "output", "probabilities", "logits", keras),
+          .fold_batch_norm = line.flags.contains("fold_batch_norm"),
+          .pytorch_names = chooses(line, "names", "pytorch", "convoy", false)};
+}
+
+void print_mapping(const std::string& from, const OpenedNetwork& opened) {
+  std::printf("%s: %s, network %s, images %dx%dx%d\n", from.c_str(), opened.format.c_str(),
+              opened.network.config.name.c_str(), opened.network.sample.h, opened.network.sample.w,
+              opened.network.sample.c);
+  for (const std::string& note : opened.notes) std::printf("note: %s\n", note.c_str());
+  for (const auto& [name, original] : opened.matched.matches) {
+    std::printf("  %-48s -> %s\n", original.c_str(), name.c_str());
+  }
+  for (const std::string& name : opened.matched.unused) std::printf("  %-48s    left over\n", name.c_str());
+  for (const std::string& name : opened.matched.missing) std::printf("  %-48s <- at random\n", name.c_str());
+}
+
+// ---- --diff
+
+double largest(const std::vector<float>& values) {
+  double most = 0;
+  for (const float value : values) most = std::max(most, std::abs(double{value}));
+  return most;
+}
+
+double largest_difference(const std::vector<float>& one, const std::vector<float>& other) {
+  double most = 0;
+  for (size_t i = 0; i < one.size(); ++i) most = std::max(most, std::abs(double{one[i]} - other[i]));
+  return most;
+}
+
+// The largest difference of a tensor's elements, relative to its largest element.
+int print_differences(const Network& one, const Network& other) {
+  double worst = 0;
+  for (const auto& [name, values] : one.weights) {
+    const auto found = other.weights.find(name);
+    if (found == other.weights.end() || found->second.size() != values.size()) {
+      std::printf("  %-48s only in the first\n", name.c_str());
+      worst = INFINITY;
+      continue;
+    }
+    const double scale = std::max(largest(values), largest(found->second));
+    const double relative = scale == 0 ? 0 : largest_difference(values, found->second) / scale;
+    std::printf("  %-48s %.3g\n", name.c_str(), relative);
+    worst = std::max(worst, relative);
+  }
+  for (const auto& [name, values] : other.weights) {
+    if (one.weights.contains(name)) continue;
+    std::printf("  %-48s only in the second\n", name.c_str());
+    worst = INFINITY;
+  }
+  std::printf("largest relative difference of a tensor: %.3g\n", worst);
+  return 0;
+}
+
+// The second file may call its layers otherwise, or have no architecture: then it is read as weights of the first.
+Network second_network(const std::string& path, const Network& first, NetworkOptions options) {
+  const ForeignModel file = read_model_file(path, options.hdf5);
+  Network second;
+  MatchedWeights matched = match_weights(weight_places(first.model.graph), file);
+  if (!options.partial) require_complete(matched, file);
+  second.weights = std::move(matched.weights);
+  return second;
+}
+
+}  // namespace
+
+int convert_command(const CommandLine& line) {
+  const std::string& from = require_word(line, 0, "a file to convert");
+  const std::string& to = require_word(line, 1, "a file to write, or to compare with");
+  const NetworkOptions options = network_options(line);
+  const bool compares = line.flags.contains("diff"), architecture_only = to.ends_with(".yaml");
+  if (!compares && !architecture_only) require_known_format(to);
+  const ExportOptions exports = export_options(line, to);
+  const OpenedNetwork opened = open_network(from, options);
+  if (compares) return print_differences(opened.network, second_network(to, opened.network, options));
+  print_mapping(from, opened);
+  PosixFileSystem files;
+  if (architecture_only) {
+    require_replaceable(to);
+    write_file_atomic(files, to, show(opened.network.config));
+  } else {
+    write_network(files, to, opened.network, exports);
+  }
+  std::printf("%s: written, %.1f MB\n", to.c_str(), static_cast<double>(std::filesystem::file_size(to)) / 1e6);
+  return 0;
+}
+
+}  // namespace convoy

@@ -1,0 +1,192 @@
+#include "launcher/exchange/keras_training.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "launcher/exchange/keras_json.h"
+
+namespace convoy {
+namespace {
+
+using nlohmann::json;
+
+// ---- The optimizer's settings
+
+// A number, or a schedule, which starts somewhere.
+double learning_rate(const KerasFields& config, std::vector<std::string>& notes) {
+  const char* key = config.has("learning_rate") ? "learning_rate" : "lr";  // Keras 1 and 2
+  const json* value = config.find(key);
+  if (value == nullptr || !value->is_object()) return config.number(key);
+  const KerasFields schedule(*value, config.where() + ": learning_rate");
+  const KerasFields settings(schedule.require("config"), schedule.where());
+  const char* first = settings.has("initial_learning_rate") ? "initial_learning_rate" : "learning_rate";
+  const double start = settings.number(first);
+  notes.push_back("the learning rate's schedule " + schedule.text_or("class_name", "") +
+                  " is left out: training goes on with its first value; see `schedule`");
+  return start;
+}
+
+void note_left_out(const KerasFields& config, std::vector<std::string>& notes) {
+  for (const char* key : {"weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "decay", "use_ema",
+                          "gradient_accumulation_steps"}) {
+    const json* value = config.find(key);
+    if (value == nullptr || *value == 0 || *value == false) continue;
+    notes.push_back(std::string("the optimizer's ") + key + " is left out");
+  }
+}
+
+std::optional<OptimizerConfig> settings(const std::string& type, const KerasFields& config,
+                                        std::vector<std::string>& notes) {
+  OptimizerConfig out;
+  if (type == "SGD") {
+    out.type = OptimizerType::kSgd;
+    out.momentum = config.number_or("momentum", 0);
+    out.nesterov = config.boolean_or("nesterov", false);
+  } else if (type == "Adam" && !config.boolean_or("amsgrad", false)) {
+    out.type = OptimizerType::kAdam;
+    out.beta1 = config.number_or("beta_1", 0.9);
+    out.beta2 = config.number_or("beta_2", 0.999);
+    out.epsilon = config.number_or("epsilon", 1e-7);
+    notes.push_back(
+        "Adam: Keras adds epsilon before the bias correction, Convoy behind it as in the paper's algorithm; "
+        "the steps differ where gradients are as small as epsilon");
+  } else {
+    notes.push_back("the optimizer " + type.substr(0, 100) + (type == "Adam" ? " with amsgrad" : "") +
+                    " is left out: Convoy goes on from SGD and Adam");
+    return std::nullopt;
+  }
+  out.learning_rate = learning_rate(config, notes);
+  note_left_out(config, notes);
+  return out;
+}
+
+void note_loss(const KerasFields& training, bool softmax, std::vector<std::string>& notes) {
+  const json* loss = training.find("loss");
+  if (loss == nullptr) return;
+  std::string name = loss->is_string() ? loss->get<std::string>() : "";
+  bool logits = false;
+  if (loss->is_object()) {
+    const KerasFields object(*loss, training.where() + ": loss");
+    name = keras_snake_case(object.text_or("class_name", ""));
+    if (const json* config = object.find("config"); config != nullptr && config->is_object()) {
+      logits = KerasFields(*config, object.where()).boolean_or("from_logits", false);
+    }
+  }
+  if (name != "sparse_categorical_crossentropy" && name != "categorical_crossentropy") {
+    notes.push_back("the loss " + (name.empty() ? "is" : "'" + name.substr(0, 100) + "' is") +
+                    " left out: Convoy trains with cross entropy");
+  } else if (logits == softmax) {
+    notes.push_back(softmax ? "the loss took probabilities for logits; Convoy's does not"
+                            : "the loss took the network's outputs for probabilities; for Convoy they are logits");
+  }
+}
+
+// ---- Its weights
+
+struct OptimizerWeights {
+  std::optional<int64_t> step;
+  std::map<std::string, std::vector<const HostTensor*>> slots;  // by kind, in the order of the parameters
+};
+
+bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+// What a name says of the kind of a slot: of Keras 3 "adam/conv2d_kernel_velocity", of Keras 2 "Adam/conv2d/kernel/v:0"
+// or "Adam/v/conv2d/kernel:0"; "" for "12" and "training/Adam/Variable_3:0".
+std::string kind_in(std::string name, OptimizerType type) {
+  name = name.substr(0, name.rfind(':'));
+  const bool first = name.ends_with("momentum") || name.ends_with("/m") || contains(name, "/m/") ||
+                     contains(name, "/momentum/") || name.starts_with("m_") || contains(name, "/m_");
+  const bool second = name.ends_with("velocity") || name.ends_with("/v") || contains(name, "/v/") ||
+                      contains(name, "/velocity/") || name.starts_with("v_") || contains(name, "/v_");
+  if (type == OptimizerType::kSgd) return first || second ? "momentum" : "";
+  return first ? "mean" : second ? "variance" : "";
+}
+
+// What names do not say, places do: in the formats of Keras 3 mean and variance take turns, before all means came
+// first.
+OptimizerWeights sorted(const KerasFile& file, OptimizerType type) {
+  OptimizerWeights out;
+  std::vector<const HostTensor*> slots;
+  for (const HostTensor& tensor : file.optimizer) {
+    if (!tensor.dims.empty()) {
+      slots.push_back(&tensor);
+    } else if (!out.step && tensor.values.size() == 1 && tensor.values[0] >= 0 && tensor.values[0] < 0x1.0p62F) {
+      out.step = static_cast<int64_t>(tensor.values[0]);  // the first scalar; the learning rate follows
+    }
+  }
+  const bool numbered = file.format == KerasFormat::kWeights || file.format == KerasFormat::kKeras;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    std::string kind = type == OptimizerType::kSgd ? "momentum" : kind_in(slots[i]->name, type);
+    if (kind.empty()) kind = (numbered ? i % 2 == 0 : i < slots.size() / 2) ? "mean" : "variance";
+    out.slots[kind].push_back(slots[i]);
+  }
+  return out;
+}
+
+// Keras' momentum is v = m v - lr g, added to the weight; ours v = m v + g, which the rate is multiplied with.
+void make_ours(HostTensor& tensor, double rate) {
+  for (float& value : tensor.values) value = static_cast<float>(-value / rate);
+}
+
+// Which parameters have them; nothing where shapes disagree.
+std::optional<std::vector<ForeignTensor>> slots_of(
+    const OptimizerConfig& optimizer, const OptimizerWeights& weights,
+    const std::vector<std::pair<std::string, std::vector<int64_t>>>& parameters) {
+  std::vector<ForeignTensor> out;
+  for (const auto& [kind, tensors] : weights.slots) {
+    if (tensors.size() != parameters.size()) return std::nullopt;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      if (tensors[i]->dims != parameters[i].second) return std::nullopt;
+      out.push_back({parameters[i].first + "." + kind, "optimizer/" + tensors[i]->name, *tensors[i]});
+      if (kind == "momentum") make_ours(out.back().tensor, optimizer.learning_rate);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const std::vector<KerasSlot>& slots,
+                                                   const KerasWeights& weights, bool softmax,
+                                                   std::vector<std::string>& notes) {
+  if (file.training_config.empty()) return std::nullopt;
+  const std::string where = file.path + ": training_config";
+  const json parsed = parse_keras_json(file.training_config, where);
+  const KerasFields training(parsed, where);
+  note_loss(training, softmax, notes);
+  const json* found = training.find("optimizer_config");
+  if (found == nullptr) found = training.find("optimizer");  // of a .keras
+  if (found == nullptr) return std::nullopt;
+  if (found->is_string()) {
+    notes.push_back("the optimizer '" + found->get<std::string>().substr(0, 100) + "' has no settings in the file");
+    return std::nullopt;
+  }
+  const KerasFields optimizer(*found, where + ": optimizer");
+  std::string type = optimizer.text("class_name");
+  if (const size_t package = type.rfind('>'); package != std::string::npos) type = type.substr(package + 1);
+  const auto config = settings(type, KerasFields(optimizer.require("config"), optimizer.where()), notes);
+  if (!config) return std::nullopt;
+
+  ForeignTraining out{*config, 0, {}};
+  std::vector<std::pair<std::string, std::vector<int64_t>>> parameters;  // that Keras' optimizer updates
+  for (const KerasSlot& slot : slots) {
+    const auto tensor = weights.by_role.find({slot.node, slot.role});
+    if (slot.trainable && tensor != weights.by_role.end()) parameters.emplace_back(slot.name, tensor->second->dims);
+  }
+  const OptimizerWeights stored = sorted(file, config->type);
+  if (stored.slots.empty()) return out;
+  if (config->type == OptimizerType::kSgd && !(config->learning_rate > 0)) {
+    notes.push_back("the momentum is left out: with a learning rate of 0 it says nothing of the gradients");
+    return out;
+  }
+  if (auto tensors = slots_of(*config, stored, parameters)) {
+    out.slots = std::move(*tensors);
+    out.step = stored.step.value_or(0);
+  } else {
+    notes.push_back("the optimizer's weights are left out: they are not those of the network's parameters");
+  }
+  return out;
+}
+
+}  // namespace convoy

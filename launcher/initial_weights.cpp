@@ -1,0 +1,61 @@
+#include "launcher/initial_weights.h"
+
+#include <filesystem>
+
+#include "launcher/config/values.h"
+#include "launcher/exchange/weights.h"
+
+namespace convoy {
+namespace {
+
+std::string summary(const ForeignModel& file, const MatchedWeights& matched) {
+  std::string text = std::to_string(matched.matches.size()) + " tensors from " + file.path + " (" + file.format + ")";
+  if (!matched.unused.empty()) text += "; left over there: " + listed(matched.unused);
+  return text;
+}
+
+std::string load(const std::string& path, const std::vector<WeightPlace>& places, Snapshot& snapshot) {
+  const ForeignModel file = read_model_file(path);
+  const MatchedWeights matched = match_weights(places, file);
+  require_complete(matched, file);
+  snapshot.set_model(matched.weights);
+  return summary(file, matched);
+}
+
+std::string load_state(const OptimizerConfig& config, const std::vector<WeightPlace>& places, Snapshot& snapshot) {
+  const ForeignModel file = read_model_file(*config.state);
+  if (!file.training) bad_data(file.path, "has no state of an optimizer, which optimizer.state asks for");
+  if (file.training->optimizer.type != config.type) {
+    config_error(config.where, "optimizer.state", file.path + " has the state of another type of optimizer");
+  }
+  const TrainingState state = match_training(places, file);
+  std::map<std::string, std::vector<float>> wanted;
+  for (const NamedTensor& tensor : snapshot.optimizer_tensors()) {
+    if (tensor.name == "loss_scale") continue;
+    const auto found = state.slots.find(tensor.name);
+    if (found == state.slots.end()) bad_data(file.path, "has no '" + tensor.name + "' of the optimizer");
+    wanted.insert(*found);
+  }
+  snapshot.set_optimizer(wanted);
+  return std::to_string(wanted.size()) + " tensors of the optimizer from " + file.path;
+}
+
+}  // namespace
+
+std::vector<std::string> load_initial_weights(const Experiment& experiment, const Model& model, Snapshot& snapshot) {
+  const ModelConfig& config = experiment.model;
+  const std::vector<WeightPlace> places = weight_places(model.graph);
+  std::vector<WeightPlace> of_base;
+  for (const WeightPlace& place : places) {
+    if (model.base_layers.contains(place.layer)) of_base.push_back(place);
+  }
+  std::vector<std::string> lines;
+  snapshot.take();
+  if (config.base && config.base->weights) lines.push_back(load(*config.base->weights, of_base, snapshot));
+  if (config.weights) lines.push_back(load(*config.weights, places, snapshot));
+  if (experiment.optimizer.state) lines.push_back(load_state(experiment.optimizer, places, snapshot));
+  snapshot.put();
+  return lines;
+}
+
+}  // namespace convoy

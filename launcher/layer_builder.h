@@ -1,0 +1,49 @@
+// The layers of a model file, appended to a graph.  The layer types are in layer_table.cpp; here are those that hold
+// other layers or read several values.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/graph/graph.h"
+#include "launcher/config/params.h"
+
+namespace convoy {
+
+// Layers that Convoy adds to every network itself.
+inline constexpr const char* kNormalizeLayer = "normalize";
+inline constexpr const char* kLossLayer = "softmax_cross_entropy";
+
+class LayerBuilder {
+ public:
+  // Layers call the input of the network, `image`, by this name.  They may read any layer that is in the graph already.
+  LayerBuilder(Graph& graph, ValueId image);
+
+  // Adds `layers` to the graph, the first one behind `x`, and gives the output of the last.  Layers without a `name`
+  // key are called by type and number: conv2d_1, batch_norm_1, ….  Throws Error(kConfig) with file, line and path.
+  ValueId append(const std::vector<LayerConfig>& layers, ValueId x);
+
+ private:
+  using Append = ValueId (LayerBuilder::*)(const LayerConfig&, Params&, ValueId);
+  static const std::map<std::string_view, Append> kComposed;
+
+  ValueId append(const LayerConfig& config, ValueId x);
+  ValueId append_plain(const LayerConfig& config, Params& params, ValueId x);
+  ValueId concat(const LayerConfig& config, Params& params, ValueId x);
+  ValueId repeat(const LayerConfig& config, Params& params, ValueId x);
+  ValueId residual(const LayerConfig& config, Params& params, ValueId x);
+  ValueId squeeze_excite(const LayerConfig& config, Params& params, ValueId x);
+
+  ValueId add(const LayerConfig& config, Params& params, std::unique_ptr<Layer> layer, std::vector<ValueId> inputs);
+  ValueId value_of(const Params& params, std::string_view key, const std::string& name) const;
+  std::vector<ValueId> several_inputs(Params& params) const;
+  std::string new_name(Params& params, const std::string& type);
+
+  Graph& graph_;
+  ValueId image_;
+  std::map<std::string, int, std::less<>> numbers_;  // of layers so far, by type
+};
+
+}  // namespace convoy
