@@ -48,9 +48,9 @@ std::unique_ptr<Kernel> make_cuda_kernel(const ConvTranspose& layer, const CudaC
 std::unique_ptr<Kernel> make_cuda_kernel(const Dropout& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Flatten& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const GlobalAverage& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const GlobalMax& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const GroupNorm& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const LayerNorm& layer, const CudaCompile& compile);
-std::unique_ptr<Kernel> make_cuda_kernel(const GlobalMax& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Linear& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Lrn& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const MaxPool& layer, const CudaCompile& compile);
@@ -60,8 +60,8 @@ std::unique_ptr<Kernel> make_cuda_kernel(const Pad& layer, const CudaCompile& co
 std::unique_ptr<Kernel> make_cuda_kernel(const Relu& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Softmax& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const SoftmaxCrossEntropy& layer, const CudaCompile& compile);
-std::unique_ptr<Kernel> make_cuda_kernel(const Upsample& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const StochasticDepth& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Upsample& layer, const CudaCompile& compile);
 
 // See KernelFactory.
 std::unique_ptr<Kernel> make_cuda_conversion(const ValueType& from, const ValueType& to, bool wants_dx);
