@@ -19,7 +19,6 @@ struct Geometry {
   __host__ __device__ int group_channels() const { return channels / groups; }
   __host__ __device__ int64_t samples() const { return pixels * group_channels(); }
   __host__ __device__ int64_t teams() const { return images * groups; }
-  __host__ __device__ int64_t elements() const { return images * pixels * channels; }
 };
 
 // Of a group; what forward keeps for backward.  The mean is mean + rest: one f32 is too coarse where the deviation is

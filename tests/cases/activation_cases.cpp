@@ -3,7 +3,7 @@
 
 namespace convoy {
 
-std::vector<LayerCase> activation_cases() {
+Cases activation_cases() {
   constexpr Shape kEven{2, 6, 6, 16}, kOdd{3, 5, 4, 17};
   std::vector<LayerCase> cases;
   const auto add = [&](const std::string& name, const ActivationFunction& function) {

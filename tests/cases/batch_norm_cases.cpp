@@ -3,11 +3,10 @@
 
 namespace convoy {
 
-std::vector<LayerCase> batch_norm_cases() {
+Cases batch_norm_cases() {
   const auto batch_norm = [](bool add = false, bool relu = false) {
     return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
   };
-  constexpr bool kAdd = true, kRelu = true;
   constexpr Shape kOdd{3, 5, 4, 17}, kMany{4, 11, 13, 24};
   const auto with = [](const BatchNormOptions& options) { return make<BatchNorm>(options); };
   const BatchNormOptions fixed{.inference = true}, fixed_relu{.relu = true, .inference = true},

@@ -7,7 +7,7 @@
 
 namespace convoy {
 
-std::vector<LayerCase> gate_cases() {
+Cases gate_cases() {
   constexpr Shape kEven{2, 6, 6, 16}, kOdd{3, 5, 4, 17}, kImages{4, 23, 23, 17};
   const auto factors = [](const Shape& x) { return Shape{x.n, 1, 1, x.c}; };
   const auto pool = [](int h, int w) { return make<AdaptiveAveragePool>(h, w); };

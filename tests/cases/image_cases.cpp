@@ -4,7 +4,7 @@
 
 namespace convoy {
 
-std::vector<LayerCase> image_cases() {
+Cases image_cases() {
   const auto upsample = [](int height, int width, bool bilinear) {
     return make<Upsample>(UpsampleOptions{height, width, bilinear});
   };

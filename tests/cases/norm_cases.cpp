@@ -4,7 +4,7 @@
 
 namespace convoy {
 
-std::vector<LayerCase> norm_cases() {
+Cases norm_cases() {
   const auto group_norm = [](int groups) { return make<GroupNorm>(GroupNormOptions{.groups = groups}); };
   const auto layer_norm = make<LayerNorm>(1e-5F);
   constexpr Shape kOdd{3, 5, 4, 17}, kWide{2, 3, 3, 150};
