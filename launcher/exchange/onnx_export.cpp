@@ -16,6 +16,7 @@
 #include "layers/activation.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
 #include "layers/lrn.h"
@@ -134,6 +135,22 @@ class Exporter {
     attributes.push_back(onnx_integers_attribute("dilations", {options.window.dilation_h, options.window.dilation_w}));
     attributes.push_back(onnx_integer("group", options.groups));
     return out_.node(node.name, "Conv", std::move(inputs), std::move(attributes));
+  }
+
+  std::string conv_transpose(const Node& node) {
+    const auto& layer = static_cast<const ConvTranspose&>(*node.layer);
+    const ConvTransposeOptions& options = layer.options();
+    const Shape &from = input(node), &to = graph_.shape(node.output);
+    const auto [h, w] = layer.axes(from);
+    // What the sizes leave for output_padding, whichever way the padding was written.
+    const auto more = [](const WindowAxis& axis, int in, int out) {
+      return out - ((in - 1) * axis.stride + axis.kernel - axis.low - axis.high);
+    };
+    std::vector<std::string> inputs = {image(node), weight(node, "weight")};
+    if (options.bias) inputs.push_back(weight(node, "bias"));
+    Attributes attributes = window_attributes(options.window, {h.low, w.low, h.high, w.high});
+    attributes.push_back(onnx_integers_attribute("output_padding", {more(h, from.h, to.h), more(w, from.w, to.w)}));
+    return out_.node(node.name, "ConvTranspose", std::move(inputs), std::move(attributes));
   }
 
   std::string linear(const Node& node) {
@@ -402,6 +419,7 @@ const std::map<std::string_view, Exporter::Write> Exporter::kLayers = {
     {"batch_norm", &Exporter::batch_norm},
     {"concat", &Exporter::concat},
     {"conv2d", &Exporter::conv2d},
+    {"conv_transpose", &Exporter::conv_transpose},
     {"dropout", &Exporter::nothing},
     {"elu", &Exporter::elu},
     {"flatten", &Exporter::flatten},

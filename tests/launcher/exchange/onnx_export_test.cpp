@@ -167,6 +167,22 @@ TEST(OnnxExport, BatchNormIsFoldedWhereAsked) {
   EXPECT_EQ(node(model, "conv1").inputs.size(), 3U);
 }
 
+// Means over windows of any sizes are products with two matrices.
+TEST(OnnxExport, AdaptivePoolsAreMatrices) {
+  const OnnxModel model = to_onnx(counting_network(R"(
+classes: 2
+layers:
+  - adaptive_average_pool: {name: a, size: [1, 2]}
+  - stochastic_depth: {rate: 0.5}
+  - flatten
+)",
+                                                   {1, 2, 3, 1}),
+                                  {});
+  EXPECT_EQ(op_types(model), (std::vector<std::string>{"MatMul", "MatMul", "Flatten"}));
+  EXPECT_EQ(initializer(model, "a.rows").values, (Values{0.5, 0.5}));
+  EXPECT_EQ(initializer(model, "a.columns").values, (Values{0.5, 0, 0.5, 0.5, 0, 0.5}));
+}
+
 // A reader that is no linear layer sees the order of elements, so it must be ours, and no weights move.
 TEST(OnnxExport, FlattenedImagesThatAreJoinedKeepOurOrder) {
   const OnnxModel model = to_onnx(counting_network(R"(
@@ -278,6 +294,18 @@ layers:
   - upsample: {name: i, scale: 2, mode: bilinear}
   - lrn: {name: j, size: 3, alpha: 0.5, beta: 0.5, k: 2}
   - global_average: {name: k}
+)",
+                    {1, 2, 3, 3});
+  expect_round_trip(R"(
+classes: 4
+layers:
+  - conv_transpose: {name: a, filters: 4, kernel: [2, 3], stride: 2, padding: [0, 1], output_padding: 1, bias: false}
+  - conv_transpose: {name: b, filters: 4, kernel: 3}
+  - softmax: {name: c}
+  - global_max: {name: d}
+  - sigmoid: {name: e}
+  - multiply: {name: f, inputs: [c, e]}
+  - global_average: {name: g}
 )",
                     {1, 2, 3, 3});
 }
