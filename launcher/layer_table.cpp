@@ -9,6 +9,7 @@
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
@@ -59,6 +60,18 @@ Conv2dOptions conv2d(Params& params) {
   options.window.dilation_h = dilation_h;
   options.window.dilation_w = dilation_w;
   options.groups = params.integer_or("groups", 1, kChannels);
+  options.bias = params.boolean_or("bias", true);
+  options.initializer = initializer(params);
+  return options;
+}
+
+ConvTransposeOptions conv_transpose(Params& params) {
+  ConvTransposeOptions options;
+  options.filters = params.integer("filters", kChannels);
+  options.window = window(params, params.pair("kernel", kExtent), {1, 1});
+  const auto [height, width] = params.pair_or("output_padding", {0, 0}, between(0, 4096));
+  options.output_padding_h = height;
+  options.output_padding_w = width;
   options.bias = params.boolean_or("bias", true);
   options.initializer = initializer(params);
   return options;
@@ -150,6 +163,7 @@ const std::map<std::string_view, MakeLayer> kLayerTable = {
     {"average_pool", [](Params& p, int) { return average_pool(p); }},
     {"batch_norm", [](Params& p, int) { return made<BatchNorm>(batch_norm(p)); }},
     {"conv2d", [](Params& p, int) { return made<Conv2d>(conv2d(p)); }},
+    {"conv_transpose", [](Params& p, int) { return made<ConvTranspose>(conv_transpose(p)); }},
     {"dropout", [](Params& p, int number) { return made<Dropout>(rate(p), static_cast<uint32_t>(number)); }},
     {"elu", [](Params& p, int) { return made<Activation>(EluFunction{not_negative(p, "alpha", 1)}); }},
     {"flatten", [](Params&, int) { return made<Flatten>(); }},

@@ -7,6 +7,7 @@
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
@@ -43,6 +44,7 @@ std::unique_ptr<Kernel> make_cuda_kernel(const AveragePool& layer, const CudaCom
 std::unique_ptr<Kernel> make_cuda_kernel(const BatchNorm& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Concat& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Conv2d& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const ConvTranspose& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Dropout& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Flatten& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const GlobalAverage& layer, const CudaCompile& compile);

@@ -9,6 +9,7 @@
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/convert_cpu.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
@@ -49,6 +50,7 @@ constexpr Entry kEntries[] = {
     entry<BatchNorm>(),
     entry<Concat>(),
     entry<Conv2d>(),
+    entry<ConvTranspose>(),
     entry<Dropout>(),
     entry<Activation>(EluFunction::kType),
     entry<Flatten>(),

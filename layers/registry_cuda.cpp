@@ -28,6 +28,7 @@ constexpr Entry kEntries[] = {
     entry<BatchNorm>(),
     entry<Concat>(),
     entry<Conv2d>(),
+    entry<ConvTranspose>(),
     entry<Dropout>(),
     entry<Activation>(EluFunction::kType),
     entry<Flatten>(),

@@ -29,7 +29,13 @@ class UpsampleCpu : public CpuKernel {
     output_ = {layer.shape(std::vector{x.shape}), x.dtype, x.layout};
     h_ = {x.shape.h, scale_h, bilinear};
     w_ = {x.shape.w, scale_w, bilinear};
-    if (request.mode == Mode::kTrain && request.wants_dx[0]) parts_ = {{"backward", {0}, false}};
+    if (request.mode != Mode::kTrain || !request.wants_dx[0]) return;
+    parts_ = {{"backward", {0}, false}};
+    for (int i = 0; i < w_.input; ++i) {
+      const UpsampleReaders readers = readers_of(w_, i);
+      for (int o = readers.begin; o < readers.end; ++o) column_weights_.push_back(weight_of(w_, i, o));
+      column_weights_.resize(static_cast<size_t>(i + 1) * most_readers(w_));
+    }
   }
   void forward(Stream&) override {
     with_elements(output_.dtype, [&](auto zero) {
@@ -45,12 +51,14 @@ class UpsampleCpu : public CpuKernel {
   }
 
  private:
+  static size_t most_readers(const UpsampleAxis& axis) { return static_cast<size_t>(axis.scale) * 3; }
   template <class T>
   void forward_loop(const T* x, T* y) const;
   template <class T>
   void backward_loop(const T* dy, T* dx) const;
 
   UpsampleAxis h_{}, w_{};
+  std::vector<float> column_weights_;  // of each column of x in its readers, from the first on
 };
 
 template <class T>
@@ -92,6 +100,8 @@ void UpsampleCpu::backward_loop(const T* dy, T* dx) const {
   const Planes p = planes(inputs_[0]);
   const UpsampleAxis h = h_, w = w_;
   const int64_t width = output_.shape.w, inner = p.inner;
+  const float* const weights = column_weights_.data();
+  const auto most = static_cast<int64_t>(most_readers(w));
   const int64_t cost = w.input * inner * h.scale * w.scale;
   for_ranges(p.outer * h.input, std::max<int64_t>(1, kGrain / cost), [=](int64_t begin, int64_t end) CONVOY_INLINE {
     for (int64_t row = begin; row < end; ++row) {
@@ -105,8 +115,10 @@ void UpsampleCpu::backward_loop(const T* dy, T* dx) const {
           float sum[kLanes] = {};
           for (int oh = rows.begin; oh < rows.end; ++oh) {
             const float down = weight_of(h, ih, oh);
+            if (down == 0) continue;
             for (int ow = columns.begin; ow < columns.end; ++ow) {
-              const float weight = down * weight_of(w, iw, ow);
+              const float weight = down * weights[iw * most + ow - columns.begin];
+              if (weight == 0) continue;
               const T* const from = plane + (oh * width + ow) * inner + first;
 #pragma omp simd
               for (int64_t c = 0; c < lanes; ++c) sum[c] += load(from + c) * weight;

@@ -64,7 +64,7 @@ void describe(Visitor& v, BaseConfig& c) {
   v.key(c.classes, {.name = "classes",
                     .doc = "what `units: classes` means in it; default: model.classes",
                     .range = between(1, 1 << 24)});
-  v.key(c.layers, {.name = "layers", .doc = "from the image on", .required = true});
+  v.key(c.layers, {.name = "layers", .doc = "from the image on"});
   v.key(c.top, {.name = "top", .doc = "its classifier"});
   v.key(c.include_top, {.name = "include_top", .doc = "use its classifier too"});
   v.key(c.until,

@@ -5,6 +5,7 @@
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
@@ -136,6 +137,40 @@ Cases conv_cases() {
       {.name = "conv2d_add_relu_depthwise_eval",
        .layer = conv(16, window(3, 1, pad(1)), 16, kBias, kRelu, kAdd),
        .inputs = {{2, 6, 6, 16}, {2, 6, 6, 16}},
+       .mode = Mode::kEval},
+  };
+}
+
+Cases conv_transpose_cases() {
+  const auto transpose = [](int filters, const Window& window, int output_padding = 0, bool bias = true) {
+    return make<ConvTranspose>(ConvTransposeOptions{filters, window, output_padding, output_padding, bias});
+  };
+  return {
+      {"conv_transpose_2x2_stride_2", transpose(16, window(2, 2)), {{2, 4, 5, 16}}},
+      {"conv_transpose_3x3", transpose(8, window(3)), {{2, 4, 5, 5}}},
+      {"conv_transpose_padded", transpose(17, window(3, 2, pad(1))), {{2, 5, 4, 33}}},
+      {"conv_transpose_output_padding", transpose(16, window(3, 2, pad(1)), 1), {{2, 5, 4, 32}}},
+      {"conv_transpose_output_padding_above_padding", transpose(8, window(4, 3, pad(0)), 2), {{2, 3, 4, 16}}},
+      {"conv_transpose_same", transpose(16, window(3, 2, kSame)), {{2, 4, 5, 16}}},
+      {"conv_transpose_same_even_kernel", transpose(5, window(4, 2, kSame)), {{2, 4, 3, 7}}},
+      {"conv_transpose_same_stride_1", transpose(3, window(2, 1, kSame)), {{2, 4, 3, 3}}},
+      {"conv_transpose_stride_above_kernel", transpose(8, window(2, 3)), {{2, 3, 4, 8}}},
+      {"conv_transpose_same_stride_above_kernel", transpose(8, window(2, 3, kSame)), {{2, 3, 4, 8}}},
+      {"conv_transpose_of_one_pixel", transpose(16, window(4)), {{3, 1, 1, 20}}},
+      {"conv_transpose_1x1", transpose(9, window(1)), {{2, 3, 4, 4}}},
+      {"conv_transpose_of_one_channel", transpose(1, window(3, 2, pad(1))), {{2, 4, 4, 1}}},
+      {"conv_transpose_no_bias", transpose(16, window(2, 2), 0, kNoBias), {{2, 4, 5, 16}}},
+      {.name = "conv_transpose_frozen",
+       .layer = transpose(16, window(2, 2)),
+       .inputs = {{2, 4, 5, 16}},
+       .wants_dw = false},
+      {.name = "conv_transpose_first_layer",
+       .layer = transpose(16, window(3, 2, kSame)),
+       .inputs = {{2, 4, 5, 3}},
+       .wants_dx = {false}},
+      {.name = "conv_transpose_eval",
+       .layer = transpose(5, window(3, 2, pad(1))),
+       .inputs = {{2, 4, 5, 16}},
        .mode = Mode::kEval},
   };
 }
@@ -375,6 +410,12 @@ Cases benchmark_cases() {
       {"batch_norm_add_relu_resnet_block1", batch_norm(true, kRelu), {kBlock1, kBlock1}},
       {"group_norm_resnet_block1", make<GroupNorm>(GroupNormOptions{.groups = 32}), {kBlock1}},
       {"layer_norm_convnext", make<LayerNorm>(1e-6F), {{8, 56, 56, 96}}},
+      {"conv_transpose_unet",
+       make<ConvTranspose>(ConvTransposeOptions{.filters = 128, .window = window(2, 2)}),
+       {{8, 28, 28, 256}}},
+      {"conv_transpose_dcgan",
+       make<ConvTranspose>(ConvTransposeOptions{.filters = 128, .window = window(4, 2, pad(1)), .bias = false}),
+       {{kRows, 8, 8, 256}}},
       {"lrn_alexnet", make<Lrn>(LrnOptions{}), {{8, 55, 55, 96}}},
       {"upsample_unet", make<Upsample>(UpsampleOptions{2, 2, false}), {{8, 28, 28, 256}}},
       {"upsample_bilinear_unet", make<Upsample>(UpsampleOptions{2, 2, true}), {{8, 28, 28, 256}}},
@@ -396,9 +437,9 @@ Cases benchmark_cases() {
 
 Cases all_cases() {
   Cases all;
-  for (const Cases& some :
-       {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(), image_cases(),
-        norm_cases(), activation_cases(), gate_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+  for (const Cases& some : {conv_cases(), conv_transpose_cases(), linear_cases(), pool_cases(), batch_norm_cases(),
+                            elementwise_cases(), image_cases(), norm_cases(), activation_cases(), gate_cases(),
+                            loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {

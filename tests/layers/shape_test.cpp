@@ -10,6 +10,7 @@
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
@@ -120,6 +121,41 @@ TEST(Conv2d, RefusesGroupsThatDoNotDivide) {
   expect_refused(grouped(8, 4), {{1, 4, 4, 6}}, {"groups", "6 input channels", "8 filters", "found 4"});
   expect_refused(grouped(8, 0), {{1, 4, 4, 8}}, {"groups", "found 0"});
   expect_refused(grouped(0, 1), {{1, 4, 4, 8}}, {"filters", "found 0"});
+}
+
+// Of torch.nn.ConvTranspose2d, and of keras.layers.Conv2DTranspose for `same` and `valid`.
+TEST(ConvTranspose, SizesEqualPytorchAndKeras) {
+  const struct {
+    int input, kernel, stride;
+    Padding padding;
+    int output_padding, output;
+  } kTable[] = {
+      {5, 3, 1, Padding::number(0), 0, 7}, {5, 3, 2, Padding::number(1), 0, 9}, {5, 3, 2, Padding::number(1), 1, 10},
+      {4, 2, 2, Padding::number(0), 0, 8}, {3, 2, 3, Padding::number(0), 0, 8}, {3, 2, 3, Padding::number(0), 2, 10},
+      {4, 4, 2, Padding::number(1), 0, 8}, {5, 3, 2, Padding::same(), 0, 10},   {5, 3, 2, Padding::valid(), 0, 11},
+      {3, 2, 3, Padding::valid(), 0, 9},   {3, 2, 3, Padding::same(), 0, 9},    {4, 4, 1, Padding::same(), 0, 4},
+  };
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(std::to_string(row.input) + ", " + std::to_string(row.kernel) + ", " + std::to_string(row.stride));
+    const ConvTranspose layer({.filters = 7,
+                               .window = window(row.kernel, row.stride, row.padding),
+                               .output_padding_h = row.output_padding,
+                               .output_padding_w = row.output_padding});
+    EXPECT_EQ(shape_of(layer, {{2, row.input, row.input, 3}}), (Shape{2, row.output, row.output, 7}));
+    EXPECT_EQ(layer.parameters(Shapes{{2, row.input, row.input, 3}})[0].shape, (Shape{7, row.kernel, row.kernel, 3}));
+  }
+}
+
+TEST(ConvTranspose, RefusesWhatHasNoOutput) {
+  const auto refused = [](const ConvTransposeOptions& options, const std::vector<std::string>& parts) {
+    expect_refused(ConvTranspose(options), {{1, 2, 2, 1}}, parts);
+  };
+  refused({.filters = 0}, {"filters", "found 0"});
+  refused({.window = window(1, 1, Padding::number(2))}, {"height", "-2"});
+  refused({.window = window(2, 2, Padding::valid()), .output_padding_w = 1}, {"output_padding"});
+  refused({.window = window(2, 2, Padding::number(0)), .output_padding_h = 2}, {"output_padding"});
+  refused({.window = window(2, 1, Padding::number(0), 2)}, {"dilation"});
+  refused({.window = window(2, 1 << 24, Padding::valid())}, {"33554432"});
 }
 
 TEST(Linear, AsksForFlatten) {

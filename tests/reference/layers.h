@@ -7,6 +7,7 @@
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/group_norm.h"
@@ -28,6 +29,8 @@ namespace convoy::reference {
 // windows.cpp
 Outputs forward(const Conv2d& layer, const Inputs& in);
 Gradients backward(const Conv2d& layer, const Inputs& in);
+Outputs forward(const ConvTranspose& layer, const Inputs& in);
+Gradients backward(const ConvTranspose& layer, const Inputs& in);
 Outputs forward(const Linear& layer, const Inputs& in);
 Gradients backward(const Linear& layer, const Inputs& in);
 Outputs forward(const MaxPool& layer, const Inputs& in);
