@@ -19,7 +19,7 @@ enum class KerasFormat { kLegacyModel, kLegacyWeights, kWeights, kKeras };
 const char* to_string(KerasFormat format);
 
 // The weights of one layer, in the order of the file.  Of a nested model: one layer in the legacy formats, with all of
-// its weights (first the trainable ones); in the others its inner layers.
+// its weights (first the trainable ones); in the others its inner layers too, for itself and each of them.
 struct KerasLayer {
   std::string name;  // legacy: as in layer_names; weights, keras: the attribute `name` of vars, "" where there is none
   std::string path;  // weights, keras: "conv2d_1", of an inner layer "functional/conv2d"; legacy: the name
@@ -29,10 +29,13 @@ struct KerasLayer {
 struct KerasFile {
   std::string path;
   KerasFormat format = KerasFormat::kLegacyModel;
-  std::string keras_version;       // "" where it is not said: Keras 1
-  std::string model_config;        // JSON; "" in the formats of weights only
-  std::string training_config;     // JSON; "" where the model was not compiled.  keras: compile_config of config.json
-  std::vector<KerasLayer> layers;  // with weightless ones where the file lists them
+  std::string keras_version;    // "" where it is not said: Keras 1
+  std::string model_config;     // JSON; "" in the formats of weights only
+  std::string training_config;  // JSON; "" where the model was not compiled.  keras: compile_config of config.json
+  // With weightless ones where the file lists them.  Legacy: in the order of the model, behind them one named
+  // top_level_model_weights where the model has weights of its own.  Else by class, as numbered within it: conv2d,
+  // conv2d_1, dense; the model's own weights under path "".  States of random numbers are left out.
+  std::vector<KerasLayer> layers;
   std::vector<HostTensor> optimizer;  // in the order of the file: weight_names, or numerically
 };
 
@@ -40,7 +43,7 @@ struct KerasFile {
 KerasFile read_keras(const std::string& path, const Hdf5Options& options = {});
 
 // Writes `file.format`, atomically; of the formats with a configuration, exactly what Keras 3 writes, and readable by
-// Keras 2 where the format is as old.
-void write_keras(const std::string& path, const KerasFile& file);
+// Keras 2 where the format is as old.  Only the order of weights counts where their names are numbers.
+void write_keras(const std::string& path, const KerasFile& file, const Hdf5Options& options = {});
 
 }  // namespace convoy

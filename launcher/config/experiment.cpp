@@ -76,6 +76,9 @@ void complete_model(Experiment& e) {
   if (model.layers.empty() && !model.base) {
     config_error(model.where, "model.layers", "expected at least one layer, or model.config");
   }
+  if (model.base && model.base->layers.empty()) {
+    config_error(model.base->where, "model.base.layers", "expected at least one layer, or model.base.config");
+  }
   if (model.name.empty()) model.name = e.experiment.name;
   if (model.classes == 0) model.classes = e.data.classes;
   if (model.classes < e.data.classes) {

@@ -5,24 +5,24 @@
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
+#include "tests/cases/case_parts.h"
 
 namespace convoy {
 namespace {
 
 using Cases = std::vector<LayerCase>;
-
-template <class L, class... Arguments>
-std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
-  return [=] { return std::make_unique<L>(arguments...); };
-}
 
 constexpr Padding kSame = Padding::same(), kValid = Padding::valid();
 constexpr Padding pad(int amount) { return Padding::number(amount); }
@@ -141,6 +141,40 @@ Cases conv_cases() {
   };
 }
 
+Cases conv_transpose_cases() {
+  const auto transpose = [](int filters, const Window& window, int output_padding = 0, bool bias = true) {
+    return make<ConvTranspose>(ConvTransposeOptions{filters, window, output_padding, output_padding, bias});
+  };
+  return {
+      {"conv_transpose_2x2_stride_2", transpose(16, window(2, 2)), {{2, 4, 5, 16}}},
+      {"conv_transpose_3x3", transpose(8, window(3)), {{2, 4, 5, 5}}},
+      {"conv_transpose_padded", transpose(17, window(3, 2, pad(1))), {{2, 5, 4, 33}}},
+      {"conv_transpose_output_padding", transpose(16, window(3, 2, pad(1)), 1), {{2, 5, 4, 32}}},
+      {"conv_transpose_output_padding_above_padding", transpose(8, window(4, 3, pad(0)), 2), {{2, 3, 4, 16}}},
+      {"conv_transpose_same", transpose(16, window(3, 2, kSame)), {{2, 4, 5, 16}}},
+      {"conv_transpose_same_even_kernel", transpose(5, window(4, 2, kSame)), {{2, 4, 3, 7}}},
+      {"conv_transpose_same_stride_1", transpose(3, window(2, 1, kSame)), {{2, 4, 3, 3}}},
+      {"conv_transpose_stride_above_kernel", transpose(8, window(2, 3)), {{2, 3, 4, 8}}},
+      {"conv_transpose_same_stride_above_kernel", transpose(8, window(2, 3, kSame)), {{2, 3, 4, 8}}},
+      {"conv_transpose_of_one_pixel", transpose(16, window(4)), {{3, 1, 1, 20}}},
+      {"conv_transpose_1x1", transpose(9, window(1)), {{2, 3, 4, 4}}},
+      {"conv_transpose_of_one_channel", transpose(1, window(3, 2, pad(1))), {{2, 4, 4, 1}}},
+      {"conv_transpose_no_bias", transpose(16, window(2, 2), 0, kNoBias), {{2, 4, 5, 16}}},
+      {.name = "conv_transpose_frozen",
+       .layer = transpose(16, window(2, 2)),
+       .inputs = {{2, 4, 5, 16}},
+       .wants_dw = false},
+      {.name = "conv_transpose_first_layer",
+       .layer = transpose(16, window(3, 2, kSame)),
+       .inputs = {{2, 4, 5, 3}},
+       .wants_dx = {false}},
+      {.name = "conv_transpose_eval",
+       .layer = transpose(5, window(3, 2, pad(1))),
+       .inputs = {{2, 4, 5, 16}},
+       .mode = Mode::kEval},
+  };
+}
+
 Cases linear_cases() {
   const auto linear = [](int units, bool bias = true, bool relu = false) {
     return make<Linear>(LinearOptions{units, bias, relu});
@@ -210,62 +244,6 @@ Cases pool_cases() {
   return cases;
 }
 
-Cases batch_norm_cases() {
-  const auto batch_norm = [](bool add = false, bool relu = false) {
-    return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
-  };
-  constexpr Shape kOdd{3, 5, 4, 17};
-  return {
-      {"batch_norm", batch_norm(), {{4, 6, 6, 16}}},
-      {"batch_norm_odd", batch_norm(), {kOdd}},
-      // The only mean must not be almost zero: nothing would be left to measure its error by.
-      {.name = "batch_norm_one_channel", .layer = batch_norm(), .inputs = {{2, 7, 5, 1}}, .mean = 0.5},
-      {"batch_norm_one_image", batch_norm(), {{1, 6, 7, 33}}},
-      {"batch_norm_after_linear", batch_norm(), {{9, 1, 1, 20}}},
-      {"batch_norm_one_element_per_channel", batch_norm(), {{1, 1, 1, 5}}},
-      // Variance near epsilon.  With much more of it, dx of two elements is what is left of terms 1e5 times as large.
-      {.name = "batch_norm_two_elements_per_channel", .layer = batch_norm(), .inputs = {{2, 1, 1, 8}}, .std = 0.003},
-      {.name = "batch_norm_mean_100_std_tenth",
-       .layer = batch_norm(),
-       .inputs = {{4, 8, 8, 5}},
-       .mean = 100,
-       .std = 0.1},
-      {"batch_norm_relu", batch_norm(false, kRelu), {{3, 6, 6, 16}}},
-      {"batch_norm_relu_odd", batch_norm(false, kRelu), {kOdd}},
-      {"batch_norm_add_relu", batch_norm(kAdd, kRelu), {{3, 6, 6, 16}, {3, 6, 6, 16}}},
-      {"batch_norm_add_relu_odd", batch_norm(kAdd, kRelu), {kOdd, kOdd}},
-      {.name = "batch_norm_frozen", .layer = batch_norm(), .inputs = {kOdd}, .wants_dw = false},
-      {.name = "batch_norm_first_layer", .layer = batch_norm(), .inputs = {kOdd}, .wants_dx = {false}},
-      {.name = "batch_norm_relu_frozen", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .wants_dw = false},
-      {.name = "batch_norm_add_relu_only_shortcut",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .wants_dx = {false, true},
-       .wants_dw = false},
-      {.name = "batch_norm_add_relu_no_shortcut",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .wants_dx = {true, false}},
-      // Rows and channels that a GPU cuts into several blocks.
-      {"batch_norm_many_rows", batch_norm(), {{6, 11, 13, 24}}},
-      {"batch_norm_relu_many_rows", batch_norm(false, kRelu), {{5, 13, 11, 8}}},
-      {"batch_norm_add_relu_many_rows", batch_norm(kAdd, kRelu), {{4, 11, 13, 24}, {4, 11, 13, 24}}},
-      {"batch_norm_add_relu_many_rows_odd", batch_norm(kAdd, kRelu), {{3, 17, 19, 5}, {3, 17, 19, 5}}},
-      {"batch_norm_relu_wide", batch_norm(false, kRelu), {{2, 3, 3, 520}}},
-      {"batch_norm_add_relu_wide", batch_norm(kAdd, kRelu), {{1, 3, 5, 520}, {1, 3, 5, 520}}},
-      {.name = "batch_norm_add_relu_first_layer",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {{3, 6, 6, 16}, {3, 6, 6, 16}},
-       .wants_dx = {false, false}},
-      {.name = "batch_norm_eval", .layer = batch_norm(), .inputs = {kOdd}, .mode = Mode::kEval},
-      {.name = "batch_norm_relu_eval", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .mode = Mode::kEval},
-      {.name = "batch_norm_add_relu_eval",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .mode = Mode::kEval},
-  };
-}
-
 Cases elementwise_cases() {
   const auto dropout = [](float rate) { return make<Dropout>(rate, 3U); };
   constexpr Shape kEven{2, 6, 6, 16}, kOdd{3, 5, 4, 17};
@@ -307,23 +285,12 @@ Cases elementwise_cases() {
       {"normalize_per_channel",
        make<Normalize>(std::vector{0.485F, 0.456F, 0.406F}, std::vector{0.229F, 0.224F, 0.225F}),
        {{2, 7, 5, 3}}},
+      {"normalize_bgr",
+       make<Normalize>(std::vector{0.4F, 0.5F, 0.6F}, std::vector{0.2F, 0.3F, 0.25F}, true),
+       {{3, 9, 7, 3}}},
+      {"normalize_bgr_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}, true), {{5, 64, 65, 3}}},
       {"normalize_many_channels", make<Normalize>(std::vector(150, 0.4F), std::vector(150, 0.3F)), {{2, 3, 3, 150}}},
       {"normalize_one_for_all", make<Normalize>(std::vector{0.5F}, std::vector{1.0F}), {{1, 4, 4, 4}}},
-  };
-}
-
-Cases image_cases() {
-  return {
-      {"pad", make<Pad>(PadOptions{1, 1, 1, 1}), {{2, 5, 6, 16}}},
-      {"pad_sides_differ", make<Pad>(PadOptions{0, 1, 2, 3}), {{2, 5, 4, 17}}},
-      {"pad_with_a_value", make<Pad>(PadOptions{2, 0, 0, 1, -1.5F}), {{3, 4, 5, 33}}},
-      {"pad_one_channel", make<Pad>(PadOptions{1, 2, 3, 0, 0.25F}), {{2, 3, 3, 1}}},
-      {"pad_by_nothing", make<Pad>(PadOptions{}), {{2, 3, 4, 5}}},
-      {.name = "pad_no_gradient",
-       .layer = make<Pad>(PadOptions{1, 1, 1, 1}),
-       .inputs = {{2, 5, 6, 16}},
-       .wants_dx = {false}},
-      {.name = "pad_eval", .layer = make<Pad>(PadOptions{0, 1, 0, 1}), .inputs = {{2, 5, 6, 3}}, .mode = Mode::kEval},
   };
 }
 
@@ -365,6 +332,10 @@ Cases threaded_cases() {
       {.name = "dropout_threads", .layer = make<Dropout>(0.5F, 1U), .inputs = {kImages}, .scalars = {.step = 3}},
       {"max_pool_threads", make<MaxPool>(window(3, 2, pad(1))), {kImages}},
       {"average_pool_threads", make<AveragePool>(window(3, 2, pad(1))), {kImages}},
+      {"group_norm_threads", make<GroupNorm>(GroupNormOptions{.groups = 17}), {kImages}},
+      {"layer_norm_threads", make<LayerNorm>(1e-5F), {kImages}},
+      {"lrn_threads", make<Lrn>(LrnOptions{.alpha = 1}), {kImages}},
+      {"upsample_threads", make<Upsample>(UpsampleOptions{2, 2, true}), {{4, 12, 13, 17}}},
       {"pad_threads", make<Pad>(PadOptions{0, 1, 2, 3, 0.5F}), {kImages}},
       {"global_average_threads", make<GlobalAverage>(), {kImages}},
       {"conv2d_threads", conv(33, window(1)), {kImages}},
@@ -437,6 +408,17 @@ Cases benchmark_cases() {
       {"batch_norm_resnet_block1", batch_norm(false, false), {kBlock1}},
       {"batch_norm_relu_resnet_block1", batch_norm(false, kRelu), {kBlock1}},
       {"batch_norm_add_relu_resnet_block1", batch_norm(true, kRelu), {kBlock1, kBlock1}},
+      {"group_norm_resnet_block1", make<GroupNorm>(GroupNormOptions{.groups = 32}), {kBlock1}},
+      {"layer_norm_convnext", make<LayerNorm>(1e-6F), {{8, 56, 56, 96}}},
+      {"conv_transpose_unet",
+       make<ConvTranspose>(ConvTransposeOptions{.filters = 128, .window = window(2, 2)}),
+       {{8, 28, 28, 256}}},
+      {"conv_transpose_dcgan",
+       make<ConvTranspose>(ConvTransposeOptions{.filters = 128, .window = window(4, 2, pad(1)), .bias = false}),
+       {{kRows, 8, 8, 256}}},
+      {"lrn_alexnet", make<Lrn>(LrnOptions{}), {{8, 55, 55, 96}}},
+      {"upsample_unet", make<Upsample>(UpsampleOptions{2, 2, false}), {{8, 28, 28, 256}}},
+      {"upsample_bilinear_unet", make<Upsample>(UpsampleOptions{2, 2, true}), {{8, 28, 28, 256}}},
       {"relu_resnet_block1", make<Relu>(), {kBlock1}},
       {"add_resnet_block1", make<Add>(), {kBlock1, kBlock1}},
       {"concat_dense_block", make<Concat>(), {{kRows, 16, 16, 128}, {kRows, 16, 16, 32}}},
@@ -455,8 +437,9 @@ Cases benchmark_cases() {
 
 Cases all_cases() {
   Cases all;
-  for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            image_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+  for (const Cases& some : {conv_cases(), conv_transpose_cases(), linear_cases(), pool_cases(), batch_norm_cases(),
+                            elementwise_cases(), image_cases(), norm_cases(), activation_cases(), gate_cases(),
+                            loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {

@@ -220,10 +220,10 @@ TEST_F(ModelBuilderTest, SaysWhereAWindowDoesNotFit) {
 TEST_F(ModelBuilderTest, KnowsItsTypes) {
   EXPECT_EQ(failure("conv2: {filters: 4, kernel: 3}"),
             "x.yaml:4:7: model.layers[0].conv2: unknown layer type, did you mean 'conv2d'?");
-  EXPECT_EQ(failure("attention"),
-            "x.yaml:4:7: model.layers[0].attention: unknown layer type, expected one of add, average_pool, "
-            "batch_norm, concat, conv2d, dropout, flatten, global_average, linear, max_pool, relu, repeat, residual, "
-            "squeeze_excite");
+  const std::string error = failure("attention");
+  EXPECT_TRUE(error.starts_with("x.yaml:4:7: model.layers[0].attention: unknown layer type, expected one of a"))
+      << error;
+  EXPECT_NE(error.find(", residual, "), std::string::npos) << error;
 }
 
 TEST_F(ModelBuilderTest, ChecksParameters) {

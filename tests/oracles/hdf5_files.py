@@ -1,14 +1,17 @@
-"""Makes tests/core/io/hdf5/: files by h5py, good.h5 and such as must be refused.  Needs h5py and NumPy.
+"""Makes tests/core/io/hdf5.zip: files by h5py, good ones and such as must be refused.  Needs h5py and NumPy.
 
 python3 tests/oracles/hdf5_files.py
 """
-import os
+import tempfile
+import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-folder = Path(__file__).parent.parent / "core/io/hdf5"
+target = Path(__file__).parent.parent / "core/io/hdf5.zip"
+temporary = tempfile.TemporaryDirectory()
+folder = Path(temporary.name)
 numbers = np.arange(6, dtype="float32").reshape(2, 3)
 
 
@@ -88,4 +91,9 @@ with make("deep", libver="latest") as file:
     file["/".join("d" * 70)] = numbers
 with make("not_utf8") as file:
     file.attrs.create("text", b"\xff\xfe", dtype="S2")
-print(sum(path.stat().st_size for path in folder.iterdir()), "bytes in", len(os.listdir(folder)), "files")
+
+with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    for path in sorted(folder.iterdir()):
+        archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes(), zipfile.ZIP_DEFLATED)
+temporary.cleanup()
+print(target.stat().st_size, "bytes")

@@ -7,11 +7,17 @@
 #include <limits>
 
 #include "tests/core/base/testing.h"
+#include "tests/core/io/zipped_files.h"
 
 namespace convoy {
 namespace {
 
-const std::string kFiles = CONVOY_TEST_FILES "/hdf5/";
+// Unpacked once, gone at the end.
+const ZippedFiles& files() {
+  static const ZippedFiles files(CONVOY_TEST_FILES "/hdf5.zip");
+  return files;
+}
+
 const std::vector<float> kNumbers = {0, 1, 2, 3, 4, 5};
 
 const HostTensor& get(const Hdf5File& file, const std::string& path) {
@@ -26,8 +32,8 @@ std::vector<std::string> texts(const Hdf5Group& group, const std::string& name) 
 }
 
 TEST(Hdf5, ReadsTextsAndListsOfTexts) {
-  const Hdf5File file = read_hdf5(kFiles + "good.h5");
-  EXPECT_EQ(file.path, kFiles + "good.h5");
+  const Hdf5File file = read_hdf5(files() / "good.h5");
+  EXPECT_EQ(file.path, files() / "good.h5");
   ASSERT_FALSE(file.groups.empty());
   const Hdf5Group& root = file.groups[0];
   EXPECT_EQ(root.path, "/");
@@ -43,7 +49,7 @@ TEST(Hdf5, ReadsTextsAndListsOfTexts) {
 }
 
 TEST(Hdf5, ReadsNumbersOfEachTypeAndLayout) {
-  const Hdf5File file = read_hdf5(kFiles + "good.h5");
+  const Hdf5File file = read_hdf5(files() / "good.h5");
   const std::vector<int64_t> dims = {2, 3};
   EXPECT_EQ(get(file, "/a").dims, dims);
   for (const char* path : {"/a", "/types/f16", "/types/big_endian", "/types/bf16_uint16", "/types/bf16_opaque",
@@ -63,7 +69,7 @@ TEST(Hdf5, ReadsNumbersOfEachTypeAndLayout) {
 }
 
 TEST(Hdf5, ReadsTheNewestVersionInOrderOfMaking) {
-  const Hdf5File file = read_hdf5(kFiles + "newest.h5");
+  const Hdf5File file = read_hdf5(files() / "newest.h5");
   ASSERT_EQ(file.groups.size(), 3u);
   EXPECT_EQ(file.groups[1].path, "/z");
   EXPECT_EQ(file.groups[2].path, "/b");
@@ -92,7 +98,8 @@ TEST(Hdf5, RefusesWhatLeadsOutOfTheFileOrDeceives) {
       {"not_utf8", "expected names and attributes in UTF-8"},
   };
   for (const auto& [name, message] : cases)
-    expect_error(ExitCode::kBadData, {kFiles + name + ".h5: ", message}, [&] { read_hdf5(kFiles + name + ".h5"); });
+    expect_error(ExitCode::kBadData, {files() / (name + ".h5: "), message},
+                 [&] { read_hdf5(files() / (name + ".h5")); });
 }
 
 TEST(Hdf5, RefusesOtherAndMissingFiles) {
@@ -102,13 +109,13 @@ TEST(Hdf5, RefusesOtherAndMissingFiles) {
   put_file(temp / "empty.h5", "");
   expect_error(ExitCode::kBadData, {"empty.h5: "}, [&] { read_hdf5(temp / "empty.h5"); });
   expect_error(ExitCode::kNoInput, {"missing.h5"}, [&] { read_hdf5(temp / "missing.h5"); });
-  EXPECT_TRUE(starts_like_hdf5(read_beginning(kFiles + "good.h5", 64)));
+  EXPECT_TRUE(starts_like_hdf5(read_beginning(files() / "good.h5", 64)));
   EXPECT_FALSE(starts_like_hdf5(read_beginning(temp / "text.h5", 64)));
 }
 
 // Cut and flipped files are either read or refused, never worse.  convoy-h5 may crash on them; this process may not.
 TEST(Hdf5, RefusesDamagedFiles) {
-  const std::string whole = get_file(kFiles + "good.h5");
+  const std::string whole = get_file(files() / "good.h5");
   const auto try_it = [&](const std::string& contents) {
     try {
       read_hdf5(std::span(reinterpret_cast<const uint8_t*>(contents.data()), contents.size()), "f.h5");
