@@ -14,19 +14,10 @@ namespace {
 
 using nlohmann::json;
 
-const char* words(KerasFormat format) {
-  switch (format) {
-    case KerasFormat::kLegacyModel: return "legacy model";
-    case KerasFormat::kLegacyWeights: return "legacy weights";
-    case KerasFormat::kWeights: return "weights";
-    case KerasFormat::kKeras: return "model";
-  }
-  return "";
-}
-
 std::string format_of(const KerasFile& file) {
-  const std::string version = file.keras_version.empty() ? "1" : file.keras_version.substr(0, 30);
-  return "Keras " + version + ", " + words(file.format);
+  const char* unsaid = file.format == KerasFormat::kWeights || file.format == KerasFormat::kKeras ? "3" : "1";
+  const std::string version = file.keras_version.empty() ? unsaid : file.keras_version.substr(0, 30);
+  return "Keras " + version + ", " + to_string(file.format);
 }
 
 // What keras_export.cpp put beside the configuration; Keras does not look at it.

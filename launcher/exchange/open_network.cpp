@@ -67,8 +67,7 @@ struct Format {
 
 template <KerasFormat format>
 void write_keras_model(FileSystem&, const std::string& path, const Network& network, const ExportOptions& options) {
-  KerasFile file = to_keras(network, options);
-  file.format = format;
+  KerasFile file = to_keras(network, options, format);
   file.path = path;
   write_keras(path, file);
 }

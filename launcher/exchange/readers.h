@@ -21,9 +21,9 @@ struct ExportOptions {
   bool pytorch_names = false;  // safetensors: names, element orders and counters of PyTorch
 };
 
-// `file.format` and `file.path` are left to the caller.  With training state: training_config and optimizer weights
-// that Keras' fit() goes on from.  Throws Error(kConfig) naming the layer that Keras has not.
-KerasFile to_keras(const Network& network, const ExportOptions& options);
+// `file.path` is left to the caller.  With training state: training_config and optimizer weights that Keras' fit() goes
+// on from.  Throws Error(kConfig) naming the layer that Keras has not.
+KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFormat format);
 
 // ---- ONNX (onnx_import.cpp, onnx_export.cpp)
 

@@ -11,7 +11,7 @@ from keras import layers
 LAYERS = [
     (layers.Activation("relu"), (4, 4, 8)),
     (layers.Add(), [(4, 4, 8), (4, 4, 8)]),
-    (layers.AveragePooling2D(), (4, 4, 8)),
+    (layers.AveragePooling2D(2), (4, 4, 8)),
     (layers.BatchNormalization(), (4, 4, 8)),
     (layers.Concatenate(), [(4, 4, 8), (4, 4, 8)]),
     (layers.Conv2D(2, 3), (4, 4, 8)),
@@ -26,7 +26,7 @@ LAYERS = [
     (layers.GroupNormalization(2), (4, 4, 8)),
     (layers.LayerNormalization(), (4, 4, 8)),
     (layers.LeakyReLU(), (4, 4, 8)),
-    (layers.MaxPooling2D(), (4, 4, 8)),
+    (layers.MaxPooling2D(2), (4, 4, 8)),
     (layers.Multiply(), [(4, 4, 8), (4, 4, 8)]),
     (layers.ReLU(), (4, 4, 8)),
     (layers.Reshape((1, 1, 8)), (8,)),

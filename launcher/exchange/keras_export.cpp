@@ -1,0 +1,158 @@
+// Networks as files of Keras 3; the legacy ones such that Keras 2 reads them, too.
+//
+// What Keras has not, or has otherwise:
+//   batch norm   frozen, it infers in training, too; its running variance is the biased one
+//   weight decay of our optimizers is an L2 penalty, Keras' is not: it is left out
+//   Adam         epsilon is added before the bias correction
+//   hard_sigmoid of Keras 2 is another function under that name
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "launcher/exchange/keras_exporter.h"
+#include "launcher/exchange/keras_graph.h"
+
+namespace convoy {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kKerasVersion = "3.15.1";  // whose files these are like
+
+bool is_legacy(KerasFormat format) {
+  return format == KerasFormat::kLegacyModel || format == KerasFormat::kLegacyWeights;
+}
+
+// ---- Layers and their weights
+
+// Variables are called after the model in Sequential only.
+std::string variable_path(const std::vector<KerasLayerOut>& layers, const std::string& model, size_t layer,
+                          const std::string& role) {
+  const std::string path = layers[layer].name + "/" + role;
+  return KerasDialect::is_chain(layers) ? model + "/" + path : path;
+}
+
+std::vector<KerasLayer> weights_of(const std::vector<KerasLayerOut>& layers, const std::string& model,
+                                   KerasFormat format) {
+  const bool chain = KerasDialect::is_chain(layers);
+  std::vector<KerasLayer> out;
+  std::map<std::string, int> numbers;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (i == 0 && chain) continue;  // Sequential does not list its InputLayer
+    const KerasLayerOut& layer = layers[i];
+    const std::string type = keras_snake_case(layer.class_name);
+    const int number = numbers[type]++;
+    KerasLayer it{layer.name, number == 0 ? type : type + "_" + std::to_string(number), {}};
+    if (is_legacy(format)) it.path = it.name;
+    for (size_t w = 0; w < layer.weights.size(); ++w) {
+      const auto& [role, tensor] = layer.weights[w];
+      it.weights.push_back(tensor);
+      it.weights.back().name = is_legacy(format) ? variable_path(layers, model, i, role) : std::to_string(w);
+    }
+    out.push_back(std::move(it));
+  }
+  return out;
+}
+
+// ---- Training
+
+Json optimizer_config(const OptimizerConfig& optimizer) {
+  const bool sgd = optimizer.type == OptimizerType::kSgd;
+  Json config = {{"name", sgd ? "sgd" : "adam"}, {"learning_rate", optimizer.learning_rate}};
+  if (sgd) {
+    config.update({{"momentum", optimizer.momentum}, {"nesterov", optimizer.nesterov}});
+  } else {
+    config.update(
+        {{"beta_1", optimizer.beta1}, {"beta_2", optimizer.beta2}, {"epsilon", optimizer.epsilon}, {"amsgrad", false}});
+  }
+  return config;
+}
+
+Json training_config(const OptimizerConfig& optimizer, bool probabilities, bool legacy) {
+  const auto object = [&](const char* module, const char* class_name, const Json& config) {
+    if (legacy) return Json{{"class_name", class_name}, {"config", config}};
+    return Json{{"module", module}, {"class_name", class_name}, {"config", config}, {"registered_name", nullptr}};
+  };
+  const Json logits = {{"from_logits", true}, {"name", "sparse_categorical_crossentropy"}};
+  const char* type = optimizer.type == OptimizerType::kSgd ? "SGD" : "Adam";
+  Json out;
+  out["loss"] = probabilities ? Json("sparse_categorical_crossentropy")
+                              : object("keras.losses", "SparseCategoricalCrossentropy", logits);
+  out["loss_weights"] = nullptr;
+  out["metrics"] = Json::array({"accuracy"});
+  out["weighted_metrics"] = nullptr;
+  out[legacy ? "optimizer_config" : "optimizer"] = object("keras.optimizers", type, optimizer_config(optimizer));
+  return out;
+}
+
+// Keras' momentum is v = m v - lr g, added to the weight; ours v = m v + g, which the rate is multiplied with.
+std::vector<float> as_keras(std::vector<float> values, const std::string& slot, double rate) {
+  if (slot != "momentum") return values;
+  for (float& value : values) value = static_cast<float>(-value * rate);
+  return values;
+}
+
+std::vector<HostTensor> optimizer_weights(const TrainingState& training, const std::vector<KerasLayerOut>& layers,
+                                          const Network& network, const std::string& model) {
+  const OptimizerConfig& optimizer = training.optimizer;
+  const bool sgd = optimizer.type == OptimizerType::kSgd;
+  const std::string prefix = sgd ? "sgd/" : "adam/";
+  std::vector<std::pair<std::string, std::string>> slots;  // ours and Keras'
+  if (!sgd) slots = {{"mean", "momentum"}, {"variance", "velocity"}};
+  if (sgd && optimizer.momentum != 0) slots = {{"momentum", "momentum"}};
+  std::vector<HostTensor> out = {
+      {prefix + "iteration", {}, {static_cast<float>(training.step)}},
+      {prefix + "learning_rate", {}, {static_cast<float>(optimizer.learning_rate)}},
+  };
+  std::map<std::string, WeightPlace> places;
+  for (const WeightPlace& place : weight_places(network.model.graph)) places.emplace(place.name, place);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    for (size_t w = 0; w < layers[i].weights.size() && layers[i].trainable; ++w) {
+      const WeightPlace& place = places.at(layers[i].parameters[w]);
+      if (place.is_state) continue;
+      const auto& [role, tensor] = layers[i].weights[w];
+      std::string path = variable_path(layers, model, i, role);
+      std::ranges::replace(path, '/', '_');
+      for (const auto& [ours, theirs] : slots) {
+        const auto found = training.slots.find(place.name + "." + ours);
+        std::vector<float> values(tensor.values.size());  // of what has not been trained yet
+        if (found != training.slots.end()) values = to_order(WeightOrder::kKeras, place, found->second);
+        out.push_back({prefix + path + "_" + theirs, tensor.dims, as_keras(values, ours, optimizer.learning_rate)});
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFormat format) {
+  KerasExporter exporter(network);
+  const std::vector<KerasLayerOut>& layers = exporter.run(options.probabilities);
+  std::string name = legal_layer_name(network.config.name);
+  std::ranges::replace(name, '.', '_');
+  KerasFile file;
+  file.format = format;
+  file.keras_version = kKerasVersion;
+  file.layers = weights_of(layers, name, format);
+  const bool legacy = is_legacy(format);
+  if (format == KerasFormat::kLegacyModel || format == KerasFormat::kKeras) {
+    Json model = KerasDialect(legacy).model(name, layers);
+    Json extras = Json::object();  // which Keras does not look at
+    if (network.preprocessing) extras["preprocessing"] = Json::parse(to_json(*network.preprocessing));
+    if (!network.class_names.empty()) extras["class_names"] = network.class_names;
+    if (!extras.empty()) model["convoy"] = extras;
+    file.model_config = model.dump(-1, ' ', false, Json::error_handler_t::replace);
+    if (network.training) {
+      file.training_config = training_config(network.training->optimizer, options.probabilities, legacy).dump();
+    }
+  }
+  const bool weights_only = format == KerasFormat::kLegacyWeights;
+  if (network.training && !weights_only) {
+    file.optimizer = optimizer_weights(*network.training, layers, network, name);
+    for (size_t i = 0; i < file.optimizer.size() && !legacy; ++i) file.optimizer[i].name = std::to_string(i);
+  }
+  return file;
+}
+
+}  // namespace convoy
