@@ -117,7 +117,10 @@ def write_inputs(directory, name, side, count):
     numpy.save(directory / "pixels.npy", pixels)
     numpy.savez(directory / "data.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
     model = (ROOT / f"configs/models/{name}.yaml").read_text(encoding="utf-8")
-    (directory / "model.yaml").write_text(re.sub(r"\brate: [0-9.]+", "rate: 0", model), encoding="utf-8")
+    model = re.sub(r"\brate: [0-9.]+", "rate: 0", model)
+    model = re.sub(r"^made_for:.*\n", "", model, flags=re.MULTILINE)
+    model += f"made_for: {{shape: [{side}, {side}, 3], classes: {classes}}}\n"
+    (directory / "model.yaml").write_text(model, encoding="utf-8")
     return pixels, labels, classes
 
 
