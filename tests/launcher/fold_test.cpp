@@ -59,6 +59,18 @@ TEST(FoldBatchNorm, IntoConvolutions) {
                2, 0);
 }
 
+TEST(FoldBatchNorm, WithoutScaleOrShift) {
+  expect_folds(std::string(R"(
+  - conv2d: {filters: 8, kernel: 3}
+  - batch_norm: {scale: false}
+  - conv2d: {filters: 6, kernel: 1, bias: false}
+  - batch_norm: {shift: false}
+  - conv2d: {filters: 4, kernel: 1}
+  - batch_norm: {scale: false, shift: false}
+)") + kEnd,
+               3, 0);
+}
+
 TEST(FoldBatchNorm, IntoGroupsAndDepthwise) {
   expect_folds(std::string(R"(
   - conv2d: {filters: 8, kernel: 1}
