@@ -28,6 +28,7 @@ constexpr Verb kVerbs[] = {
     {"inspect", "EXPERIMENT|MODEL...", 1000, "print layers, plan and memory, without training; of models, their size"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
     {"convert", "FROM TO", 2, "turn a network with its weights into another format"},
+    {"predict", "MODEL IMAGE|DIRECTORY|LIST.txt|ARRAY.npy ...", 1'000'000, "say what is in images"},
     {"data", "pack|verify|stat|show|fetch SOURCE [FILE]", 3,
      "pack, check, describe, show or fetch a data set of images"},
 };
@@ -69,6 +70,8 @@ constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality",
                kNames[] = "names", kOutput[] = "output", kFold[] = "fold_batch_norm", kPartial[] = "partial",
                kUnsafe[] = "unsafe_import", kDiff[] = "diff", kData[] = "data", kOnError[] = "on_error",
                kSha256[] = "sha256", kTo[] = "to", kSamples[] = "samples", kOut[] = "out";
+constexpr char kTop[] = "top", kFormat[] = "format", kBatch[] = "batch_size", kClasses[] = "classes",
+               kLogits[] = "logits", kDevice[] = "device", kPrecision[] = "precision";
 
 template <const char* name>
 void set_flag(CommandLine& line, const std::string& value) {
@@ -93,7 +96,7 @@ struct Flag {
   const char* what;
 };
 constexpr std::string_view kExperimentVerbs = "train eval bench inspect config";
-constexpr std::string_view kAllVerbs = "train eval bench inspect config convert data";
+constexpr std::string_view kAllVerbs = "train eval bench inspect config convert predict data";
 constexpr Flag kFlags[] = {
     {"model_file", "FILE", kExperimentVerbs,
      [](auto& line, auto& value) {
@@ -113,6 +116,16 @@ constexpr Flag kFlags[] = {
      "which checkpoint; default: the newest of the run"},
     {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
     {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
+    {kTop, "N", "predict", set_number<kTop>, "classes shown of each image; default 5"},
+    {kFormat, "text|csv|jsonl", "predict", set_flag<kFormat>, "of what is printed; default text"},
+    {kLogits, nullptr, "predict", set_flag<kLogits>, "print logits too, as jsonl of all classes"},
+    {kOut, "FILE", "predict", set_flag<kOut>, "where to; default standard output"},
+    {kClasses, "FILE", "predict", set_flag<kClasses>, "names of the classes, one a line"},
+    {kBatch, "N", "predict", set_number<kBatch>, "images at a time, at most; default 32"},
+    {kDevice, "auto|cpu|cuda", "predict", set_flag<kDevice>, "default: a GPU where there is one"},
+    {kPrecision, "auto|f32|bf16|f16", "predict", set_flag<kPrecision>,
+     "of activations; default bf16 on a GPU, else f32"},
+    {kThreads, "N", "predict", set_number<kThreads>, "of each rank; default its share of the processors"},
     {kThreads, "N", "data", set_number<kThreads>, "pack, verify, stat: default all processors"},
     {kSide, "N", "data", set_number<kSide>, "pack: larger images are shrunk to this shorter side"},
     {kQuality, "N", "data", set_number<kQuality>, "pack: of the JPEGs that --side makes; default 90"},
@@ -123,9 +136,9 @@ constexpr Flag kFlags[] = {
     {kOut, "FILE", "data", set_flag<kOut>, "show: the PNG to write; default samples.png"},
     {kSha256, "HASH", "data", set_flag<kSha256>, "fetch: of the file at a URL"},
     {kTo, "DIR", "data", set_flag<kTo>, "fetch: where to; default a directory of that name, for a URL ."},
-    {kModelFile, "FILE", "convert", set_flag<kModelFile>, "the network of a file that has weights only"},
+    {kModelFile, "FILE", "convert predict", set_flag<kModelFile>, "the network of a file that has weights only"},
     {kShape, "H,W,C", "convert", set_flag<kShape>, "of an image, where the file does not say it"},
-    {kPreprocessing, "NAME", "convert", set_flag<kPreprocessing>,
+    {kPreprocessing, "NAME", "convert predict", set_flag<kPreprocessing>,
      "of images: rgb/255, torch, caffe, tf or none, where the file does not say it"},
     {kNames, "convoy|pytorch", "convert", set_flag<kNames>, "of tensors in safetensors; default convoy"},
     {kOutput, "logits|probabilities", "convert", set_flag<kOutput>,
@@ -133,7 +146,7 @@ constexpr Flag kFlags[] = {
     {kFold, nullptr, "convert", set_flag<kFold>, "batch norm becomes part of the convolutions before it"},
     {kPartial, nullptr, "convert", set_flag<kPartial>, "what the file has no weights for starts at random"},
     {kDiff, nullptr, "convert", set_flag<kDiff>, "compare the weights of both files, write nothing"},
-    {kUnsafe, nullptr, "convert", set_flag<kUnsafe>, "read HDF5 where the kernel cannot lock the reader in"},
+    {kUnsafe, nullptr, "convert predict", set_flag<kUnsafe>, "read HDF5 where the kernel cannot lock the reader in"},
     {"help", nullptr, kAllVerbs, [](auto& line, auto&) { line.help = true; }, "print this"},
 };
 
@@ -191,7 +204,7 @@ bool is_override(const std::string& word) {
 }
 
 void add_word(CommandLine& line, const Verb& verb, const std::string& word) {
-  if (is_override(word)) return line.overrides.push_back(word);
+  if (is_override(word) && verb.name != "predict") return line.overrides.push_back(word);
   if (line.words.size() == verb.most_words) {
     usage(std::string(verb.name) + ": unexpected '" + word + "' after '" + line.words.back() + "'");
   }
@@ -225,6 +238,7 @@ std::string command_of(const CommandLine& line) {
   if (line.gpustat) text += " --gpustat=on";
   if (line.json) text += " --json";
   if (!line.checkpoint.empty()) text += " --checkpoint=" + line.checkpoint;
+  for (const auto& [name, value] : line.flags) text += " --" + name + "=" + value;
   return text + " --repeat=" + std::to_string(line.repeat);
 }
 

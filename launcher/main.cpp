@@ -28,6 +28,7 @@ int run_parallel(const Arguments& arguments) {
     run_on_all_ranks(session, [&] { agree(session, {{"command", command_of(line)}}); });
     if (speaks && geteuid() == 0) Log(LogLevel::kInfo).warning("running as root, which nothing in Convoy needs");
     if (line.verb == "train") return train_command(line, session);
+    if (line.verb == "predict") return predict_command(line, session);
     return line.verb == "eval" ? eval_command(line, session) : bench_command(line, session);
   } catch (const CollectiveError& error) {
     for (const auto& [rank, text] : error.reports()) {
@@ -51,7 +52,7 @@ int check_output(int code) {
 int run(const Arguments& arguments) {
   const std::string first = arguments.empty() ? "" : arguments.front();
   const bool help = std::ranges::count(arguments, "--help") > 0;
-  const bool parallel = first == "train" || first == "eval" || first == "bench";
+  const bool parallel = first == "train" || first == "eval" || first == "bench" || first == "predict";
   if (parallel && !help) return run_parallel(arguments);
   if (first == "--version") return version_command();
   if (first == "--help") return std::cout << help_text(), 0;

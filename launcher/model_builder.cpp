@@ -18,8 +18,10 @@ ValueId normalized(Graph& graph, const DataConfig& data, ValueId image) {
   const auto floats = [](const std::vector<double>& values) {
     return std::vector<float>(values.begin(), values.end());
   };
-  return graph.add(kNormalizeLayer, std::make_unique<Normalize>(floats(data.mean), floats(data.std)), {image},
-                   data.where.text() + ": data");
+  return graph.add(
+      kNormalizeLayer,
+      std::make_unique<Normalize>(floats(data.mean), floats(data.std), data.channel_order == ChannelOrder::kBgr),
+      {image}, data.where.text() + ": data");
 }
 
 void expect_logits(const ModelConfig& model, const Shape& found) {

@@ -28,7 +28,14 @@ MpiOptions mpi_options(const DistributedConfig& distributed) {
   return {};
 }
 
-// Of this rank.  Collective: it depends on what the other ranks of this host may use.
+std::string lines_of(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += word + "\n";
+  return text;
+}
+
+}  // namespace
+
 int usable_processors(RankGroup& group) {
   const std::string prefix = host_name() + " ", mine = processor_mask();
   std::vector<std::string> masks;
@@ -37,14 +44,6 @@ int usable_processors(RankGroup& group) {
   }
   return processors_of_rank(mine, masks, processor_limit());
 }
-
-std::string lines_of(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += word + "\n";
-  return text;
-}
-
-}  // namespace
 
 std::string host_name() {
   char host[256] = "";

@@ -19,6 +19,9 @@ namespace convoy {
 
 std::string host_name();
 
+// Of this rank.  Collective: it depends on what the other ranks of this host may use.
+int usable_processors(RankGroup& group);
+
 struct Start {
   Experiment experiment;
   int threads = 1;      // of this rank

@@ -41,7 +41,7 @@ void freeze(Graph& graph, int node, FrozenBatchNorm statistics) {
   const auto* layer = dynamic_cast<const BatchNorm*>(graph.nodes()[static_cast<size_t>(node)].layer.get());
   if (layer == nullptr || statistics == FrozenBatchNorm::kTrain) return;
   BatchNormOptions options = layer->options();
-  // options.inference = true;
+  options.inference = true;
   graph.replace_layer(node, std::make_unique<BatchNorm>(options));
 }
 

@@ -8,7 +8,7 @@
 // The variance that normalises is the biased one; the one that goes into running_variance is unbiased
 // (·n/(n-1), n = N·H·W; as it is where n = 1), as in PyTorch.  Statistics are summed in f32 or better for any dtype.
 // A frozen layer in a training pass writes no gradient of its parameters, but normalises with the statistics of the
-// micro-batch and adds them to batch_state all the same, as in PyTorch.
+// micro-batch and adds them to batch_state all the same, as in PyTorch, unless it has the option `inference`.
 #pragma once
 
 #include "core/graph/layer.h"
@@ -17,9 +17,12 @@ namespace convoy {
 
 struct BatchNormOptions {
   float epsilon = 1e-5F;
-  float momentum = 0.1F;  // running = (1 - momentum) · running + momentum · batch
-  bool add = false;       // a second input of the same shape is added; set by a rewrite rule
-  bool relu = false;      // set by a rewrite rule
+  float momentum = 0.1F;   // running = (1 - momentum) · running + momentum · batch
+  bool add = false;        // a second input of the same shape is added; set by a rewrite rule
+  bool relu = false;       // set by a rewrite rule
+  bool scale = true;       // whether there is a weight; without one it is 1
+  bool shift = true;       // whether there is a bias; without one it is 0
+  bool inference = false;  // training normalises with the running statistics too, and leaves them as they are
 };
 
 class BatchNorm : public Layer {
@@ -30,12 +33,20 @@ class BatchNorm : public Layer {
 
   std::string type() const override { return kType; }
   Shape shape(std::span<const Shape> inputs) const override;
-  std::vector<ParameterSpec> parameters(std::span<const Shape> inputs) const override;  // weight 1, bias 0
-  std::vector<StateSpec> state(std::span<const Shape> inputs) const override;  // running_mean 0, running_variance 1
+  std::vector<ParameterSpec> parameters(
+      std::span<const Shape> inputs) const override;  // weight 1, bias 0, where there are
+  // running_mean 0, running_variance 1.  The momentum of `inference` is 0: they stand still and travel nowhere.
+  std::vector<StateSpec> state(std::span<const Shape> inputs) const override;
 
  private:
   BatchNormOptions options_;
 };
+
+// Where they are in KernelArgs::w and dw; null where there is none.
+struct BatchNormParameters {
+  float *weight = nullptr, *bias = nullptr;
+};
+BatchNormParameters batch_norm_parameters(const BatchNormOptions& options, const std::vector<Tensor>& tensors);
 
 std::unique_ptr<Kernel> make_cpu_kernel(const BatchNorm& layer, const CompileRequest& request);
 

@@ -40,6 +40,10 @@ class BatchNormCpu : public CpuKernel {
   bool writes_dw() const { return !parts_.empty() && parts_[0].dw; }
   bool writes_dx(int input) const { return !parts_.empty() && std::ranges::count(parts_[0].dx, input) > 0; }
   bool needs_sums() const { return writes_dw() || writes_dx(0); }
+  // Whether statistics depend on x: then so do the gradients.
+  bool of_batch() const { return training_ && !options_.inference; }
+  // Whether backward has a pass before that of dx: for sums, and where it writes dy behind the relu.
+  bool adds_gradients() const { return of_batch() || writes_dw() || writes_dx(1); }
   double samples() const {
     const int64_t samples = output_.shape.elements() / output_.shape.c;
     return static_cast<double>(samples);
@@ -74,6 +78,7 @@ class BatchNormCpu : public CpuKernel {
   TableColumn gradient(int64_t channel, double sum, double product) const;
 
   BatchNormOptions options_;
+  BatchNormParameters w_, dw_;
   bool training_;
   Units units_;
   bool streamed_;                              // outputs go past the caches
@@ -85,7 +90,7 @@ BatchNormCpu::BatchNormCpu(const BatchNorm& layer, const CompileRequest& request
     : options_(layer.options()), training_(request.mode == Mode::kTrain), units_(request.inputs[0]) {
   output_ = request.inputs[0];
   inputs_.assign(request.inputs.size(), output_);
-  BackwardPart part{"backward", {}, request.wants_dw};
+  BackwardPart part{"backward", {}, request.wants_dw && (options_.scale || options_.shift)};
   for (int i = 0; i < static_cast<int>(inputs_.size()); ++i) {
     if (request.wants_dx[static_cast<size_t>(i)] && !dx_is_dy(i)) part.dx.push_back(i);
   }
@@ -100,6 +105,8 @@ BatchNormCpu::BatchNormCpu(const BatchNorm& layer, const CompileRequest& request
 
 void BatchNormCpu::bind(const KernelArgs& args) {
   args_ = args;
+  w_ = batch_norm_parameters(options_, args.w);
+  if (writes_dw()) dw_ = batch_norm_parameters(options_, args.dw);
   tables_ = static_cast<float*>(args.workspace);
   sums_ = tables_ + at_once_ * kTableRows * units_.width;
 }
@@ -150,7 +157,7 @@ void BatchNormCpu::forward(Stream&) {
   with_elements(output_.dtype, [&](auto zero) {
     using T = decltype(zero);
     for_groups([&](int64_t begin, int64_t end) {
-      if (training_) {
+      if (of_batch()) {
         add_statistics<T>(begin, end);
         use_statistics(begin, end);
       } else {
@@ -187,7 +194,9 @@ void BatchNormCpu::use_running(int64_t begin, int64_t end) const {
   const float *mean = args_.state[0].as<float>(), *variance = args_.state[1].as<float>();
   for (int64_t group = begin; group < end; ++group) {
     set_tables(group, 0, units_.channels, [&](int64_t channel, int64_t) {
-      return normalization(channel, channel_of(mean[channel], variance[channel]));
+      const Channel it = channel_of(mean[channel], variance[channel]);
+      if (!saved_.empty()) kept(channel) = it;
+      return normalization(channel, it);
     });
   }
 }
@@ -203,10 +212,11 @@ Channel BatchNormCpu::channel_of(double mean, double variance) const {
   return {high, static_cast<float>(mean - high), static_cast<float>(one_over_std)};
 }
 
-// mean | scale | shift; the same bits in both passes.
+// mean | scale | shift | 0 | 0; the same bits in both passes.
 TableColumn BatchNormCpu::normalization(int64_t channel, const Channel& it) const {
-  const double scale = static_cast<double>(args_.w[0].as<float>()[channel]) * it.one_over_std;
-  const double shift = args_.w[1].as<float>()[channel] - it.rest * scale;
+  const double weight = w_.weight == nullptr ? 1 : w_.weight[channel], bias = w_.bias == nullptr ? 0 : w_.bias[channel];
+  const double scale = weight * it.one_over_std;
+  const double shift = bias - it.rest * scale;
   return {it.mean, static_cast<float>(scale), static_cast<float>(shift)};
 }
 
@@ -232,8 +242,12 @@ void BatchNormCpu::backward(int, Stream&) {
   with_elements(output_.dtype, [&](auto zero) {
     using T = decltype(zero);
     for_groups([&](int64_t begin, int64_t end) {
-      add_gradients<T>(begin, end);
-      use_gradients(begin, end);
+      if (adds_gradients()) {
+        add_gradients<T>(begin, end);
+        use_gradients(begin, end);
+      } else {
+        use_running(begin, end);
+      }
       if (writes_dx(0)) input_gradient<T>(begin, end);
     });
   });
@@ -267,14 +281,14 @@ void BatchNormCpu::use_gradients(int64_t begin, int64_t end) const {
   });
 }
 
-// Writes dweight and dbias where wanted; the table of batch_norm::input_gradient().
+// Writes dweight and dbias where wanted.  The table of batch_norm::input_gradient(): as normalization(), with zeros
+// where statistics do not depend on x.
 TableColumn BatchNormCpu::gradient(int64_t channel, double sum, double product) const {
   const Channel it = kept(channel);
   const double dweight = (product - it.rest * sum) * it.one_over_std;
-  if (writes_dw()) {
-    args_.dw[0].as<float>()[channel] = static_cast<float>(dweight);
-    args_.dw[1].as<float>()[channel] = static_cast<float>(sum);
-  }
+  if (dw_.weight != nullptr) dw_.weight[channel] = static_cast<float>(dweight);
+  if (dw_.bias != nullptr) dw_.bias[channel] = static_cast<float>(sum);
+  if (!of_batch()) return normalization(channel, it);
   const auto [mean, scale, shift, unused_a, unused_b] = normalization(channel, it);
   const double a = -scale * dweight * it.one_over_std / samples();
   const double b = -scale * sum / samples() - a * it.rest;

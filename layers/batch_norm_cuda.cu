@@ -60,10 +60,14 @@ class BatchNormCuda : public CudaKernel {
   bool writes_dw() const { return !parts_.empty() && parts_[0].dw; }
   bool writes_dx(int input) const { return !parts_.empty() && std::ranges::count(parts_[0].dx, input) > 0; }
   bool needs_sums() const { return writes_dw() || writes_dx(0); }
+  // Whether statistics depend on x: then so do the gradients.
+  bool of_batch() const { return !options_.inference; }
+  // Whether backward has a pass before that of dx: for sums, and where it writes dy behind the relu.
+  bool adds_gradients() const { return of_batch() || writes_dw() || writes_dx(1); }
   bool keeps_mask() const { return options_.add && options_.relu && needs_sums(); }
   Gate gate() const { return !options_.relu ? Gate::kNone : options_.add ? Gate::kMask : Gate::kX; }
 
-  NormalizerSource source() const;
+  NormalizerSource source(const Normalizer* kept) const;
   template <class T, int N>
   void add_up_statistics(Stream& stream) const;
 
@@ -98,7 +102,7 @@ BatchNormCuda::BatchNormCuda(const BatchNorm& layer, const CompileRequest& reque
       sums_cut_(request.inputs[0].shape, gate() == Gate::kX ? std::min(pack_, kPackOfX) : pack_) {
   output_ = activation_cuda(request.inputs[0]);
   inputs_.assign(request.inputs.size(), output_);
-  BackwardPart part{"backward", {}, request.wants_dw};
+  BackwardPart part{"backward", {}, request.wants_dw && (options_.scale || options_.shift)};
   for (int i = 0; i < static_cast<int>(inputs_.size()); ++i) {
     if (request.wants_dx[static_cast<size_t>(i)] && !dx_is_dy(i)) part.dx.push_back(i);
   }
@@ -129,20 +133,16 @@ void BatchNormCuda::bind(const KernelArgs& args) {
 
 // ---- Forward
 
-NormalizerSource BatchNormCuda::source() const {
-  return {training_ ? normalizers_ : nullptr,
-          args_.state[0].as<float>(),
-          args_.state[1].as<float>(),
-          args_.w[0].as<float>(),
-          args_.w[1].as<float>(),
-          options_.epsilon};
+NormalizerSource BatchNormCuda::source(const Normalizer* kept) const {
+  const auto [weight, bias] = batch_norm_parameters(options_, args_.w);
+  return {kept, args_.state[0].as<float>(), args_.state[1].as<float>(), weight, bias, options_.epsilon};
 }
 
 template <class T, int N>
 void BatchNormCuda::add_up_statistics(Stream& stream) const {
   const T* x = args_.x[0].as<T>();
   launch(add_statistics<T, N>, cut_.grid(), cut_.block, stream, x, cut_.tiling, sums_);
-  launch(use_statistics<T>, cut_.merge_grid(), cut_.block, stream, x, cut_.tiling, sums_, cut_.parts, source(),
+  launch(use_statistics<T>, cut_.merge_grid(), cut_.block, stream, x, cut_.tiling, sums_, cut_.parts, source(nullptr),
          normalizers_, rests_, args_.batch_state[0].as<float>(), args_.batch_state[1].as<float>());
 }
 
@@ -150,10 +150,16 @@ void BatchNormCuda::forward(Stream& stream) {
   with_packs(output_.dtype, pack_ > 1, [&](auto zero, auto pack) {
     using T = decltype(zero);
     constexpr int N = decltype(pack)::value;
-    if (training_) add_up_statistics<T, N>(stream);
+    if (training_ && of_batch()) add_up_statistics<T, N>(stream);
+    if (training_ && !of_batch()) {
+      const int block = block_threads();
+      const int64_t channels = output_.shape.c;
+      launch(use_running, static_cast<unsigned>((channels + block - 1) / block), block, stream, channels,
+             source(nullptr), normalizers_, rests_);
+    }
     const auto run = [&](auto* kernel) {
       launch(kernel, cut_.grid(), cut_.block, stream, args_.x[0].as<T>(), options_.add ? args_.x[1].as<T>() : nullptr,
-             cut_.tiling, source(), args_.y.as<T>(), mask_);
+             cut_.tiling, source(training_ ? normalizers_ : nullptr), args_.y.as<T>(), mask_);
     };
     if (keeps_mask()) return run(normalize<T, N, true, true, true>);
     if (options_.add)
@@ -174,16 +180,16 @@ void BatchNormCuda::backward(int, Stream& stream) {
       launch(kernel, sums_cut_.grid(), sums_cut_.block, stream, args_.x[0].as<T>(), args_.dy.as<T>(), mask_,
              sums_cut_.tiling, normalizers_, kept, sums_);
     };
-    switch (gate()) {
-      case Gate::kNone: add_up(add_gradients<T, N, Gate::kNone, false>); break;
-      case Gate::kX: add_up(add_gradients<T, std::min(N, kPackOfX), Gate::kX, false>); break;
-      case Gate::kMask:
-        add_up(kept != nullptr ? add_gradients<T, N, Gate::kMask, true> : add_gradients<T, N, Gate::kMask, false>);
-        break;
-    }
-    launch(use_gradients, sums_cut_.merge_grid(), sums_cut_.block, stream, sums_cut_.tiling, sums_, sums_cut_.parts,
-           normalizers_, rests_, corrections_, writes_dw() ? args_.dw[0].as<float>() : nullptr,
-           writes_dw() ? args_.dw[1].as<float>() : nullptr);
+    if (adds_gradients()) switch (gate()) {
+        case Gate::kNone: add_up(add_gradients<T, N, Gate::kNone, false>); break;
+        case Gate::kX: add_up(add_gradients<T, std::min(N, kPackOfX), Gate::kX, false>); break;
+        case Gate::kMask:
+          add_up(kept != nullptr ? add_gradients<T, N, Gate::kMask, true> : add_gradients<T, N, Gate::kMask, false>);
+          break;
+      }
+    const BatchNormParameters dw = writes_dw() ? batch_norm_parameters(options_, args_.dw) : BatchNormParameters{};
+    launch(use_gradients, sums_cut_.merge_grid(), sums_cut_.block, stream, sums_cut_.tiling, sums_,
+           adds_gradients() ? sums_cut_.parts : 0, normalizers_, rests_, of_batch(), corrections_, dw.weight, dw.bias);
     if (!writes_dx(0)) return;
     const auto run = [&](auto* kernel, const T* dy) {
       launch(kernel, cut_.grid(), cut_.block, stream, args_.x[0].as<T>(), dy, mask_, cut_.tiling, normalizers_,

@@ -21,11 +21,15 @@ struct Correction {
   float a, b;
 };
 
-// Where normalisers come from: from statistics of the micro-batch, or (null) from running statistics.
+// Where normalisers come from: from the table that training keeps, or (null) from running statistics.
 struct NormalizerSource {
-  const Normalizer* of_batch;
-  const float *mean, *variance, *weight, *bias;
+  const Normalizer* kept;
+  const float *mean, *variance;
+  const float *weight, *bias;  // null: 1, 0
   float epsilon;
+
+  __device__ float weight_of(int64_t channel) const { return weight == nullptr ? 1.0F : weight[channel]; }
+  __device__ float bias_of(int64_t channel) const { return bias == nullptr ? 0.0F : bias[channel]; }
 };
 
 __device__ inline Normalizer normalizer(float mean, float rest, float one_over_std, float weight, float bias) {
@@ -34,9 +38,9 @@ __device__ inline Normalizer normalizer(float mean, float rest, float one_over_s
 }
 
 __device__ inline Normalizer normalizer(const NormalizerSource& of, int64_t channel) {
-  if (of.of_batch != nullptr) return of.of_batch[channel];
+  if (of.kept != nullptr) return of.kept[channel];
   const float one_over_std = 1 / sqrtf(of.variance[channel] + of.epsilon);
-  return normalizer(of.mean[channel], 0, one_over_std, of.weight[channel], of.bias[channel]);
+  return normalizer(of.mean[channel], 0, one_over_std, of.weight_of(channel), of.bias_of(channel));
 }
 
 __device__ inline float normalized(float x, const Normalizer& by) { return fmaf(x - by.mean, by.scale, by.shift); }
@@ -135,9 +139,18 @@ __global__ void __launch_bounds__(1024)
   const auto high = static_cast<float>(mean), rest = static_cast<float>(mean - high);
   const auto one_over_std = static_cast<float>(1 / sqrt(variance + from.epsilon));
   rests[c] = rest;
-  to[c] = normalizer(high, rest, one_over_std, from.weight[c], from.bias[c]);
+  to[c] = normalizer(high, rest, one_over_std, from.weight_of(c), from.bias_of(c));
   batch_mean[c] += high;
   batch_variance[c] += static_cast<float>(variance * (tiling.rows > 1 ? samples / (samples - 1) : 1));
+}
+
+// The same from running statistics.
+static __global__ void __launch_bounds__(1024)
+    use_running(int64_t channels, NormalizerSource from, Normalizer* __restrict__ to, float* __restrict__ rests) {
+  const int64_t c = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (c >= channels) return;
+  rests[c] = 0;
+  to[c] = normalizer(from, c);
 }
 
 // y, and (kMask) the mask of what is above zero: a byte for each pack, bit i for element i.
@@ -227,10 +240,11 @@ __global__ void __launch_bounds__(1024)
   for (int i = 0; i < N; ++i) to[tiling.channels + i] = sums.product[i];
 }
 
-// Writes a channel's correction, and dweight and dbias where they are not null.
+// Writes a channel's correction (0 where statistics do not depend on x), and dweight and dbias where they are not null.
 static __global__ void __launch_bounds__(1024)
     use_gradients(Tiling tiling, const float* __restrict__ parts, int64_t count, const Normalizer* __restrict__ from,
-                  const float* __restrict__ rests, Correction* __restrict__ to, float* dweight, float* dbias) {
+                  const float* __restrict__ rests, bool of_batch, Correction* __restrict__ to, float* dweight,
+                  float* dbias) {
   const Totals totals = merge_parts(parts, count, tiling.channels, [](int64_t, double sum, double product) {
     return Totals{sum, product};
   });
@@ -240,10 +254,10 @@ static __global__ void __launch_bounds__(1024)
   const Normalizer by = from[c];
   const double of_weight = (totals.second - rests[c] * totals.first) * by.one_over_std;
   const double a = -by.scale * of_weight * by.one_over_std / samples;
-  to[c] = {static_cast<float>(a), static_cast<float>(-by.scale * totals.first / samples - a * rests[c])};
-  if (dweight == nullptr) return;
-  dweight[c] = static_cast<float>(of_weight);
-  dbias[c] = static_cast<float>(totals.first);
+  to[c] = {};
+  if (of_batch) to[c] = {static_cast<float>(a), static_cast<float>(-by.scale * totals.first / samples - a * rests[c])};
+  if (dweight != nullptr) dweight[c] = static_cast<float>(of_weight);
+  if (dbias != nullptr) dbias[c] = static_cast<float>(totals.first);
 }
 
 template <class T, int N, Gate kGate>

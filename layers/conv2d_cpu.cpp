@@ -79,7 +79,7 @@ class Conv2dCpu : public CpuKernel {
   }
 
   Conv2dOptions options_;
-  bool constant_ = false;  // the weights are: they are reordered once, into memory of this kernel
+  bool constant_;  // the weights are
   Shape weight_;
   onednn::Context context_;
   Primitives chosen_;
@@ -88,7 +88,6 @@ class Conv2dCpu : public CpuKernel {
   int64_t masked_offset_ = 0, weight_offset_ = 0, x_offset_ = 0, scratch_offset_ = 0;
   void* dy_ = nullptr;  // dy, behind the relu if there is one
 
-  dnnl::memory packed_;
   std::optional<Staging> x_, forward_weight_, data_weight_, dw_;
   onednn::Call forward_, backward_data_, backward_weights_;
 };
@@ -242,13 +241,11 @@ void Conv2dCpu::bind(const KernelArgs& args) {
 
 void Conv2dCpu::bind_forward() {
   const auto& pd = chosen_.forward;
-  void* packed = onednn::at(args_.workspace, weight_offset_);
-  if (constant_ && forward_weight_->copies()) {
-    packed_ = dnnl::memory(pd.weights_desc(), context_.engine);
-    packed = packed_.get_data_handle();
+  if (constant_) {
+    forward_weight_->bind_constant(context_, args_.w[0].data);
+  } else {
+    forward_weight_->bind(context_, args_.w[0].data, onednn::at(args_.workspace, weight_offset_));
   }
-  forward_weight_->bind(context_, args_.w[0].data, packed);
-  if (constant_) forward_weight_->run(context_);
   onednn::Arguments arguments{{DNNL_ARG_SRC, x_->target()},
                               {DNNL_ARG_WEIGHTS, forward_weight_->target()},
                               {DNNL_ARG_DST, {pd.dst_desc(), context_.engine, args_.y.data}},

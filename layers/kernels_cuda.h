@@ -1,19 +1,28 @@
 // All kernels of the GPU, by layer, and the parts that they lend each other; for *_cuda.* files.
 #pragma once
 
+#include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
+#include "layers/multiply.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 
@@ -28,20 +37,31 @@ struct CudaCompile {
   CudaLibraries& libraries;
 };
 
+std::unique_ptr<Kernel> make_cuda_kernel(const Activation& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const AdaptiveAveragePool& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Add& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const AveragePool& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const BatchNorm& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Concat& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Conv2d& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const ConvTranspose& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Dropout& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Flatten& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const GlobalAverage& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const GlobalMax& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const GroupNorm& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const LayerNorm& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Linear& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Lrn& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const MaxPool& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Multiply& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Normalize& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Pad& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Relu& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Softmax& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const SoftmaxCrossEntropy& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const StochasticDepth& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Upsample& layer, const CudaCompile& compile);
 
 // See KernelFactory.
 std::unique_ptr<Kernel> make_cuda_conversion(const ValueType& from, const ValueType& to, bool wants_dx);

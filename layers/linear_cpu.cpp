@@ -35,7 +35,7 @@ class LinearCpu : public CpuKernel {
   dnnl::memory scratchpad(const Desc& desc) const { return memory(desc, onednn::at(args_.workspace, scratch_offset_)); }
 
   LinearOptions options_;
-  const bool constant_;  // the weights are: they are reordered once, into memory of this kernel
+  const bool constant_;  // the weights are
   onednn::Context context_;
   inner_product_forward::primitive_desc forward_desc_;
   std::optional<inner_product_backward_data::primitive_desc> data_desc_;
@@ -43,7 +43,6 @@ class LinearCpu : public CpuKernel {
   // The workspace: dy behind the relu | weights in bf16 | scratchpad.
   int64_t masked_offset_ = 0, weight_offset_ = 0, scratch_offset_ = 0;
   void* dy_ = nullptr;  // dy, behind the relu if there is one
-  dnnl::memory packed_;
   std::optional<onednn::Staging> weight_;
   onednn::Call forward_, backward_data_, backward_weights_;
 };
@@ -101,13 +100,11 @@ void LinearCpu::plan_memory() {
 void LinearCpu::bind(const KernelArgs& args) {
   args_ = args;
   dy_ = options_.relu ? onednn::at(args.workspace, masked_offset_) : args.dy.data;
-  void* packed = onednn::at(args.workspace, weight_offset_);
-  if (constant_ && weight_->copies()) {
-    packed_ = dnnl::memory(forward_desc_.weights_desc(), context_.engine);
-    packed = packed_.get_data_handle();
+  if (constant_) {
+    weight_->bind_constant(context_, args.w[0].data);
+  } else {
+    weight_->bind(context_, args.w[0].data, onednn::at(args.workspace, weight_offset_));
   }
-  weight_->bind(context_, args.w[0].data, packed);
-  if (constant_) weight_->run(context_);
   onednn::Arguments forward{{DNNL_ARG_SRC, memory(forward_desc_.src_desc(), args.x[0].data)},
                             {DNNL_ARG_WEIGHTS, weight_->target()},
                             {DNNL_ARG_DST, memory(forward_desc_.dst_desc(), args.y.data)},

@@ -24,6 +24,10 @@ Shape Normalize::shape(std::span<const Shape> inputs) const {
   if (!std::ranges::all_of(std_, [](float value) { return value > 0; })) {
     throw Error(ExitCode::kConfig, "std: expected values above 0");
   }
+  if (bgr_ && inputs[0].c != 3) {
+    throw Error(ExitCode::kConfig,
+                "channel_order: bgr is for images of 3 channels, found " + std::to_string(inputs[0].c));
+  }
   return inputs[0];
 }
 

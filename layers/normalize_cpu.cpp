@@ -10,7 +10,7 @@ namespace {
 
 class NormalizeCpu : public CpuKernel {
  public:
-  NormalizeCpu(const Normalize& layer, const CompileRequest& request) {
+  NormalizeCpu(const Normalize& layer, const CompileRequest& request) : bgr_(layer.bgr()) {
     inputs_ = {{request.inputs[0].shape, Dtype::kU8}};
     output_ = {request.inputs[0].shape, request.compute};
     for (int i = 0; i < kPixels * output_.shape.c; ++i) {
@@ -31,8 +31,10 @@ class NormalizeCpu : public CpuKernel {
       const int64_t last = end * output_.shape.c;
       for (int64_t i = begin * output_.shape.c; i < last; i += block) {
         const int64_t count = std::min(block, last - i);
-        simd([=, mean = mean_.data(), std = std_.data()]()
-                 CONVOY_INLINE { normalize(y + i, x + i, mean, std, count); });
+        const uint8_t* from = x + i;
+        uint8_t turned[3 * kPixels];
+        if (bgr_) from = turn_around(from, count, turned);
+        simd([=, mean = mean_.data(), std = std_.data()]() CONVOY_INLINE { normalize(y + i, from, mean, std, count); });
       }
     });
   }
@@ -43,9 +45,20 @@ class NormalizeCpu : public CpuKernel {
     for (int64_t i = 0; i < count; ++i) store(y + i, (static_cast<float>(x[i]) / 255.0F - mean[i]) / std[i]);
   }
 
+  // RGB as BGR; returns `to`.
+  static const uint8_t* turn_around(const uint8_t* from, int64_t count, uint8_t* to) {
+    for (int64_t i = 0; i < count; i += 3) {
+      to[i] = from[i + 2];
+      to[i + 1] = from[i + 1];
+      to[i + 2] = from[i];
+    }
+    return to;
+  }
+
   // Of a block of pixels, so that whichever the channels are, a loop over a block needs no table but these.
   static constexpr int kPixels = 256;
   std::vector<float> mean_, std_;  // [kPixels,C]
+  bool bgr_;
 };
 
 }  // namespace

@@ -16,7 +16,7 @@ struct Channels {
 };
 
 // The `count` channels from `first` on of all pixels; element i is one of these.
-template <class T>
+template <class T, bool kBgr>
 struct Normalized {
   const uint8_t* x;
   T* y;
@@ -27,7 +27,12 @@ struct Normalized {
   __device__ void run(int64_t i) const {
     int c = static_cast<int>(i % count);
     const int64_t at = count == all ? i : i / count * all + first + c;
-    const Pack<uint8_t, N> pixels = load<N>(x + at);
+    Pack<uint8_t, N> pixels;
+    if constexpr (kBgr) {
+      for (int k = 0; k < N; ++k) pixels.at[k] = x[at + k + 2 - 2 * ((c + k) % 3)];
+    } else {
+      pixels = load<N>(x + at);
+    }
     Pack<T, N> pack;
     for (int k = 0; k < N; ++k) {
       pack.at[k] = from_float<T>(fmaf(static_cast<float>(pixels.at[k]), channels.at[c].scale, channels.at[c].shift));
@@ -39,7 +44,7 @@ struct Normalized {
 
 class NormalizeCuda : public CudaKernel {
  public:
-  NormalizeCuda(const Normalize& layer, const CompileRequest& request) {
+  NormalizeCuda(const Normalize& layer, const CompileRequest& request) : bgr_(layer.bgr()) {
     inputs_ = {{request.inputs[0].shape, Dtype::kU8}};
     output_ = activation_cuda({request.inputs[0].shape, request.compute});
     passes_.resize(static_cast<size_t>((output_.shape.c + kMostChannels - 1) / kMostChannels));
@@ -50,17 +55,20 @@ class NormalizeCuda : public CudaKernel {
     }
   }
   void forward(Stream& stream) override {
-    with_elements_cuda(output_.dtype, [&](auto zero) { run(args_.y.as<decltype(zero)>(), stream); });
+    with_elements_cuda(output_.dtype, [&](auto zero) {
+      auto* const y = args_.y.as<decltype(zero)>();
+      bgr_ ? run<true>(y, stream) : run<false>(y, stream);
+    });
   }
 
  private:
-  template <class T>
+  template <bool kBgr, class T>
   void run(T* y, Stream& stream) const {
     const int all = output_.shape.c;
     int first = 0;
     for (const Channels& channels : passes_) {
       const int count = std::min(all - first, kMostChannels);
-      const Normalized<T> op{args_.x[0].as<uint8_t>(), y, all, first, count, channels};
+      const Normalized<T, kBgr> op{args_.x[0].as<uint8_t>(), y, all, first, count, channels};
       const bool in_packs = count == all && aligned<kPack<T>>(op.x, op.y);
       for_each<kPack<T>>(op, output_.shape.elements() / all * count, in_packs, stream);
       first += count;
@@ -68,6 +76,7 @@ class NormalizeCuda : public CudaKernel {
   }
 
   std::vector<Channels> passes_;
+  bool bgr_;
 };
 
 }  // namespace

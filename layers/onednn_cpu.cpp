@@ -95,4 +95,13 @@ void Staging::bind(const Context& context, void* source, void* copy) {
   call_ = Call(dnnl::reorder(*reorder_), {{DNNL_ARG_FROM, source_}, {DNNL_ARG_TO, target_}});
 }
 
+void Staging::bind_constant(Context& context, void* source) {
+  if (copies()) {
+    allocator_ = make_host_allocator();
+    own_ = Buffer(*allocator_, bytes_);
+  }
+  bind(context, source, own_.data());
+  run(context);
+}
+
 }  // namespace convoy::onednn

@@ -1,6 +1,7 @@
 // The door to oneDNN: descriptors of our types, and the differences between its versions 2 and 3.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -93,6 +94,8 @@ class Staging {
   int64_t bytes() const { return copies() ? bytes_ : 0; }  // of the copy
   // Requires: bytes() bytes at `copy` (unused without a copy).
   void bind(const Context& context, void* source, void* copy);
+  // For a source that never changes: copies it at once, into memory of its own; there is no need to run().
+  void bind_constant(Context& context, void* source);
   dnnl::memory source() const { return source_; }
   dnnl::memory target() const { return copies() ? target_ : source_; }
   void run(Context& context) const {
@@ -105,6 +108,8 @@ class Staging {
   std::optional<dnnl::reorder::primitive_desc> reorder_;
   dnnl::memory source_, target_;
   Call call_;
+  std::unique_ptr<Allocator> allocator_;  // of own_
+  Buffer own_;
 };
 
 // Parts of a workspace, each aligned to 64 bytes.

@@ -23,4 +23,11 @@ Shape GlobalAverage::shape(std::span<const Shape> inputs) const {
   return {inputs[0].n, 1, 1, inputs[0].c};
 }
 
+Shape GlobalMax::shape(std::span<const Shape> inputs) const {
+  expect_inputs(inputs, 1);
+  return {inputs[0].n, 1, 1, inputs[0].c};
+}
+
+MaxPool global_max_pool(const Shape& x) { return MaxPool({.kernel_h = x.h, .kernel_w = x.w, .padding = {}}); }
+
 }  // namespace convoy

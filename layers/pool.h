@@ -3,6 +3,7 @@
 //   average_pool    y = the mean of the elements inside the image; or with the zeros of the padding, as PyTorch's
 //                   count_include_pad (what lies behind the padding, with ceil, never counts)
 //   global_average  y [N,1,1,C] = the mean over H and W
+//   global_max      y [N,1,1,C] = the largest over H and W, as max_pool
 #pragma once
 
 #include "core/graph/layer.h"
@@ -53,8 +54,19 @@ class GlobalAverage : public Layer {
   Shape shape(std::span<const Shape> inputs) const override;
 };
 
+class GlobalMax : public Layer {
+ public:
+  static constexpr const char* kType = "global_max";
+  std::string type() const override { return kType; }
+  Shape shape(std::span<const Shape> inputs) const override;
+};
+
+// A max_pool of one window, of all of x.
+MaxPool global_max_pool(const Shape& x);
+
 std::unique_ptr<Kernel> make_cpu_kernel(const MaxPool& layer, const CompileRequest& request);
 std::unique_ptr<Kernel> make_cpu_kernel(const AveragePool& layer, const CompileRequest& request);
 std::unique_ptr<Kernel> make_cpu_kernel(const GlobalAverage& layer, const CompileRequest& request);
+std::unique_ptr<Kernel> make_cpu_kernel(const GlobalMax& layer, const CompileRequest& request);
 
 }  // namespace convoy

@@ -7,30 +7,10 @@
 #include <algorithm>
 #include <limits>
 
-#include "layers/kernel_cpu.h"
+#include "layers/chunks_cpu.h"
 
 namespace convoy {
 namespace {
-
-constexpr int64_t kLanes = 16;  // channels in registers
-
-// Calls body(plane, first, lanes) for all planes and chunks of at most kLanes channels, on all threads.
-template <class Body>
-void for_chunks(const Planes& p, const Body& body) {
-  const int64_t chunks = (p.inner + kLanes - 1) / kLanes;
-  const int64_t grain = std::max<int64_t>(1, kGrain / (p.pixels * std::min(p.inner, kLanes)));
-  for_ranges(p.outer * chunks, grain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i % chunks * kLanes;
-      const int64_t lanes = p.inner - first < kLanes ? p.inner - first : kLanes;
-      // A constant number of lanes is what the compiler keeps in registers.
-      if (lanes == kLanes)
-        body(i / chunks, first, kLanes);
-      else
-        body(i / chunks, first, lanes);
-    }
-  });
-}
 
 class PoolCpu : public CpuKernel {
  public:
@@ -59,6 +39,7 @@ class MaxPoolCpu : public PoolCpu {
     uint16_t* where = saved_.empty() ? nullptr : static_cast<uint16_t*>(args_.saved[0]);
     with_elements(output_.dtype, [&](auto zero) {
       using T = decltype(zero);
+      if (where == nullptr) return largest_loop(args_.x[0].as<T>(), args_.y.as<T>());
       forward_loop(args_.x[0].as<T>(), args_.y.as<T>(), where);
     });
   }
@@ -72,6 +53,8 @@ class MaxPoolCpu : public PoolCpu {
  private:
   template <class T>
   void forward_loop(const T* x, T* y, uint16_t* where) const;
+  template <class T>
+  void largest_loop(const T* x, T* y) const;
   template <class T>
   void backward_loop(const T* dy, T* dx, const uint16_t* where) const;
 };
@@ -110,9 +93,48 @@ void MaxPoolCpu::forward_loop(const T* x, T* y, uint16_t* where) const {
         }
 #pragma omp simd
         for (int64_t c = 0; c < lanes; ++c) store(y + to + c, best[c]);
-        if (where == nullptr) continue;
 #pragma omp simd
         for (int64_t c = 0; c < lanes; ++c) where[to + c] = static_cast<uint16_t>(best_at[c]);
+      }
+    }
+  });
+}
+
+// Where nobody asks which element it was: in the order of the memory, row by row.
+template <class T>
+void MaxPoolCpu::largest_loop(const T* x, T* y) const {
+  const WindowAxis h = h_, w = w_;
+  const Planes p = planes(output_);
+  const int64_t grain = std::max<int64_t>(1, kGrain / (w.output * p.inner));
+  for_ranges(p.outer * h.output, grain, [=](int64_t begin, int64_t end) CONVOY_INLINE {
+    for (int64_t row = begin; row < end; ++row) {
+      const auto oh = static_cast<int>(row % h.output);
+      const WindowSpan rows = inside(h, oh);
+      const T* plane = x + row / h.output * h.input * w.input * p.inner;
+      const auto pixel_of = [=](int64_t first, int ow, int64_t lanes) CONVOY_INLINE {
+        const WindowSpan columns = inside(w, ow);
+        float best[kLanes];
+#pragma omp simd
+        for (int64_t c = 0; c < lanes; ++c) best[c] = -std::numeric_limits<float>::infinity();
+        for (int kh = rows.begin; kh < rows.end; ++kh) {
+          const int64_t ih = oh * h.stride - h.low + kh;
+          for (int kw = columns.begin; kw < columns.end; ++kw) {
+            const T* pixel = plane + (ih * w.input + ow * w.stride - w.low + kw) * p.inner + first;
+#pragma omp simd
+            for (int64_t c = 0; c < lanes; ++c) {
+              const float value = load(pixel + c);
+              best[c] = value > best[c] || value != value ? value : best[c];
+            }
+          }
+        }
+        T* to = y + (row * w.output + ow) * p.inner + first;
+#pragma omp simd
+        for (int64_t c = 0; c < lanes; ++c) store(to + c, best[c]);
+      };
+      for (int ow = 0; ow < w.output; ++ow) {
+        int64_t first = 0;
+        for (; first + kLanes <= p.inner; first += kLanes) pixel_of(first, ow, kLanes);
+        if (first < p.inner) pixel_of(first, ow, p.inner - first);
       }
     }
   });
@@ -311,6 +333,10 @@ std::unique_ptr<Kernel> make_cpu_kernel(const AveragePool& layer, const CompileR
 std::unique_ptr<Kernel> make_cpu_kernel(const GlobalAverage& layer, const CompileRequest& request) {
   expect_activation(request.inputs[0]);
   return std::make_unique<GlobalAverageCpu>(layer, request);
+}
+
+std::unique_ptr<Kernel> make_cpu_kernel(const GlobalMax&, const CompileRequest& request) {
+  return make_cpu_kernel(global_max_pool(request.inputs[0].shape), request);
 }
 
 }  // namespace convoy

@@ -298,4 +298,8 @@ std::unique_ptr<Kernel> make_cuda_kernel(const GlobalAverage& layer, const CudaC
   return std::make_unique<GlobalAverageCuda>(layer, compile.request);
 }
 
+std::unique_ptr<Kernel> make_cuda_kernel(const GlobalMax&, const CudaCompile& compile) {
+  return make_cuda_kernel(global_max_pool(compile.request.inputs[0].shape), compile);
+}
+
 }  // namespace convoy

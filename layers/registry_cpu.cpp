@@ -3,20 +3,29 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/convert_cpu.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
+#include "layers/multiply.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/registry.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 namespace {
@@ -27,28 +36,47 @@ struct Entry {
 };
 
 template <class T>
-constexpr Entry entry() {
-  return {T::kType, [](const Layer& layer, const CompileRequest& request) {
+constexpr Entry entry(const char* type = T::kType) {
+  return {type, [](const Layer& layer, const CompileRequest& request) {
             return make_cpu_kernel(dynamic_cast<const T&>(layer), request);
           }};
 }
 
 // clang-format off
 constexpr Entry kEntries[] = {
+    entry<AdaptiveAveragePool>(),
     entry<Add>(),
     entry<AveragePool>(),
     entry<BatchNorm>(),
     entry<Concat>(),
     entry<Conv2d>(),
+    entry<ConvTranspose>(),
     entry<Dropout>(),
+    entry<Activation>(EluFunction::kType),
     entry<Flatten>(),
+    entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
+    entry<GlobalMax>(),
+    entry<GroupNorm>(),
+    entry<LayerNorm>(),
+    entry<Activation>(HardSigmoidFunction::kType),
+    entry<Activation>(HardSwishFunction::kType),
+    entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
+    entry<Multiply>(),
     entry<Normalize>(),
     entry<Pad>(),
     entry<Relu>(),
+    entry<Activation>(Relu6Function::kType),
+    entry<Activation>(SigmoidFunction::kType),
+    entry<Activation>(SiluFunction::kType),
+    entry<Softmax>(),
     entry<SoftmaxCrossEntropy>(),
+    entry<StochasticDepth>(),
+    entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

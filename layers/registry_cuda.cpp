@@ -14,28 +14,47 @@ struct Entry {
 };
 
 template <class T>
-constexpr Entry entry() {
-  return {T::kType, [](const Layer& layer, const CudaCompile& compile) {
+constexpr Entry entry(const char* type = T::kType) {
+  return {type, [](const Layer& layer, const CudaCompile& compile) {
             return make_cuda_kernel(dynamic_cast<const T&>(layer), compile);
           }};
 }
 
 // clang-format off
 constexpr Entry kEntries[] = {
+    entry<AdaptiveAveragePool>(),
     entry<Add>(),
     entry<AveragePool>(),
     entry<BatchNorm>(),
     entry<Concat>(),
     entry<Conv2d>(),
+    entry<ConvTranspose>(),
     entry<Dropout>(),
+    entry<Activation>(EluFunction::kType),
     entry<Flatten>(),
+    entry<Activation>(GeluFunction::kType),
     entry<GlobalAverage>(),
+    entry<GlobalMax>(),
+    entry<GroupNorm>(),
+    entry<LayerNorm>(),
+    entry<Activation>(HardSigmoidFunction::kType),
+    entry<Activation>(HardSwishFunction::kType),
+    entry<Activation>(LeakyReluFunction::kType),
     entry<Linear>(),
+    entry<Lrn>(),
     entry<MaxPool>(),
+    entry<Multiply>(),
     entry<Normalize>(),
     entry<Pad>(),
     entry<Relu>(),
+    entry<Activation>(Relu6Function::kType),
+    entry<Activation>(SigmoidFunction::kType),
+    entry<Activation>(SiluFunction::kType),
+    entry<Softmax>(),
     entry<SoftmaxCrossEntropy>(),
+    entry<StochasticDepth>(),
+    entry<Activation>(TanhFunction::kType),
+    entry<Upsample>(),
 };
 // clang-format on
 

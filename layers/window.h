@@ -60,4 +60,10 @@ constexpr WindowSpan windows_of(const WindowAxis& axis, int input) {
 // Throws Error(kConfig) when an option is out of range or the padded input is smaller than the window.
 WindowAxes window_axes(const Window& window, const Shape& input);
 
+// Of a transposed convolution of `input`: the axes of the convolution whose gradient it is, from its output (axis.input
+// pixels) back to `input` (axis.output).  Padding takes pixels away; output_padding adds some at the bottom and right,
+// fewer than the stride, and only to a padding in numbers.  kSame: the output is input · stride; kValid: input · stride
+// + max(kernel - stride, 0), as in Keras' Conv2DTranspose.  Throws Error(kConfig) as above.
+WindowAxes transposed_axes(const Window& window, int output_padding_h, int output_padding_w, const Shape& input);
+
 }  // namespace convoy

@@ -23,10 +23,15 @@ bool is_directory(const fs::directory_entry& entry) {
   return entry.is_directory(error);  // a link to nothing is none
 }
 
+// `directory` may be "".
+std::string joined(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : directory + "/" + name;
+}
+
 // Appends the images in `directory` and below, relative to `root`.  `above`: the directories that it is in.
 void find_images(const std::string& root, const std::string& directory, std::vector<FileId>& above,
                  std::vector<std::string>& found) {
-  const std::string path = root + "/" + directory;
+  const std::string path = directory.empty() ? root : root + "/" + directory;
   struct stat status;
   if (::stat(path.c_str(), &status) != 0) throw Error(ExitCode::kNoInput, path + ": cannot read the directory");
   const FileId id = {status.st_dev, status.st_ino};
@@ -34,7 +39,7 @@ void find_images(const std::string& root, const std::string& directory, std::vec
     throw Error(ExitCode::kBadData, path + ": expected images, found a symbolic link to a directory that it is in");
   above.push_back(id);
   for (const fs::directory_entry& entry : entries_of(path)) {
-    const std::string name = entry.path().filename().string(), relative = directory + "/" + name;
+    const std::string name = entry.path().filename().string(), relative = joined(directory, name);
     if (is_directory(entry)) {
       find_images(root, relative, above, found);
     } else if (is_image_name(name)) {
@@ -100,6 +105,15 @@ bool is_image_name(std::string_view name) {
   std::string lower(name);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return std::ranges::any_of(kExtensions, [&](std::string_view extension) { return lower.ends_with(extension); });
+}
+
+std::vector<std::string> images_below(const std::string& root) {
+  std::vector<FileId> above;
+  std::vector<std::string> images;
+  find_images(root, "", above, images);
+  std::ranges::sort(images);
+  for (std::string& image : images) image.insert(0, root.ends_with('/') ? root : root + "/");
+  return images;
 }
 
 std::unique_ptr<ImageStore> open_image_folder(const std::string& root) {

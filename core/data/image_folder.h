@@ -21,6 +21,10 @@ std::unique_ptr<ImageStore> open_image_folder(const std::string& root);
 // The same in two; a root without train/ is all for training.
 ImageSplits open_split_folder(const std::string& root);
 
+// The paths of all images in `root` and below, whatever its directories mean, sorted.  Throws Error: kNoInput where a
+// directory cannot be read, kBadData for links in a circle.
+std::vector<std::string> images_below(const std::string& root);
+
 bool is_image_name(std::string_view name);  // by its extension
 
 }  // namespace convoy

@@ -36,8 +36,7 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
           {node.name + "." + spec.name, spec.shape, spec.initializer, 0, !node.frozen, node.learning_rate_scale});
     }
     for (StateSpec& spec : node.layer->state(inputs)) {
-      state_slots_.push_back({node.name + "." + spec.name, spec.shape, spec.initial, spec.momentum, state_elements_});
-      state_elements_ += aligned(spec.shape.elements());
+      state_slots_.push_back({node.name + "." + spec.name, spec.shape, spec.initial, spec.momentum, 0});
     }
   }
   for (bool trainable : {true, false}) {
@@ -47,6 +46,14 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
       value_elements_ += aligned(slot.elements());
     }
     if (trainable) trainable_ = value_elements_;
+  }
+  for (bool moving : {true, false}) {
+    for (StateSlot& slot : state_slots_) {
+      if ((slot.momentum != 0) != moving) continue;
+      slot.offset = state_elements_;
+      state_elements_ += aligned(slot.elements());
+    }
+    if (moving) moving_state_ = state_elements_;
   }
   if (value_elements_ > INT32_MAX || reduced_elements() > INT32_MAX) {  // a slice of them is one Shape
     throw Error(ExitCode::kConfig, "the network has more than 2147483647 parameters");

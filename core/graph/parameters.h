@@ -4,7 +4,8 @@
 //   values      [0, T) trainable parameters in graph order, [T, N) frozen ones
 //   gradients   [0, T) at the same offsets, then what ranks add up beside them:
 //               [T, T + S) this step's batch-norm statistics, [T + S, T + S + 16) the control block
-//   state       [0, S) running statistics, at the offsets of their sums behind the gradients
+//   state       [0, S) running statistics, at the offsets of their sums behind the gradients; then those that stand
+//               still (momentum 0), which have no sums
 //   shadow      [0, N) values in the compute dtype, where the kernels of the device read them so; written by whoever
 //               writes values
 //   accumulated [0, T) gradients of earlier micro-batches of the same step, where a rank runs several
@@ -64,17 +65,20 @@ class Parameters {
   uint16_t* bf16_gradients();  // likewise, of the memory of `gradients`: all ranks make the first call
   float* state() const { return state_.as<float>(); }
   float* batch_state() const { return gradients() + trainable_; }
-  float* control() const { return batch_state() + state_elements_; }
+  float* control() const { return batch_state() + moving_state_; }
   int64_t value_elements() const { return value_elements_; }
   int64_t state_elements() const { return state_elements_; }
   // Elements of `gradients` in all: T + S + 16.
-  int64_t reduced_elements() const { return trainable_ + state_elements_ + kControlSize; }
+  int64_t reduced_elements() const { return trainable_ + moving_state_ + kControlSize; }
 
   Tensor value(const ParameterSlot& slot) const { return {values() + slot.offset, {slot.shape}}; }
   Tensor gradient(const ParameterSlot& slot) const;  // no data when frozen
   Tensor shadow(const ParameterSlot& slot) const;    // no data when there is none
   Tensor state(const StateSlot& slot) const { return {state() + slot.offset, {slot.shape}}; }
-  Tensor batch_state(const StateSlot& slot) const { return {batch_state() + slot.offset, {slot.shape}}; }
+  // No data where it stands still.
+  Tensor batch_state(const StateSlot& slot) const {
+    return {slot.momentum == 0 ? nullptr : batch_state() + slot.offset, {slot.shape}};
+  }
 
   // Fills values and state as the layers ask, a pure function of (seed, slot name, element), and the loss scale.  The
   // shadow is left to the caller.
@@ -85,7 +89,7 @@ class Parameters {
   std::vector<ParameterSlot> slots_;
   std::vector<StateSlot> state_slots_;
   std::vector<std::pair<std::string, std::pair<int, int>>> first_slots_;  // node name → (parameter, state)
-  int64_t trainable_ = 0, value_elements_ = 0, state_elements_ = 0;
+  int64_t trainable_ = 0, value_elements_ = 0, state_elements_ = 0, moving_state_ = 0;
   Dtype shadow_dtype_;
   Buffer values_, gradients_, state_, shadow_, loss_scale_, accumulated_, bf16_gradients_;
 };

@@ -24,6 +24,7 @@ struct StateRange {
 std::vector<StateRange> state_ranges(const Parameters& parameters) {
   std::vector<StateRange> ranges;
   for (const StateSlot& slot : parameters.state_slots()) {
+    if (slot.momentum == 0) continue;  // stands still
     if (ranges.empty() || ranges.back().momentum != slot.momentum) ranges.push_back({slot.offset, 0, slot.momentum});
     ranges.back().end = slot.offset + slot.elements();
   }

@@ -14,6 +14,7 @@ namespace convoy {
 int train_command(const CommandLine& line, MpiSession& session);
 int eval_command(const CommandLine& line, MpiSession& session);
 int bench_command(const CommandLine& line, MpiSession& session);
+int predict_command(const CommandLine& line, MpiSession& session);
 
 // These run in one process.
 int inspect_command(const CommandLine& line);

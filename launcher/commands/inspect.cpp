@@ -10,6 +10,7 @@
 
 #include "core/graph/program.h"
 #include "launcher/commands/commands.h"
+#include "launcher/config/parts.h"
 #include "launcher/datasets.h"
 #include "launcher/layer_rows.h"
 #include "launcher/setup.h"
@@ -150,7 +151,7 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
 
 int inspect_command(const CommandLine& line) {
   const std::string& file = require_word(line, 0, "an experiment or model file");
-  if (line.words.size() > 1 || is_model_file(file)) return inspect_models(line);
+  if (line.words.size() > 1 || names_foreign_model(file) || is_model_file(file)) return inspect_models(line);
   const Experiment experiment = load_experiment(file, line.overrides);
   const Inspection inspection(experiment);
   if (line.json) {

@@ -62,18 +62,20 @@ const Node* whole(const Node& node, const Substitutes& substitutes) {
   return alone ? find(substitutes, reference->name) : nullptr;
 }
 
+// A counter that stands for nothing yet is closed, `$i` as `$(i)`, so that text may follow it.
 void replace_in_text(Node& node, const Substitutes& substitutes, const std::string& path) {
   std::string out;
   size_t done = 0;
   while (const auto reference = next_reference(node.text, done)) {
     const Node* value = find(substitutes, reference->name);
-    out += node.text.substr(done, (value == nullptr ? reference->end : reference->begin) - done);
+    const std::string name(reference->name);
+    const std::string written = node.text.substr(reference->begin, reference->end - reference->begin);
+    out += node.text.substr(done, reference->begin - done);
     done = reference->end;
-    if (value == nullptr) continue;
-    if (value->kind != Node::Kind::kScalar) {
-      wrong_value(*value, path, "one word or number for $" + std::string(reference->name) + " in '" + node.text + "'");
+    if (value != nullptr && value->kind != Node::Kind::kScalar) {
+      wrong_value(*value, path, "one word or number for " + written + " in '" + node.text + "'");
     }
-    out += value->text;
+    out += value != nullptr ? value->text : name == kCounter ? "$(" + name + ")" : written;
     if (out.size() > kLongestText) config_error(node.where, path, "more than 4096 bytes of text");
   }
   node.text = out + node.text.substr(done);
@@ -209,13 +211,13 @@ class Expansion {
         config_error(argument.key_where, child_path(path, argument.key),
                      definition + " has no such parameter" + (known.empty() ? "" : did_you_mean(argument.key, known)));
       }
-      values[argument.key] = argument;
+      replace_in_text(values[argument.key] = argument, {}, path);
     }
     for (const auto& [parameter, value] : block.parameters) {
       if (values.contains(parameter)) continue;
       const Mark& where = use.children.empty() ? use.where : given.key_where;
       if (!value) config_error(where, child_path(path, parameter), definition + " requires it");
-      values[parameter] = *value;
+      replace_in_text(values[parameter] = *value, {}, path);
     }
     return values;
   }

@@ -31,6 +31,7 @@ constexpr std::array<std::string_view, 6> names_of(DataFormat) {
 constexpr std::array<std::string_view, 2> names_of(FrozenBatchNorm) { return {"inference", "train"}; }
 constexpr std::array<std::string_view, 3> names_of(CropType) { return {"random_resized", "centre", "stretch"}; }
 constexpr std::array<std::string_view, 3> names_of(AugmentPolicy) { return {"none", "randaugment", "trivialaugment"}; }
+constexpr std::array<std::string_view, 2> names_of(ChannelOrder) { return {"rgb", "bgr"}; }
 constexpr std::array<std::string_view, 2> names_of(Sharding) { return {"shared", "local"}; }
 constexpr std::array<std::string_view, 2> names_of(OnError) { return {"fail", "skip"}; }
 constexpr std::array<std::string_view, 3> names_of(DataCache) { return {"none", "ram", "device"}; }
@@ -63,7 +64,7 @@ void describe(Visitor& v, BaseConfig& c) {
   v.key(c.classes, {.name = "classes",
                     .doc = "what `units: classes` means in it; default: model.classes",
                     .range = between(1, 1 << 24)});
-  v.key(c.layers, {.name = "layers", .doc = "from the image on", .required = true});
+  v.key(c.layers, {.name = "layers", .doc = "from the image on"});
   v.key(c.top, {.name = "top", .doc = "its classifier"});
   v.key(c.include_top, {.name = "include_top", .doc = "use its classifier too"});
   v.key(c.until,
@@ -197,6 +198,7 @@ void describe(Visitor& v, DataConfig& c) {
   v.key(c.test_size, key(made, "test_size", "samples to evaluate on", false));
   v.key(c.mean, {.name = "mean", .doc = "subtracted from pixels in [0,1]; one, or one per channel"});
   v.key(c.std, {.name = "std", .doc = "divides after mean; one, or one per channel", .range = above(0)});
+  v.key(c.channel_order, {.name = "channel_order", .doc = "in which the network sees pixels of 3 channels"});
   v.key(c.last, {.name = "last", .doc = "what happens to a short last global batch of an epoch"});
   v.key(c.cache, {.name = "cache", .doc = "ram, device: where decoded samples are kept"});
   v.key(c.crop, key(images, "crop", "how an image of any size becomes one of shape", false));

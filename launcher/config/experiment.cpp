@@ -36,11 +36,7 @@ Node foreign_model(const std::string& file, const Mark& where, const std::string
 }
 
 Node model_of_file(const std::string& file, const Mark& where, const std::string& path) {
-  const auto has_end = [&](std::string_view end) { return file.ends_with(end); };
-  std::error_code ignored;
-  if (std::ranges::any_of(kForeign, has_end) || std::filesystem::is_directory(file, ignored)) {
-    return foreign_model(file, where, path);
-  }
+  if (names_foreign_model(file)) return foreign_model(file, where, path);
   Node content = parse_yaml_file(file, where);
   require_map(content, "model");
   interpolate(content, "model");
@@ -75,6 +71,9 @@ void complete_model(Experiment& e) {
   ModelConfig& model = e.model;
   if (model.layers.empty() && !model.base) {
     config_error(model.where, "model.layers", "expected at least one layer, or model.config");
+  }
+  if (model.base && model.base->layers.empty()) {
+    config_error(model.base->where, "model.base.layers", "expected at least one layer, or model.base.config");
   }
   if (model.name.empty()) model.name = e.experiment.name;
   if (model.classes == 0) model.classes = e.data.classes;
@@ -219,6 +218,12 @@ int largest_divisor_up_to(int number, int limit) {
 
 Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides) {
   return to_experiment(compose(path, overrides));
+}
+
+bool names_foreign_model(const std::string& path) {
+  const auto has_end = [&](std::string_view end) { return path.ends_with(end); };
+  std::error_code ignored;
+  return std::ranges::any_of(kForeign, has_end) || std::filesystem::is_directory(path, ignored);
 }
 
 Experiment experiment_of(Node tree, const std::vector<std::string>& overrides) {

@@ -21,6 +21,7 @@ enum class DataFormat { kIdx, kNpy, kNpz, kCifar, kImages, kSynthetic };
 enum class DataCache { kNone, kRam, kDevice };
 enum class CropType { kRandomResized, kCentre, kStretch };
 enum class OnError { kFail, kSkip };
+enum class ChannelOrder { kRgb, kBgr };
 enum class Sharding { kShared, kLocal };
 enum class LastBatch { kDrop };
 enum class FrozenBatchNorm { kInference, kTrain };
@@ -120,9 +121,10 @@ struct DataConfig {
   CropConfig crop;                          // images
   int train_size = 1024;                    // synthetic: samples
   int test_size = 256;
-  std::vector<double> mean = {0};     // of pixels scaled to [0,1]; one number for all channels or one per channel
-  std::vector<double> std = {1};      // likewise
-  LastBatch last = LastBatch::kDrop;  // a short last global batch would change the meaning of a step
+  std::vector<double> mean = {0};  // of pixels scaled to [0,1]; one number for all channels or one per channel
+  std::vector<double> std = {1};   // likewise
+  ChannelOrder channel_order = ChannelOrder::kRgb;  // in which the network sees pixels; mean and std go with it
+  LastBatch last = LastBatch::kDrop;                // a short last global batch would change the meaning of a step
   // ram: decoded samples are kept.  device: the whole set is decoded once into the memory of the device, where batches
   // are gathered.  For sets that fit; the page cache of the system keeps files in any case.
   DataCache cache = DataCache::kNone;

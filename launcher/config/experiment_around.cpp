@@ -62,6 +62,7 @@ DataConfig data_for(const ForeignModel& model, const std::string& path) {
   data.classes = model.classes;
   data.shape = model.shape;
   const Preprocessing preprocessing = model.preprocessing.value_or(Preprocessing{});
+  data.channel_order = preprocessing.bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
   data.mean = preprocessing.mean;
   data.std = preprocessing.std;
   return data;

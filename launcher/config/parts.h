@@ -19,6 +19,10 @@ std::string show(const OptimizerConfig& optimizer);
 ModelConfig parse_model(const std::string& text, const std::string& source);
 OptimizerConfig parse_optimizer(const std::string& text, const std::string& source);
 
+// Whether `path` is one that read_model_file() (launcher/exchange/network.h) is for, not YAML: by its ending, or
+// because it is a directory.
+bool names_foreign_model(const std::string& path);
+
 // The experiment that `tree` says, with overrides.  Throws Error(kConfig).
 Experiment experiment_of(Node tree, const std::vector<std::string>& overrides);
 

@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 std::string format_of(const KerasFile& file) {
-  const std::string version = file.keras_version.empty() ? "1" : file.keras_version.substr(0, 30);
+  const char* unsaid = file.format == KerasFormat::kWeights || file.format == KerasFormat::kKeras ? "3" : "1";
+  const std::string version = file.keras_version.empty() ? unsaid : file.keras_version.substr(0, 30);
   return "Keras " + version + ", " + to_string(file.format);
 }
 

@@ -129,7 +129,7 @@ void OnnxImporter::count_uses() {
     for (const std::string& input : node.inputs) {
       const auto found = tensors.find(input);
       if (found == tensors.end()) continue;
-      if (node.op_type == "Identity" && !node.outputs.empty()) {
+      if ((node.op_type == "Identity" || node.op_type == "Cast") && !node.outputs.empty()) {
         tensors.emplace(node.outputs.front(), found->second);
       } else {
         ++uses_[found->second];
@@ -140,25 +140,31 @@ void OnnxImporter::count_uses() {
 
 void OnnxImporter::take_nodes() {
   for (size_t i = 0; i < model_.nodes.size(); ++i) {  // patterns look at constants of later nodes
-    if (!needed_[i] || model_.nodes[i].op_type != "Constant" || model_.nodes[i].outputs.empty()) continue;
-    OnnxOperator op(model_.nodes[i], path_);
-    constant_node(op);
-    op.done();
-    done_.insert(&model_.nodes[i]);
+    if (needed_[i] && is_foldable(model_.nodes[i])) take(model_.nodes[i]);
   }
   for (size_t i = 0; i < model_.nodes.size(); ++i) {
-    const OnnxNode& node = model_.nodes[i];
-    if (!needed_[i] || done_.contains(&node)) continue;
-    OnnxOperator op(node, path_);
-    const auto take = kOperators.find(node.op_type);
-    if (take == kOperators.end()) op.refuse("this operator is not supported");
-    if (node.outputs.empty()) op.bad("expected an output, found none");
-    for (size_t k = 1; k < node.outputs.size(); ++k) {
-      if (readers_.contains(node.outputs[k])) op.refuse("its output " + std::to_string(k) + " is used");
-    }
-    (this->*take->second)(op);
-    op.done();
+    if (needed_[i] && !done_.contains(&model_.nodes[i])) take(model_.nodes[i]);
   }
+}
+
+// Nothing but constants: exporters that fold nothing leave such nodes.
+bool OnnxImporter::is_foldable(const OnnxNode& node) const {
+  static const std::set<std::string_view> kTypes = {"Cast", "Concat", "Constant", "Identity", "Transpose", "Unsqueeze"};
+  return kTypes.contains(node.op_type) && !node.outputs.empty() &&
+         std::ranges::all_of(node.inputs, [&](const std::string& input) { return is_constant(input); });
+}
+
+void OnnxImporter::take(const OnnxNode& node) {
+  OnnxOperator op(node, path_);
+  const auto take_operator = kOperators.find(node.op_type);
+  if (take_operator == kOperators.end()) op.refuse("this operator is not supported");
+  if (node.outputs.empty()) op.bad("expected an output, found none");
+  for (size_t k = 1; k < node.outputs.size(); ++k) {
+    if (readers_.contains(node.outputs[k])) op.refuse("its output " + std::to_string(k) + " is used");
+  }
+  (this->*take_operator->second)(op);
+  op.done();
+  done_.insert(&node);
 }
 
 // ---- Values
@@ -279,6 +285,11 @@ OnnxImporter::Value OnnxImporter::layer_of_several(const std::string& type, cons
   return made;
 }
 
+void OnnxImporter::count_copied(const OnnxOperator& op, const OnnxTensor& tensor) {
+  copied_ += tensor.values.size() + tensor.integers.size();
+  if (copied_ > elements_ + kFreeCopies) op.bad("weights that are shared would take more memory than the file");
+}
+
 std::vector<float> OnnxImporter::take_values(const OnnxOperator& op, const Value& constant) {
   OnnxTensor& tensor = *constant.tensor;
   if (!tensor.is_float()) op.refuse("'" + constant.tensor_name + "': expected floating point numbers");
@@ -287,8 +298,7 @@ std::vector<float> OnnxImporter::take_values(const OnnxOperator& op, const Value
     if (dims_product(1, tensor.dims) != std::ssize(tensor.values)) op.bad("reads a weight twice");
     return std::move(tensor.values);
   }
-  copied_ += tensor.values.size();
-  if (copied_ > elements_ + kFreeCopies) op.bad("weights that are shared would take more memory than the file");
+  count_copied(op, tensor);
   return tensor.values;
 }
 
@@ -397,6 +407,7 @@ const std::map<std::string_view, OnnxImporter::Take> OnnxImporter::kOperators = 
     {"Cast", &OnnxImporter::same},
     {"Clip", &OnnxImporter::clip},
     {"Concat", &OnnxImporter::concat},
+    {"Constant", &OnnxImporter::constant_node},
     {"Conv", &OnnxImporter::conv},
     {"ConvTranspose", &OnnxImporter::conv_transpose},
     {"Div", &OnnxImporter::binary},

@@ -252,10 +252,14 @@ OnnxImporter::Value OnnxImporter::linear(const OnnxOperator& op, const Value& x,
   if (bias.empty()) fields.boolean("bias", false);
   Value y = layer(pixels ? "conv2d" : "linear", name, x, fields);
   y.unordered = y.last_order = false;
-  const Integers stored = pixels ? Integers{dims[0], dims[1], 1, 1} : dims;
   std::vector<float> values = transposed ? take_values(op, w) : take_transposed(op, w);
-  weight_values(name + ".weight", w.tensor_name, stored, std::move(values),
-                x.last_order ? std::optional(WeightOrder::kConvoy) : std::nullopt);
+  if (x.last_order) {  // as ours
+    const Integers stored = dims[0] == 1 ? Integers{dims[1]} : Integers{dims[0], 1, 1, dims[1]};
+    weight_values(name + ".weight", w.tensor_name, stored, std::move(values), WeightOrder::kConvoy);
+  } else {
+    const Integers stored = pixels ? Integers{dims[0], dims[1], 1, 1} : dims;
+    weight_values(name + ".weight", w.tensor_name, stored, std::move(values));
+  }
   if (bias.empty()) return y;
   if (!is_constant(bias) || values_.find(bias)->second.tensor == nullptr ||
       std::ssize(values_.find(bias)->second.tensor->values) != dims[0])

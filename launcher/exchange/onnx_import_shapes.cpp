@@ -31,9 +31,6 @@ void OnnxImporter::same(OnnxOperator& op) {
 }
 
 void OnnxImporter::constant_node(OnnxOperator& op) {
-  Value it;
-  it.form = Form::kConstant;
-  it.tensor_name = op.node().outputs.front();
   OnnxTensor tensor;
   if (const OnnxTensor* found = op.tensor("value")) {
     tensor = *found;
@@ -45,9 +42,20 @@ void OnnxImporter::constant_node(OnnxOperator& op) {
     if (op.has("value_int")) tensor.integers = {op.integer_or("value_int", 0)};
     if (op.has("value_ints")) tensor.dims = {std::ssize(tensor.integers)};
   }
+  give(op, made_constant(op, std::move(tensor)));
+}
+
+// A constant that no initializer holds.
+OnnxImporter::Value OnnxImporter::made_constant(const OnnxOperator& op, OnnxTensor tensor) {
+  count_copied(op, tensor);
   made_.push_back(std::move(tensor));
+  Value it;
+  it.form = Form::kConstant;
   it.tensor = &made_.back();
-  give(op, std::move(it));
+  it.tensor_name = op.node().outputs.front();
+  if (const auto readers = readers_.find(it.tensor_name); readers != readers_.end())
+    uses_[it.tensor] = static_cast<int>(readers->second.size());
+  return it;
 }
 
 // ---- Order of axes
@@ -61,8 +69,7 @@ void OnnxImporter::transpose(OnnxOperator& op) {
     OnnxTensor made;
     made.dims = {it.tensor->dims[1], it.tensor->dims[0]};
     made.values = take_transposed(op, it);
-    made_.push_back(std::move(made));
-    it.tensor = &made_.back();
+    it.tensor = made_constant(op, std::move(made)).tensor;
   } else if (it.form == Form::kImage && perm == Integers{0, 2, 3, 1}) {
     it.form = Form::kLast;
   } else if (it.form == Form::kLast && perm == Integers{0, 3, 1, 2}) {
@@ -73,6 +80,27 @@ void OnnxImporter::transpose(OnnxOperator& op) {
   give(op, std::move(it));
 }
 
+// Of shapes, and of the factors of Resize.
+void OnnxImporter::concat_constants(OnnxOperator& op, const std::vector<Value>& all) {
+  Value joined;
+  joined.form = Form::kConstant;
+  std::vector<float> numbers;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Integers part = constant_integers(op, i);
+    joined.integers.insert(joined.integers.end(), part.begin(), part.end());
+    if (all[i].tensor != nullptr)
+      numbers.insert(numbers.end(), all[i].tensor->values.begin(), all[i].tensor->values.end());
+    if (joined.integers.size() + numbers.size() > 8) op.refuse("of constants: expected at most 8 dimensions");
+  }
+  if (numbers.empty()) {
+    give(op, std::move(joined));
+    return;
+  }
+  if (!joined.integers.empty()) op.refuse("of constants of different types");
+  const int64_t count = std::ssize(numbers);
+  give(op, made_constant(op, onnx_floats("", {count}, std::move(numbers))));
+}
+
 void OnnxImporter::concat(OnnxOperator& op) {
   int64_t axis = op.integer_or("axis", 1);
   std::vector<Value> all;
@@ -81,15 +109,8 @@ void OnnxImporter::concat(OnnxOperator& op) {
   const Form form = all.front().form;
   if (!std::ranges::all_of(all, [&](const Value& it) { return it.form == form; }))
     op.refuse("expected inputs of one kind, found flattened ones, constants and images");
-  if (form == Form::kConstant) {  // of shapes
-    Value joined;
-    joined.form = Form::kConstant;
-    for (size_t i = 0; i < all.size(); ++i) {
-      const Integers part = constant_integers(op, i);
-      joined.integers.insert(joined.integers.end(), part.begin(), part.end());
-      if (joined.integers.size() > 8) op.refuse("of constants: expected a shape of at most 8 dimensions");
-    }
-    give(op, std::move(joined));
+  if (form == Form::kConstant) {
+    concat_constants(op, all);
     return;
   }
   const int64_t rank = form == Form::kFlat ? 2 : 4, channels = form == Form::kLast ? 3 : 1;
@@ -207,7 +228,15 @@ void OnnxImporter::unsqueeze(OnnxOperator& op) {
   Integers axes = op.integers_or("axes", {});
   Value it = input(op, 0);
   if (!op.input(1).empty()) axes = constant_integers(op, 1);
-  if (it.form != Form::kConstant) {
+  if (it.form == Form::kConstant && it.tensor != nullptr) {
+    OnnxTensor made = *it.tensor;
+    const int64_t rank = std::ssize(made.dims) + std::ssize(axes);
+    for (const int64_t axis : normal_axes(axes, rank)) {
+      if (axis < 0 || axis > std::ssize(made.dims) || rank > 8) op.bad("its axes are out of range");
+      made.dims.insert(made.dims.begin() + axis, 1);
+    }
+    it.tensor = made_constant(op, std::move(made)).tensor;
+  } else if (it.form != Form::kConstant) {
     if (it.form != Form::kFlat || it.unordered || it.last_order || normal_axes(axes, 4) != Integers{2, 3})
       op.refuse("expected N,C to become N,C,1,1");
     it.form = Form::kImage;

@@ -68,6 +68,8 @@ class OnnxImporter {
   void find_needed();
   void count_uses();
   void take_nodes();
+  void take(const OnnxNode& node);
+  bool is_foldable(const OnnxNode& node) const;
   void read_metadata(ForeignModel& out) const;
   void finish(ForeignModel& out);
 
@@ -92,6 +94,7 @@ class OnnxImporter {
   void weight(const OnnxOperator& op, const std::string& name, std::string_view tensor, std::vector<int64_t> dims = {});
   void weight_values(const std::string& name, const std::string& original, std::vector<int64_t> dims,
                      std::vector<float> values, std::optional<WeightOrder> order = {});
+  void count_copied(const OnnxOperator& op, const OnnxTensor& tensor);
   // The elements, moved where nobody else reads them.
   std::vector<float> take_values(const OnnxOperator& op, const Value& constant);
   // [I,O] as [O,I].
@@ -140,6 +143,8 @@ class OnnxImporter {
   void gather(OnnxOperator& op);
   bool group_norm_of_reshape(OnnxOperator& op, const std::vector<int64_t>& target);
   Value flattened(const OnnxOperator& op, const Value& x);
+  Value made_constant(const OnnxOperator& op, OnnxTensor tensor);
+  void concat_constants(OnnxOperator& op, const std::vector<Value>& all);
 
   OnnxModel model_;
   const std::string path_;

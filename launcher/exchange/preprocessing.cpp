@@ -39,7 +39,11 @@ Preprocessing named_preprocessing(const std::string& name) {
 
 Preprocessing preprocessing_of(const DataConfig& data) {
   const CropType crop = data.crop.type == CropType::kStretch ? CropType::kStretch : CropType::kCentre;
-  return {.mean = data.mean, .std = data.std, .crop = crop, .central = data.crop.central};
+  return {.bgr = data.channel_order == ChannelOrder::kBgr,
+          .mean = data.mean,
+          .std = data.std,
+          .crop = crop,
+          .central = data.crop.central};
 }
 
 std::string to_json(const Preprocessing& it) {

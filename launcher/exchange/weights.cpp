@@ -81,8 +81,11 @@ bool same_order(WeightOrder order, const WeightPlace& place) {
 
 // ---- Shapes
 
-std::vector<int64_t> without_ones(std::vector<int64_t> dims) {
-  std::erase(dims, 1);
+// Without the ones at the end, or in Keras' orders at the beginning: a linear layer may be stored as a 1x1 convolution,
+// and the other way round.
+std::vector<int64_t> without_ones(WeightOrder order, std::vector<int64_t> dims) {
+  if (order == WeightOrder::kKeras) std::ranges::reverse(dims);
+  while (!dims.empty() && dims.back() == 1) dims.pop_back();
   return dims;
 }
 
@@ -92,9 +95,9 @@ std::string text(const std::vector<int64_t>& dims) {
   return dims.empty() ? "a scalar" : out;
 }
 
-// A linear layer may be stored as a 1x1 convolution, and Keras stores depthwise filters as h,w,channels,multiplier.
+// Keras stores depthwise filters as h,w,channels,multiplier.
 bool fits(WeightOrder order, const WeightPlace& place, const std::vector<int64_t>& dims) {
-  if (without_ones(dims) == without_ones(dims_in(order, place))) return true;
+  if (without_ones(order, dims) == without_ones(order, dims_in(order, place))) return true;
   return order == WeightOrder::kKeras && place.kind == Kind::kConv && place.shape.c == 1 && dims.size() == 4 &&
          dims[0] == place.shape.h && dims[1] == place.shape.w && dims[2] * dims[3] == place.shape.n;
 }

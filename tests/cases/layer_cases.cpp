@@ -4,141 +4,26 @@
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
-#include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/upsample.h"
+#include "tests/cases/case_parts.h"
 
 namespace convoy {
 namespace {
 
-using Cases = std::vector<LayerCase>;
-
-template <class L, class... Arguments>
-std::function<std::unique_ptr<Layer>()> make(Arguments... arguments) {
-  return [=] { return std::make_unique<L>(arguments...); };
-}
-
-constexpr Padding kSame = Padding::same(), kValid = Padding::valid();
-constexpr Padding pad(int amount) { return Padding::number(amount); }
-
-Window window(int kernel, int stride = 1, Padding padding = kValid, int dilation = 1) {
-  return {kernel, kernel, stride, stride, dilation, dilation, padding};
-}
-
 Window ceil(Window window) {
   window.ceil = true;
   return window;
-}
-
-std::function<std::unique_ptr<Layer>()> conv(int filters, const Window& window, int groups = 1, bool bias = true,
-                                             bool relu = false, bool add = false) {
-  return make<Conv2d>(
-      Conv2dOptions{.filters = filters, .window = window, .groups = groups, .bias = bias, .relu = relu, .add = add});
-}
-
-constexpr bool kNoBias = false, kBias = true, kRelu = true, kAdd = true;
-
-Cases conv_cases() {
-  return {
-      {"conv2d_1x1", conv(16, window(1)), {{2, 5, 5, 16}}},
-      {"conv2d_3x3", conv(16, window(3, 1, pad(1))), {{2, 7, 7, 16}}},
-      {"conv2d_of_1_channel", conv(5, window(3, 1, pad(1))), {{3, 9, 9, 1}}},
-      {"conv2d_of_3_channels", conv(17, window(7, 2, pad(3))), {{2, 15, 15, 3}}},
-      {"conv2d_of_3_channels_into_32", conv(32, window(3, 1, kSame)), {{2, 8, 8, 3}}},
-      {"conv2d_of_5_channels", conv(3, window(3, 1, pad(1))), {{2, 6, 9, 5}}},
-      {"conv2d_of_17_channels", conv(33, window(3, 1, pad(1))), {{2, 6, 5, 17}}},
-      {"conv2d_of_33_channels", conv(1, window(3)), {{1, 7, 6, 33}}},
-      {"conv2d_of_32_channels", conv(48, window(3, 2, pad(1))), {{2, 9, 9, 32}}},
-      {"conv2d_one_image_of_one_pixel", conv(6, window(1)), {{1, 1, 1, 7}}},
-      {"conv2d_of_one_pixel_padded", conv(8, window(3, 1, pad(1))), {{4, 1, 1, 8}}},
-      {"conv2d_one_output_pixel", conv(10, window(5)), {{2, 5, 5, 4}}},
-      {"conv2d_same_even_kernel", conv(8, window(2, 1, kSame)), {{2, 5, 5, 3}}},
-      {"conv2d_same_even_kernel_wide", conv(16, window(4, 1, kSame)), {{1, 7, 6, 16}}},
-      {"conv2d_same_stride_2_even_size", conv(8, window(3, 2, kSame)), {{2, 8, 8, 3}}},
-      {"conv2d_same_stride_2_odd_size", conv(8, window(3, 2, kSame)), {{2, 7, 9, 3}}},
-      {"conv2d_same_even_kernel_stride_2", conv(16, window(4, 2, kSame)), {{2, 9, 8, 16}}},
-      {"conv2d_same_stride_above_kernel", conv(4, window(2, 3, kSame)), {{2, 10, 11, 4}}},
-      {"conv2d_stride_above_kernel", conv(16, window(1, 2)), {{2, 7, 8, 16}}},
-      {"conv2d_stride_leaves_a_rest", conv(4, window(3, 3)), {{2, 11, 10, 4}}},
-      {"conv2d_kernel_1x7", conv(8, {.kernel_w = 7, .padding = {Padding::Kind::kNumber, 0, 3}}), {{2, 6, 9, 8}}},
-      {"conv2d_strides_differ",
-       conv(8, {.kernel_h = 3, .kernel_w = 2, .stride_h = 2, .padding = {Padding::Kind::kNumber, 1, 0}}),
-       {{2, 8, 7, 5}}},
-      {"conv2d_dilation_2", conv(8, window(3, 1, pad(2), 2)), {{2, 9, 8, 8}}},
-      {"conv2d_dilation_3_same", conv(5, window(3, 1, kSame, 3)), {{1, 11, 9, 3}}},
-      {"conv2d_dilation_2_stride_2", conv(16, window(3, 2, kSame, 2)), {{2, 10, 9, 16}}},
-      {"conv2d_groups_2", conv(8, window(3, 1, pad(1)), 2), {{2, 7, 7, 6}}},
-      {"conv2d_groups_of_16", conv(32, window(3, 1, pad(1)), 2), {{2, 6, 6, 32}}},
-      {"conv2d_groups_of_odd_size", conv(15, window(3, 2, pad(1)), 3), {{2, 8, 7, 9}}},
-      {"conv2d_depthwise_16", conv(16, window(3, 1, pad(1)), 16), {{2, 8, 8, 16}}},
-      {"conv2d_depthwise_17", conv(17, window(3, 1, pad(1)), 17), {{2, 6, 7, 17}}},
-      {"conv2d_depthwise_stride_2", conv(24, window(5, 2, kSame), 24), {{2, 9, 8, 24}}},
-      {"conv2d_depthwise_same_even_size", conv(32, window(3, 2, kSame), 32), {{2, 8, 10, 32}}},
-      {"conv2d_depthwise_same_even_kernel", conv(20, window(4, 1, kSame), 20), {{1, 7, 8, 20}}},
-      {"conv2d_depthwise_dilation_2", conv(16, window(3, 1, pad(2), 2), 16), {{2, 9, 8, 16}}},
-      {"conv2d_depthwise_kernel_above_image", conv(16, window(5, 1, pad(2)), 16), {{2, 3, 2, 16}}},
-      {"conv2d_depthwise_stride_3", conv(16, window(2, 3), 16), {{2, 9, 8, 16}}},
-      {"conv2d_depthwise_multiplier_2", conv(12, window(3, 1, pad(1)), 6), {{2, 6, 6, 6}}},
-      {"conv2d_depthwise_multiplier_2_of_32", conv(64, window(3, 1, pad(1)), 32), {{2, 6, 6, 32}}},
-      {"conv2d_depthwise_multiplier_2_same_even_size", conv(32, window(3, 2, kSame), 16), {{2, 8, 6, 16}}},
-      {"conv2d_depthwise_multiplier_2_relu", conv(32, window(3, 1, kSame), 16, kBias, kRelu), {{2, 5, 6, 16}}},
-      {"conv2d_groups_4", conv(64, window(3, 1, pad(1)), 4), {{2, 6, 6, 64}}},
-      {"conv2d_groups_4_stride_2", conv(32, window(3, 2, pad(1)), 4), {{2, 8, 7, 32}}},
-      {"conv2d_groups_4_same_even_size", conv(16, window(3, 2, kSame), 4), {{2, 8, 6, 8}}},
-      {"conv2d_groups_4_of_odd_size", conv(12, window(3, 1, pad(1)), 4, kNoBias), {{2, 6, 5, 20}}},
-      {"conv2d_groups_1x1", conv(32, window(1), 4), {{2, 6, 6, 32}}},
-      {"conv2d_no_bias", conv(16, window(3, 1, pad(1)), 1, kNoBias), {{2, 7, 7, 8}}},
-      {"conv2d_no_bias_depthwise", conv(5, window(3, 1, pad(1)), 5, kNoBias), {{2, 6, 6, 5}}},
-      {"conv2d_relu", conv(16, window(3, 1, pad(1)), 1, kBias, kRelu), {{2, 7, 7, 16}}},
-      {"conv2d_relu_odd_channels", conv(17, window(3, 1, pad(1)), 1, kBias, kRelu), {{2, 6, 5, 5}}},
-      {"conv2d_relu_no_bias", conv(8, window(2, 2), 1, kNoBias, kRelu), {{2, 6, 6, 3}}},
-      {"conv2d_relu_depthwise", conv(16, window(3, 1, pad(1)), 16, kBias, kRelu), {{2, 6, 6, 16}}},
-      {.name = "conv2d_first_layer",
-       .layer = conv(16, window(3, 1, pad(1))),
-       .inputs = {{2, 9, 9, 3}},
-       .wants_dx = {false}},
-      {.name = "conv2d_frozen", .layer = conv(16, window(3, 1, pad(1))), .inputs = {{2, 7, 7, 16}}, .wants_dw = false},
-      {.name = "conv2d_frozen_first_layer",
-       .layer = conv(16, window(3, 1, pad(1))),
-       .inputs = {{2, 7, 7, 3}},
-       .wants_dx = {false},
-       .wants_dw = false},
-      {.name = "conv2d_relu_first_layer",
-       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
-       .inputs = {{2, 9, 9, 3}},
-       .wants_dx = {false}},
-      {.name = "conv2d_relu_frozen",
-       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
-       .inputs = {{2, 7, 7, 16}},
-       .wants_dw = false},
-      {.name = "conv2d_eval", .layer = conv(5, window(3, 1, pad(1))), .inputs = {{2, 7, 7, 3}}, .mode = Mode::kEval},
-      {.name = "conv2d_relu_eval",
-       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, kRelu),
-       .inputs = {{1, 7, 7, 16}},
-       .mode = Mode::kEval},
-      {.name = "conv2d_add_eval",
-       .layer = conv(16, window(3, 1, pad(1)), 1, kBias, false, kAdd),
-       .inputs = {{2, 7, 7, 16}, {2, 7, 7, 16}},
-       .mode = Mode::kEval},
-      {.name = "conv2d_add_relu_eval",
-       .layer = conv(17, window(1), 1, kBias, kRelu, kAdd),
-       .inputs = {{2, 5, 7, 5}, {2, 5, 7, 17}},
-       .mode = Mode::kEval},
-      {.name = "conv2d_add_relu_no_bias_eval",
-       .layer = conv(32, window(3, 2, pad(1)), 1, kNoBias, kRelu, kAdd),
-       .inputs = {{2, 9, 9, 16}, {2, 5, 5, 32}},
-       .mode = Mode::kEval},
-      {.name = "conv2d_add_relu_depthwise_eval",
-       .layer = conv(16, window(3, 1, pad(1)), 16, kBias, kRelu, kAdd),
-       .inputs = {{2, 6, 6, 16}, {2, 6, 6, 16}},
-       .mode = Mode::kEval},
-  };
 }
 
 Cases linear_cases() {
@@ -210,62 +95,6 @@ Cases pool_cases() {
   return cases;
 }
 
-Cases batch_norm_cases() {
-  const auto batch_norm = [](bool add = false, bool relu = false) {
-    return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
-  };
-  constexpr Shape kOdd{3, 5, 4, 17};
-  return {
-      {"batch_norm", batch_norm(), {{4, 6, 6, 16}}},
-      {"batch_norm_odd", batch_norm(), {kOdd}},
-      // The only mean must not be almost zero: nothing would be left to measure its error by.
-      {.name = "batch_norm_one_channel", .layer = batch_norm(), .inputs = {{2, 7, 5, 1}}, .mean = 0.5},
-      {"batch_norm_one_image", batch_norm(), {{1, 6, 7, 33}}},
-      {"batch_norm_after_linear", batch_norm(), {{9, 1, 1, 20}}},
-      {"batch_norm_one_element_per_channel", batch_norm(), {{1, 1, 1, 5}}},
-      // Variance near epsilon.  With much more of it, dx of two elements is what is left of terms 1e5 times as large.
-      {.name = "batch_norm_two_elements_per_channel", .layer = batch_norm(), .inputs = {{2, 1, 1, 8}}, .std = 0.003},
-      {.name = "batch_norm_mean_100_std_tenth",
-       .layer = batch_norm(),
-       .inputs = {{4, 8, 8, 5}},
-       .mean = 100,
-       .std = 0.1},
-      {"batch_norm_relu", batch_norm(false, kRelu), {{3, 6, 6, 16}}},
-      {"batch_norm_relu_odd", batch_norm(false, kRelu), {kOdd}},
-      {"batch_norm_add_relu", batch_norm(kAdd, kRelu), {{3, 6, 6, 16}, {3, 6, 6, 16}}},
-      {"batch_norm_add_relu_odd", batch_norm(kAdd, kRelu), {kOdd, kOdd}},
-      {.name = "batch_norm_frozen", .layer = batch_norm(), .inputs = {kOdd}, .wants_dw = false},
-      {.name = "batch_norm_first_layer", .layer = batch_norm(), .inputs = {kOdd}, .wants_dx = {false}},
-      {.name = "batch_norm_relu_frozen", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .wants_dw = false},
-      {.name = "batch_norm_add_relu_only_shortcut",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .wants_dx = {false, true},
-       .wants_dw = false},
-      {.name = "batch_norm_add_relu_no_shortcut",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .wants_dx = {true, false}},
-      // Rows and channels that a GPU cuts into several blocks.
-      {"batch_norm_many_rows", batch_norm(), {{6, 11, 13, 24}}},
-      {"batch_norm_relu_many_rows", batch_norm(false, kRelu), {{5, 13, 11, 8}}},
-      {"batch_norm_add_relu_many_rows", batch_norm(kAdd, kRelu), {{4, 11, 13, 24}, {4, 11, 13, 24}}},
-      {"batch_norm_add_relu_many_rows_odd", batch_norm(kAdd, kRelu), {{3, 17, 19, 5}, {3, 17, 19, 5}}},
-      {"batch_norm_relu_wide", batch_norm(false, kRelu), {{2, 3, 3, 520}}},
-      {"batch_norm_add_relu_wide", batch_norm(kAdd, kRelu), {{1, 3, 5, 520}, {1, 3, 5, 520}}},
-      {.name = "batch_norm_add_relu_first_layer",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {{3, 6, 6, 16}, {3, 6, 6, 16}},
-       .wants_dx = {false, false}},
-      {.name = "batch_norm_eval", .layer = batch_norm(), .inputs = {kOdd}, .mode = Mode::kEval},
-      {.name = "batch_norm_relu_eval", .layer = batch_norm(false, kRelu), .inputs = {kOdd}, .mode = Mode::kEval},
-      {.name = "batch_norm_add_relu_eval",
-       .layer = batch_norm(kAdd, kRelu),
-       .inputs = {kOdd, kOdd},
-       .mode = Mode::kEval},
-  };
-}
-
 Cases elementwise_cases() {
   const auto dropout = [](float rate) { return make<Dropout>(rate, 3U); };
   constexpr Shape kEven{2, 6, 6, 16}, kOdd{3, 5, 4, 17};
@@ -307,23 +136,12 @@ Cases elementwise_cases() {
       {"normalize_per_channel",
        make<Normalize>(std::vector{0.485F, 0.456F, 0.406F}, std::vector{0.229F, 0.224F, 0.225F}),
        {{2, 7, 5, 3}}},
+      {"normalize_bgr",
+       make<Normalize>(std::vector{0.4F, 0.5F, 0.6F}, std::vector{0.2F, 0.3F, 0.25F}, true),
+       {{3, 9, 7, 3}}},
+      {"normalize_bgr_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}, true), {{5, 64, 65, 3}}},
       {"normalize_many_channels", make<Normalize>(std::vector(150, 0.4F), std::vector(150, 0.3F)), {{2, 3, 3, 150}}},
       {"normalize_one_for_all", make<Normalize>(std::vector{0.5F}, std::vector{1.0F}), {{1, 4, 4, 4}}},
-  };
-}
-
-Cases image_cases() {
-  return {
-      {"pad", make<Pad>(PadOptions{1, 1, 1, 1}), {{2, 5, 6, 16}}},
-      {"pad_sides_differ", make<Pad>(PadOptions{0, 1, 2, 3}), {{2, 5, 4, 17}}},
-      {"pad_with_a_value", make<Pad>(PadOptions{2, 0, 0, 1, -1.5F}), {{3, 4, 5, 33}}},
-      {"pad_one_channel", make<Pad>(PadOptions{1, 2, 3, 0, 0.25F}), {{2, 3, 3, 1}}},
-      {"pad_by_nothing", make<Pad>(PadOptions{}), {{2, 3, 4, 5}}},
-      {.name = "pad_no_gradient",
-       .layer = make<Pad>(PadOptions{1, 1, 1, 1}),
-       .inputs = {{2, 5, 6, 16}},
-       .wants_dx = {false}},
-      {.name = "pad_eval", .layer = make<Pad>(PadOptions{0, 1, 0, 1}), .inputs = {{2, 5, 6, 3}}, .mode = Mode::kEval},
   };
 }
 
@@ -365,49 +183,16 @@ Cases threaded_cases() {
       {.name = "dropout_threads", .layer = make<Dropout>(0.5F, 1U), .inputs = {kImages}, .scalars = {.step = 3}},
       {"max_pool_threads", make<MaxPool>(window(3, 2, pad(1))), {kImages}},
       {"average_pool_threads", make<AveragePool>(window(3, 2, pad(1))), {kImages}},
+      {"group_norm_threads", make<GroupNorm>(GroupNormOptions{.groups = 17}), {kImages}},
+      {"layer_norm_threads", make<LayerNorm>(1e-5F), {kImages}},
+      {"lrn_threads", make<Lrn>(LrnOptions{.alpha = 1}), {kImages}},
+      {"upsample_threads", make<Upsample>(UpsampleOptions{2, 2, true}), {{4, 12, 13, 17}}},
       {"pad_threads", make<Pad>(PadOptions{0, 1, 2, 3, 0.5F}), {kImages}},
       {"global_average_threads", make<GlobalAverage>(), {kImages}},
       {"conv2d_threads", conv(33, window(1)), {kImages}},
       {"normalize_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}), {{5, 64, 65, 3}}},
       {"softmax_cross_entropy_threads", loss, {{64, 1, 1, 600}, targets_shape(64)}},
   };
-}
-
-// Convolutions in groups on ImageNet, by channels, filters, groups, height and width, kernel, stride.
-Cases grouped_benchmark_cases() {
-  constexpr int kRows = 8;
-  const struct {
-    const char* name;
-    int channels, filters, groups, size, kernel, stride;
-  } kTable[] = {
-      {"mobilenetv2_32x112", 32, 32, 32, 112, 3, 1},
-      {"mobilenetv2_96x112_down", 96, 96, 96, 112, 3, 2},
-      {"mobilenetv2_144x56", 144, 144, 144, 56, 3, 1},
-      {"mobilenetv2_144x56_down", 144, 144, 144, 56, 3, 2},
-      {"mobilenetv2_192x28", 192, 192, 192, 28, 3, 1},
-      {"mobilenetv2_192x28_down", 192, 192, 192, 28, 3, 2},
-      {"mobilenetv2_384x14", 384, 384, 384, 14, 3, 1},
-      {"mobilenetv2_576x14", 576, 576, 576, 14, 3, 1},
-      {"mobilenetv2_576x14_down", 576, 576, 576, 14, 3, 2},
-      {"mobilenetv2_960x7", 960, 960, 960, 7, 3, 1},
-      {"efficientnet_144x56_down", 144, 144, 144, 56, 5, 2},
-      {"efficientnet_240x28", 240, 240, 240, 28, 5, 1},
-      {"efficientnet_480x14", 480, 480, 480, 14, 5, 1},
-      {"efficientnet_672x14_down", 672, 672, 672, 14, 5, 2},
-      {"efficientnet_1152x7", 1152, 1152, 1152, 7, 5, 1},
-      {"resnext_128x56", 128, 128, 32, 56, 3, 1},
-      {"resnext_256x28", 256, 256, 32, 28, 3, 1},
-      {"groups_4_256x28", 256, 256, 4, 28, 3, 1},
-      {"multiplier_2_64x56", 64, 128, 64, 56, 3, 1},
-  };
-  Cases cases;
-  for (const auto& row : kTable) {
-    const Window window_of = window(row.kernel, row.stride, pad(row.kernel / 2));
-    cases.push_back({std::string("conv2d_") + row.name,
-                     conv(row.filters, window_of, row.groups, kNoBias),
-                     {{kRows, row.size, row.size, row.channels}}});
-  }
-  return cases;
 }
 
 // ---- Sizes met in practice.  ResNet-18 and VGG on CIFAR (32x32) and ImageNet (224x224), LeNet on MNIST.
@@ -437,6 +222,17 @@ Cases benchmark_cases() {
       {"batch_norm_resnet_block1", batch_norm(false, false), {kBlock1}},
       {"batch_norm_relu_resnet_block1", batch_norm(false, kRelu), {kBlock1}},
       {"batch_norm_add_relu_resnet_block1", batch_norm(true, kRelu), {kBlock1, kBlock1}},
+      {"group_norm_resnet_block1", make<GroupNorm>(GroupNormOptions{.groups = 32}), {kBlock1}},
+      {"layer_norm_convnext", make<LayerNorm>(1e-6F), {{8, 56, 56, 96}}},
+      {"conv_transpose_unet",
+       make<ConvTranspose>(ConvTransposeOptions{.filters = 128, .window = window(2, 2)}),
+       {{8, 28, 28, 256}}},
+      {"conv_transpose_dcgan",
+       make<ConvTranspose>(ConvTransposeOptions{.filters = 128, .window = window(4, 2, pad(1)), .bias = false}),
+       {{kRows, 8, 8, 256}}},
+      {"lrn_alexnet", make<Lrn>(LrnOptions{}), {{8, 55, 55, 96}}},
+      {"upsample_unet", make<Upsample>(UpsampleOptions{2, 2, false}), {{8, 28, 28, 256}}},
+      {"upsample_bilinear_unet", make<Upsample>(UpsampleOptions{2, 2, true}), {{8, 28, 28, 256}}},
       {"relu_resnet_block1", make<Relu>(), {kBlock1}},
       {"add_resnet_block1", make<Add>(), {kBlock1, kBlock1}},
       {"concat_dense_block", make<Concat>(), {{kRows, 16, 16, 128}, {kRows, 16, 16, 32}}},
@@ -455,8 +251,9 @@ Cases benchmark_cases() {
 
 Cases all_cases() {
   Cases all;
-  for (const Cases& some : {conv_cases(), linear_cases(), pool_cases(), batch_norm_cases(), elementwise_cases(),
-                            image_cases(), loss_cases(), threaded_cases(), benchmark_cases()}) {
+  for (const Cases& some : {conv_cases(), conv_transpose_cases(), linear_cases(), pool_cases(), batch_norm_cases(),
+                            elementwise_cases(), image_cases(), norm_cases(), activation_cases(), gate_cases(),
+                            loss_cases(), threaded_cases(), benchmark_cases()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (LayerCase& it : all) {

@@ -52,6 +52,15 @@ TEST(CommandLine, ASlashBeforeTheEqualsSignMakesAFile) {
   EXPECT_EQ(line.overrides, Texts{"model.config=a/b.yaml"});
 }
 
+// Images have any name, and predict no keys.
+TEST(CommandLine, EveryWordOfPredictIsAWord) {
+  const CommandLine line = parse_command_line({"predict", "a.h5", "x=1.jpg", "--top=3", "y.jpg"});
+  EXPECT_EQ(line.words, (Texts{"a.h5", "x=1.jpg", "y.jpg"}));
+  EXPECT_EQ(line.overrides, Texts{});
+  EXPECT_EQ(flag(line, "top"), "3");
+  EXPECT_EQ(failure({"predict", "--top=many"}), "--top: expected an integer >= 1, found 'many'");
+}
+
 TEST(CommandLine, TwoDashesEndTheFlags) {
   EXPECT_EQ(parse_command_line({"train", "--fresh", "--", "--fresh"}).words, Texts{"--fresh"});
 }

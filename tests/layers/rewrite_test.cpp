@@ -128,6 +128,34 @@ TEST(Rewrite, LinearRelu) { expect_equivalent(residual_blocks, fuse_linear_relu,
 TEST(Rewrite, BatchNormRelu) { expect_equivalent(residual_blocks, fuse_batch_norm_relu, 1); }
 TEST(Rewrite, BatchNormAddRelu) { expect_equivalent(residual_blocks, fuse_batch_norm_add_relu, 2); }
 
+TEST(Rewrite, BatchNormKeepsItsOptions) {
+  const Build build = [](Net& net) {
+    const auto batch_norm = [&](const std::string& name, const BatchNormOptions& options) {
+      return net.add(name, std::make_unique<BatchNorm>(options), {net.conv(name + "_conv", net.last)});
+    };
+    const ValueId x = net.relu("relu1", batch_norm("bn1", {.scale = false, .inference = true}));
+    net.relu("relu2", net.sum("add2", batch_norm("bn2", {.shift = false, .inference = true}), x));
+    net.relu("relu3", batch_norm("bn3", {.scale = false, .shift = false}));
+    net.loss();
+  };
+  expect_equivalent(build, fuse_batch_norm_relu, 2);
+  expect_equivalent(build, fuse_batch_norm_add_relu, 1);
+}
+
+TEST(Rewrite, BatchNormOfInferenceLeavesItsStatistics) {
+  Net net;
+  net.relu("relu", net.add("bn", std::make_unique<BatchNorm>(BatchNormOptions{.inference = true}), {net.last}));
+  net.loss();
+  EXPECT_EQ(fuse_batch_norm_relu(net.graph), 1);
+  const Graph::Node& node = net.graph.nodes()[0];
+  for (const StateSpec& state : node.layer->state(net.graph.input_shapes(node))) EXPECT_EQ(state.momentum, 0);
+  const std::unique_ptr<Device> device = make_cpu_device(1);
+  const Parameters parameters(net.graph, device->allocator(), device->allocator());
+  const std::vector<float> left = train(net.graph);  // gradients, then what is added to the statistics
+  const auto first = static_cast<int64_t>(parameters.batch_state() - parameters.gradients());
+  for (int64_t i = 0; i < 2 * kImage.c; ++i) EXPECT_EQ(left.at(static_cast<size_t>(first + i)), 0);
+}
+
 TEST(Rewrite, AllRules) {
   Net net;
   residual_blocks(net);

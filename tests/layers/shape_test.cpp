@@ -4,18 +4,27 @@
 #include <string>
 #include <vector>
 
+#include "layers/activation.h"
+#include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/lrn.h"
+#include "layers/multiply.h"
 #include "layers/normalize.h"
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
+#include "layers/softmax.h"
 #include "layers/softmax_cross_entropy.h"
+#include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 #include "tests/core/base/testing.h"
 
 namespace convoy {
@@ -114,6 +123,41 @@ TEST(Conv2d, RefusesGroupsThatDoNotDivide) {
   expect_refused(grouped(0, 1), {{1, 4, 4, 8}}, {"filters", "found 0"});
 }
 
+// Of torch.nn.ConvTranspose2d, and of keras.layers.Conv2DTranspose for `same` and `valid`.
+TEST(ConvTranspose, SizesEqualPytorchAndKeras) {
+  const struct {
+    int input, kernel, stride;
+    Padding padding;
+    int output_padding, output;
+  } kTable[] = {
+      {5, 3, 1, Padding::number(0), 0, 7}, {5, 3, 2, Padding::number(1), 0, 9}, {5, 3, 2, Padding::number(1), 1, 10},
+      {4, 2, 2, Padding::number(0), 0, 8}, {3, 2, 3, Padding::number(0), 0, 8}, {3, 2, 3, Padding::number(0), 2, 10},
+      {4, 4, 2, Padding::number(1), 0, 8}, {5, 3, 2, Padding::same(), 0, 10},   {5, 3, 2, Padding::valid(), 0, 11},
+      {3, 2, 3, Padding::valid(), 0, 9},   {3, 2, 3, Padding::same(), 0, 9},    {4, 4, 1, Padding::same(), 0, 4},
+  };
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(std::to_string(row.input) + ", " + std::to_string(row.kernel) + ", " + std::to_string(row.stride));
+    const ConvTranspose layer({.filters = 7,
+                               .window = window(row.kernel, row.stride, row.padding),
+                               .output_padding_h = row.output_padding,
+                               .output_padding_w = row.output_padding});
+    EXPECT_EQ(shape_of(layer, {{2, row.input, row.input, 3}}), (Shape{2, row.output, row.output, 7}));
+    EXPECT_EQ(layer.parameters(Shapes{{2, row.input, row.input, 3}})[0].shape, (Shape{7, row.kernel, row.kernel, 3}));
+  }
+}
+
+TEST(ConvTranspose, RefusesWhatHasNoOutput) {
+  const auto refused = [](const ConvTransposeOptions& options, const std::vector<std::string>& parts) {
+    expect_refused(ConvTranspose(options), {{1, 2, 2, 1}}, parts);
+  };
+  refused({.filters = 0}, {"filters", "found 0"});
+  refused({.window = window(1, 1, Padding::number(2))}, {"height", "-2"});
+  refused({.window = window(2, 2, Padding::valid()), .output_padding_w = 1}, {"output_padding"});
+  refused({.window = window(2, 2, Padding::number(0)), .output_padding_h = 2}, {"output_padding"});
+  refused({.window = window(2, 1, Padding::number(0), 2)}, {"dilation"});
+  refused({.window = window(2, 1 << 24, Padding::valid())}, {"33554432"});
+}
+
 TEST(Linear, AsksForFlatten) {
   const Linear linear({.units = 10});
   EXPECT_EQ(shape_of(linear, {{8, 1, 1, 64}}), (Shape{8, 1, 1, 10}));
@@ -183,10 +227,65 @@ TEST(BatchNorm, AddsOnlyWhatHasItsShape) {
   expect_refused(BatchNorm({.epsilon = -1}), {{2, 4, 4, 8}}, {"epsilon"});
 }
 
+TEST(Lrn, RefusesWhatDividesByZero) {
+  EXPECT_EQ(shape_of(Lrn({}), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  expect_refused(Lrn({.size = 0}), {{2, 3, 4, 5}}, {"size", "found 0"});
+  expect_refused(Lrn({.alpha = -1}), {{2, 3, 4, 5}}, {"alpha"});
+  expect_refused(Lrn({.beta = __builtin_nanf("")}), {{2, 3, 4, 5}}, {"beta"});
+  expect_refused(Lrn({.k = 0}), {{2, 3, 4, 5}}, {"k", "more than 0"});
+}
+
+TEST(Upsample, MultipliesHeightAndWidth) {
+  EXPECT_EQ(shape_of(Upsample({2, 3}), {{2, 3, 4, 5}}), (Shape{2, 6, 12, 5}));
+  expect_refused(Upsample({0, 1}), {{2, 3, 4, 5}}, {"scale", "found 0"});
+  expect_refused(Upsample({1, 1 << 23}), {{2, 3, 4, 5}}, {"scale", "too large"});
+}
+
+TEST(GroupNorm, RefusesGroupsThatDoNotDivide) {
+  EXPECT_EQ(shape_of(GroupNorm({.groups = 4}), {{2, 4, 4, 8}}), (Shape{2, 4, 4, 8}));
+  expect_refused(GroupNorm({.groups = 3}), {{2, 4, 4, 8}}, {"groups", "8 channels", "found 3"});
+  expect_refused(GroupNorm({.groups = 0}), {{2, 4, 4, 8}}, {"groups", "found 0"});
+  expect_refused(GroupNorm({.groups = 2, .epsilon = 0}), {{2, 4, 4, 8}}, {"epsilon"});
+  expect_refused(LayerNorm(-1), {{2, 4, 4, 8}}, {"epsilon"});
+  const std::vector<ParameterSpec> parameters = LayerNorm(1e-5F).parameters(Shapes{{2, 4, 4, 8}});
+  ASSERT_EQ(parameters.size(), 2u);
+  EXPECT_EQ(parameters[0].shape, (Shape{1, 1, 1, 8}));
+  EXPECT_EQ(parameters[0].initializer.scale, 1);
+}
+
+TEST(Activation, RefusesParametersThatItsBackwardCouldNotTell) {
+  EXPECT_EQ(shape_of(Activation(SiluFunction{}), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  expect_refused(Activation(SiluFunction{}), {}, {"expected 1", "found 0"});
+  expect_refused(Activation(LeakyReluFunction{-0.5F}), {{2, 3, 4, 5}}, {"slope", "0 or more", "-0.5"});
+  expect_refused(Activation(EluFunction{__builtin_nanf("")}), {{2, 3, 4, 5}}, {"alpha", "0 or more"});
+}
+
+TEST(Multiply, TakesTheSameShapeOrFactors) {
+  EXPECT_EQ(shape_of(Multiply(), {{2, 4, 5, 8}, {2, 4, 5, 8}}), (Shape{2, 4, 5, 8}));
+  EXPECT_EQ(shape_of(Multiply(), {{2, 4, 5, 8}, {2, 1, 1, 8}}), (Shape{2, 4, 5, 8}));
+  expect_refused(Multiply(), {{2, 1, 1, 8}, {2, 4, 5, 8}}, {"2x1x1x8", "2x4x5x8"});
+  expect_refused(Multiply(), {{2, 4, 5, 8}, {1, 1, 1, 8}}, {"2x1x1x8", "1x1x1x8"});
+  expect_refused(Multiply(), {{2, 4, 5, 8}}, {"expected 2", "found 1"});
+}
+
+TEST(AdaptiveAveragePool, HasTheSizeThatItWasGiven) {
+  EXPECT_EQ(shape_of(AdaptiveAveragePool(7, 3), {{2, 4, 5, 8}}), (Shape{2, 7, 3, 8}));
+  expect_refused(AdaptiveAveragePool(7, 0), {{2, 4, 5, 8}}, {"size", "1 or more"});
+}
+
+TEST(StochasticDepth, RefusesRatesThatKeepNothing) {
+  EXPECT_EQ(shape_of(StochasticDepth(0.2F, 0), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
+  for (float rate : {-0.1F, 1.0F, __builtin_nanf("")}) {
+    expect_refused(StochasticDepth(rate, 0), {{2, 3, 4, 5}}, {"rate", "less than 1"});
+  }
+}
+
 TEST(Elementwise, RulesOfSmallLayers) {
   EXPECT_EQ(shape_of(Relu(), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
   EXPECT_EQ(shape_of(Flatten(), {{2, 3, 4, 5}}), (Shape{2, 1, 1, 60}));
   EXPECT_EQ(shape_of(GlobalAverage(), {{2, 3, 4, 5}}), (Shape{2, 1, 1, 5}));
+  EXPECT_EQ(shape_of(GlobalMax(), {{2, 3, 4, 5}}), (Shape{2, 1, 1, 5}));
+  EXPECT_EQ(shape_of(Softmax(), {{2, 3, 4, 5}}), (Shape{2, 3, 4, 5}));
   expect_refused(Relu(), {}, {"expected 1", "found 0"});
   expect_refused(Flatten(), {{1, 65536, 65536, 3}}, {"too many"});
   for (float rate : {-0.1F, 1.0F, 1.5F, __builtin_nanf("")}) {
@@ -195,6 +294,8 @@ TEST(Elementwise, RulesOfSmallLayers) {
   expect_refused(Normalize({0.5F, 0.5F}, {1}), {{2, 8, 8, 3}}, {"mean", "1 or 3", "found 2"});
   expect_refused(Normalize({0.5F}, {1, 1}), {{2, 8, 8, 3}}, {"std", "1 or 3", "found 2"});
   expect_refused(Normalize({0.5F}, {0}), {{2, 8, 8, 3}}, {"std", "above 0"});
+  EXPECT_EQ(shape_of(Normalize({0.5F}, {1}, true), {{2, 8, 8, 3}}), (Shape{2, 8, 8, 3}));
+  expect_refused(Normalize({0.5F}, {1}, true), {{2, 8, 8, 1}}, {"bgr", "3 channels", "found 1"});
 }
 
 }  // namespace

@@ -15,12 +15,21 @@ double samples_of_a_channel(const Array& x) {
   return static_cast<double>(samples);
 }
 
+bool of_batch(const BatchNorm& layer, const Inputs& in) {
+  return in.mode == Mode::kTrain && !layer.options().inference;
+}
+// Parameters come in the order weight, bias, of which either may be missing.
+double weight(const BatchNorm& layer, const Inputs& in, size_t c) {
+  return layer.options().scale ? in.w.front()[c] : 1;
+}
+double bias(const BatchNorm& layer, const Inputs& in, size_t c) { return layer.options().shift ? in.w.back()[c] : 0; }
+
 Channel statistics(const BatchNorm& layer, const Inputs& in, size_t c) {
   const Array& x = in.x[0];
   const auto channels = static_cast<size_t>(x.shape.c);
   const double n = samples_of_a_channel(x);
   Channel result{};
-  if (in.mode == Mode::kEval) {
+  if (!of_batch(layer, in)) {
     result = {in.state[0][c], in.state[1][c], 0};
   } else {
     for (size_t i = c; i < x.size(); i += channels) result.mean += x[i] / n;
@@ -42,10 +51,10 @@ Outputs forward(const BatchNorm& layer, const Inputs& in) {
   for (size_t c = 0; c < channels; ++c) {
     const Channel s = statistics(layer, in, c);
     for (size_t i = c; i < x.size(); i += channels) {
-      out.y[i] = in.w[0][c] * (x[i] - s.mean) * s.one_over_std + in.w[1][c];
+      out.y[i] = weight(layer, in, c) * (x[i] - s.mean) * s.one_over_std + bias(layer, in, c);
       if (layer.options().add) out.y[i] += in.x[1][i];
     }
-    if (in.mode == Mode::kEval) continue;
+    if (!of_batch(layer, in)) continue;
     out.batch_state[0][c] = s.mean;
     out.batch_state[1][c] = n > 1 ? s.variance * n / (n - 1) : s.variance;
   }
@@ -63,14 +72,17 @@ Gradients backward(const BatchNorm& layer, const Inputs& in) {
   for (size_t c = 0; c < channels; ++c) {
     const Channel s = statistics(layer, in, c);
     const auto normalized = [&](size_t i) { return (x[i] - s.mean) * s.one_over_std; };
-    double &dweight = g.dw[0][c], &dbias = g.dw[1][c];
+    double dweight = 0, dbias = 0;
     for (size_t i = c; i < x.size(); i += channels) {
       dweight += dy[i] * normalized(i);
       dbias += dy[i];
     }
     for (size_t i = c; i < x.size(); i += channels) {
-      g.dx[0][i] = in.w[0][c] * s.one_over_std * (dy[i] - (dbias + normalized(i) * dweight) / n);
+      const double through_statistics = of_batch(layer, in) ? (dbias + normalized(i) * dweight) / n : 0;
+      g.dx[0][i] = weight(layer, in, c) * s.one_over_std * (dy[i] - through_statistics);
     }
+    if (layer.options().scale) g.dw.front()[c] = dweight;
+    if (layer.options().shift) g.dw.back()[c] = dbias;
   }
   return g;
 }

@@ -109,7 +109,8 @@ Outputs forward(const Normalize& layer, const Inputs& in) {
   out.y = in.x[0];
   for (size_t i = 0; i < out.y.size(); ++i) {
     const auto c = static_cast<int>(i % static_cast<size_t>(out.y.shape.c));
-    out.y[i] = (out.y[i] / 255 - double{layer.mean(c)}) / double{layer.std(c)};
+    const double pixel = in.x[0][layer.bgr() ? i + 2 - 2 * static_cast<size_t>(c) : i];
+    out.y[i] = (pixel / 255 - double{layer.mean(c)}) / double{layer.std(c)};
   }
   return out;
 }

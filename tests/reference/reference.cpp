@@ -20,8 +20,9 @@ void visit(const Layer& layer, Call call) {
 
 template <class Call>
 void visit_any(const Layer& layer, Call call) {
-  visit<Conv2d, Linear, MaxPool, AveragePool, GlobalAverage, Relu, Dropout, Flatten, Add, Concat, Normalize, BatchNorm,
-        SoftmaxCrossEntropy, Pad>(layer, call);
+  visit<Conv2d, Linear, MaxPool, AveragePool, GlobalAverage, AdaptiveAveragePool, GlobalMax, Multiply, Softmax,
+        StochasticDepth, Activation, Relu, Dropout, Flatten, Add, Concat, Normalize, BatchNorm, SoftmaxCrossEntropy,
+        Pad, GroupNorm, LayerNorm, Lrn, Upsample, ConvTranspose>(layer, call);
 }
 
 }  // namespace

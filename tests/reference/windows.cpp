@@ -32,6 +32,22 @@ void for_each_product(const Conv2dOptions& options, const Array& x, const Array&
   });
 }
 
+// The same of a transposed convolution, by the formula in its header.
+template <class Body>
+void for_each_product(const ConvTranspose& layer, const Array& x, const Array& w, const Array& y, Body body) {
+  const auto [h_axis, w_axis] = layer.axes(x.shape);
+  for (int n = 0; n < x.shape.n; ++n)
+    for (int p = 0; p < x.shape.h; ++p)
+      for (int q = 0; q < x.shape.w; ++q)
+        for (int r = 0; r < w.shape.h; ++r)
+          for (int s = 0; s < w.shape.w; ++s) {
+            const int oh = p * h_axis.stride - h_axis.low + r, ow = q * w_axis.stride - w_axis.low + s;
+            if (oh < 0 || oh >= y.shape.h || ow < 0 || ow >= y.shape.w) continue;
+            for (int o = 0; o < y.shape.c; ++o)
+              for (int i = 0; i < x.shape.c; ++i) body(x.index(n, p, q, i), w.index(o, r, s, i), y.index(n, oh, ow, o));
+          }
+}
+
 // Calls body(index in x, in y) for every element of every window of a pool.
 template <class Body>
 void for_each_member(const Window& window, const Array& x, const Array& y, Body body) {
@@ -104,6 +120,30 @@ Gradients backward(const Conv2d& layer, const Inputs& in) {
   const Array dy = layer.options().relu ? behind_relu(forward(layer, in).y, in.dy) : in.dy;
   Gradients g = zero_gradients(in);
   for_each_product(layer.options(), x, w, dy, [&](size_t i, size_t j, size_t k) {
+    g.dx[0][i] += w[j] * dy[k];
+    g.dw[0][j] += x[i] * dy[k];
+  });
+  if (layer.options().bias) {
+    for (size_t k = 0; k < dy.size(); ++k) g.dw[1][k % static_cast<size_t>(dy.shape.c)] += dy[k];
+  }
+  return g;
+}
+
+Outputs forward(const ConvTranspose& layer, const Inputs& in) {
+  const Array &x = in.x[0], &w = in.w[0];
+  Outputs out;
+  Array& y = out.y = Array(layer.shape(std::vector{x.shape}));
+  if (layer.options().bias) {
+    for (size_t i = 0; i < y.size(); ++i) y[i] = in.w[1][i % static_cast<size_t>(y.shape.c)];
+  }
+  for_each_product(layer, x, w, y, [&](size_t i, size_t j, size_t k) { y[k] += x[i] * w[j]; });
+  return out;
+}
+
+Gradients backward(const ConvTranspose& layer, const Inputs& in) {
+  const Array &x = in.x[0], &w = in.w[0], &dy = in.dy;
+  Gradients g = zero_gradients(in);
+  for_each_product(layer, x, w, dy, [&](size_t i, size_t j, size_t k) {
     g.dx[0][i] += w[j] * dy[k];
     g.dw[0][j] += x[i] * dy[k];
   });

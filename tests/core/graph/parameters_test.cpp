@@ -15,8 +15,8 @@ namespace {
 // Two parameters and, if asked, a running mean; only shapes matter here.
 class Dense : public Layer {
  public:
-  explicit Dense(int outputs, Initializer initializer = {}, bool state = false)
-      : outputs_(outputs), initializer_(initializer), state_(state) {}
+  explicit Dense(int outputs, Initializer initializer = {}, bool state = false, float momentum = 0.2F)
+      : outputs_(outputs), initializer_(initializer), state_(state), momentum_(momentum) {}
   std::string type() const override { return "dense"; }
   Shape shape(std::span<const Shape> inputs) const override { return {inputs[0].n, 1, 1, outputs_}; }
   std::vector<ParameterSpec> parameters(std::span<const Shape> inputs) const override {
@@ -25,19 +25,21 @@ class Dense : public Layer {
   }
   std::vector<StateSpec> state(std::span<const Shape>) const override {
     if (!state_) return {};
-    return {{"running_mean", {1, 1, 1, outputs_}, 3, 0.2F}};
+    return {{"running_mean", {1, 1, 1, outputs_}, 3, momentum_}};
   }
 
  private:
   int outputs_;
   Initializer initializer_;
   bool state_;
+  float momentum_;
 };
 
 class ParametersTest : public testing::Test {
  protected:
-  void add(const std::string& name, int outputs, Initializer initializer = {}, bool state = false) {
-    last_ = graph_.add(name, std::make_unique<Dense>(outputs, initializer, state), {last_});
+  void add(const std::string& name, int outputs, Initializer initializer = {}, bool state = false,
+           float momentum = 0.2F) {
+    last_ = graph_.add(name, std::make_unique<Dense>(outputs, initializer, state, momentum), {last_});
   }
   Parameters make() { return {graph_, device_->allocator(), device_->allocator()}; }
 
@@ -82,6 +84,19 @@ TEST_F(ParametersTest, StatisticsAndControlLieBehindTheGradients) {
   EXPECT_EQ(parameters.control(), parameters.batch_state() + 384);
   EXPECT_EQ(parameters.reduced_elements(), parameters.trainable_elements() + 384 + kControlSize);
   EXPECT_EQ(parameters.batch_state(parameters.state_slots()[1]).data, parameters.batch_state() + 128);
+}
+
+TEST_F(ParametersTest, StatisticsThatStandStillComeLastAndTravelNowhere) {
+  add("a", 13, {}, true, 0);
+  add("b", 200, {}, true);
+  const Parameters parameters = make();
+  EXPECT_EQ(parameters.state_slots()[0].offset, 256);
+  EXPECT_EQ(parameters.state_slots()[1].offset, 0);
+  EXPECT_EQ(parameters.state_elements(), 128 + 256);
+  EXPECT_FALSE(parameters.batch_state(parameters.state_slots()[0]));
+  EXPECT_EQ(parameters.batch_state(parameters.state_slots()[1]).data, parameters.batch_state());
+  EXPECT_EQ(parameters.control(), parameters.batch_state() + 256);
+  EXPECT_EQ(parameters.reduced_elements(), parameters.trainable_elements() + 256 + kControlSize);
 }
 
 TEST_F(ParametersTest, InitialValuesAndGaps) {

@@ -63,7 +63,7 @@ TEST_F(BlocksTest, BecomeTheirLayers) {
 TEST_F(BlocksTest, ArePartsOfBlocksOfRepeatsAndOfTheTop) {
   const std::string text = with_model(
       "  blocks:\n"
-      "    pair: {parameters: [name], layers: [act: {name: $name.0}, act: {name: $name.1}]}\n"
+      "    pair: {parameters: [name], layers: [act: {name: $(name)_0}, act: {name: $name.1}]}\n"
       "    act: {parameters: [name, type: relu], layers: [$type, relu: {name: $name}]}\n"
       "    end: {layers: [linear: {units: classes}]}\n"
       "  layers:\n"
@@ -77,9 +77,9 @@ TEST_F(BlocksTest, ArePartsOfBlocksOfRepeatsAndOfTheTop) {
             "        from: 1\n"
             "        layers:\n"
             "          - relu\n"
-            "          - relu: {name: \"b$i.0\"}\n"
+            "          - relu: {name: \"b$(i)_0\"}\n"
             "          - relu\n"
-            "          - relu: {name: \"b$i.1\"}\n"
+            "          - relu: {name: \"b$(i).1\"}\n"
             "    - concat:\n"
             "        branches:\n"
             "          - []\n"

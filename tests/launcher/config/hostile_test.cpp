@@ -96,7 +96,7 @@ class HostileTest : public ConfigTest {};
 
 TEST_F(HostileTest, SchemaListsEveryKey) {
   const std::vector<SchemaKey> keys = all_keys();
-  EXPECT_EQ(keys.size(), 115U);  // changes with every key added: look at the new key's range, default and documentation
+  EXPECT_EQ(keys.size(), 133U);  // changes with every key added: look at the new key's range, default and documentation
   for (const SchemaKey& key : keys) EXPECT_TRUE(key.schema.contains("description")) << key.path();
 }
 
@@ -147,6 +147,7 @@ TEST_F(HostileTest, EveryWrongWordIsRefusedWithItsChoices) {
 TEST_F(HostileTest, EveryDefaultOfTheSchemaIsItsOwnValue) {
   const std::string plain = show(load(kMinimal));
   for (const SchemaKey& key : all_keys()) {
+    if (key.section == "model.base") continue;  // without one there is none, whatever its defaults
     if (!key.schema.contains("default") || key.section.ends_with("[]") || !conditions_of(key).empty()) continue;
     EXPECT_EQ(show(load(kMinimal, {override_of(key, key.name, key.schema.at("default").dump())})), plain) << key.path();
   }

@@ -101,6 +101,88 @@ layers:
   EXPECT_EQ(op_types(model), (std::vector<std::string>{"Conv", "GlobalAveragePool", "Flatten"}));
 }
 
+// Rounding up is written out as padding, which neither the largest element nor an average without padding sees.
+TEST(OnnxExport, PoolsThatRoundUp) {
+  const OnnxModel model = to_onnx(counting_network(R"(
+classes: 1
+layers:
+  - max_pool: {name: a, kernel: 3, stride: 2, ceil: true}
+  - average_pool: {name: b, kernel: 2, stride: 1, padding: 1, include_padding: true}
+  - average_pool: {name: c, kernel: 3, stride: 2, padding: 1, include_padding: true, ceil: true}
+  - global_average
+)",
+                                                   {1, 7, 8, 1}),
+                                  {});
+  EXPECT_EQ(op_types(model),
+            (std::vector<std::string>{"MaxPool", "AveragePool", "Pad", "AveragePool", "GlobalAveragePool", "Flatten"}));
+  EXPECT_EQ(attribute(node(model, "a"), "pads").integers, (Integers{0, 0, 0, 1}));  // 7x8 → 3x4
+  EXPECT_EQ(attribute(node(model, "b"), "pads").integers, (Integers{1, 1, 1, 1}));  // → 4x5
+  EXPECT_EQ(attribute(node(model, "b"), "count_include_pad").integer, 1);
+  EXPECT_EQ(initializer(model, "c.pads").integers, (Integers{0, 0, 1, 1, 0, 0, 1, 1}));  // → 3x3
+  EXPECT_EQ(attribute(node(model, "c"), "pads").integers, (Integers{0, 0, 1, 0}));
+  EXPECT_EQ(attribute(node(model, "c"), "count_include_pad").integer, 0);
+}
+
+TEST(OnnxExport, ActivationsOfSeveralNodes) {
+  const OnnxModel model = to_onnx(counting_network(R"(
+classes: 3
+layers:
+  - silu: {name: a}
+  - gelu: {name: b}
+  - gelu: {name: c, approximate: tanh}
+  - hard_swish: {name: d}
+  - batch_norm: {name: e, scale: false, shift: false}
+  - global_average
+)",
+                                                   {1, 2, 3, 3}),
+                                  {});
+  EXPECT_EQ(model.opset, 14);
+  EXPECT_EQ(op_types(model), (std::vector<std::string>{"Sigmoid",
+                                                       "Mul",
+                                                       "Div",
+                                                       "Erf",
+                                                       "Add",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "Add",
+                                                       "Mul",
+                                                       "Tanh",
+                                                       "Add",
+                                                       "Mul",
+                                                       "Mul",
+                                                       "HardSwish",
+                                                       "BatchNormalization",
+                                                       "GlobalAveragePool",
+                                                       "Flatten"}));
+  EXPECT_EQ(initializer(model, "e.weight").values, (Values{1, 1, 1}));
+  EXPECT_EQ(initializer(model, "e.bias").values, (Values{0, 0, 0}));
+}
+
+TEST(OnnxExport, BatchNormIsFoldedWhereAsked) {
+  const OnnxModel model = to_onnx(counting_network(kLeNet, {1, 1, 4, 2}), {.fold_batch_norm = true});
+  EXPECT_EQ(op_types(model), (std::vector<std::string>{"Conv", "Relu", "MaxPool", "Flatten", "Gemm"}));
+  EXPECT_EQ(node(model, "conv1").inputs.size(), 3U);
+}
+
+// Means over windows of any sizes are products with two matrices.
+TEST(OnnxExport, AdaptivePoolsAreMatrices) {
+  const OnnxModel model = to_onnx(counting_network(R"(
+classes: 2
+layers:
+  - adaptive_average_pool: {name: a, size: [1, 2]}
+  - stochastic_depth: {rate: 0.5}
+  - flatten
+)",
+                                                   {1, 2, 3, 1}),
+                                  {});
+  EXPECT_EQ(op_types(model), (std::vector<std::string>{"MatMul", "MatMul", "Flatten"}));
+  EXPECT_EQ(initializer(model, "a.rows").values, (Values{0.5, 0.5}));
+  EXPECT_EQ(initializer(model, "a.columns").values, (Values{0.5, 0, 0.5, 0.5, 0, 0.5}));
+}
+
 // A reader that is no linear layer sees the order of elements, so it must be ours, and no weights move.
 TEST(OnnxExport, FlattenedImagesThatAreJoinedKeepOurOrder) {
   const OnnxModel model = to_onnx(counting_network(R"(
@@ -187,6 +269,45 @@ layers:
   - linear: {name: i, units: 3}
 )",
                     {1, 9, 12, 4});
+  expect_round_trip(R"(
+classes: 4
+layers:
+  - pad: {name: a, padding: [1, 2, 3, 4], value: 0.5}
+  - group_norm: {name: b, groups: 2, epsilon: 0.001}
+  - layer_norm: {name: c}
+  - global_average: {name: d}
+  - flatten: {name: e}
+  - layer_norm: {name: f, epsilon: 1e-06}
+)",
+                    {1, 2, 3, 4});
+  expect_round_trip(R"(
+classes: 3
+layers:
+  - sigmoid: {name: a}
+  - tanh: {name: b}
+  - hard_sigmoid: {name: c}
+  - hard_swish: {name: d}
+  - relu6: {name: e}
+  - leaky_relu: {name: f, slope: 0.25}
+  - elu: {name: g, alpha: 0.5}
+  - upsample: {name: h, scale: [2, 3]}
+  - upsample: {name: i, scale: 2, mode: bilinear}
+  - lrn: {name: j, size: 3, alpha: 0.5, beta: 0.5, k: 2}
+  - global_average: {name: k}
+)",
+                    {1, 2, 3, 3});
+  expect_round_trip(R"(
+classes: 4
+layers:
+  - conv_transpose: {name: a, filters: 4, kernel: [2, 3], stride: 2, padding: [0, 1], output_padding: 1, bias: false}
+  - conv_transpose: {name: b, filters: 4, kernel: 3}
+  - softmax: {name: c}
+  - global_max: {name: d}
+  - sigmoid: {name: e}
+  - multiply: {name: f, inputs: [c, e]}
+  - global_average: {name: g}
+)",
+                    {1, 2, 3, 3});
 }
 
 TEST(OnnxExport, FilesAreWrittenAndRead) {

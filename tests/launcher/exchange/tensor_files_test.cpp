@@ -1,0 +1,131 @@
+#include "launcher/exchange/tensor_files.h"
+
+#include <gtest/gtest.h>
+
+#include "launcher/config/parts.h"
+#include "launcher/exchange/open_network.h"
+#include "tests/launcher/config/fixture.h"
+
+namespace convoy {
+namespace {
+
+constexpr const char* kModel =
+    "name: small\n"
+    "classes: 4\n"
+    "layers:\n"
+    "  - conv2d: {filters: 3, kernel: [2, 1], name: c}\n"
+    "  - batch_norm: {name: n}\n"
+    "  - flatten\n"
+    "  - linear: {units: classes, name: fc}\n";
+
+class TensorFilesTest : public ConfigTest {
+ protected:
+  static Network network() {
+    Network it;
+    it.config = parse_model(kModel, "small.yaml");
+    substitute_classes(it.config);
+    it.sample = {1, 3, 2, 2};
+    it.model = build_model(it.config, {}, it.sample, {.training = false, .normalize = false, .rewrite = false});
+    float next = 0;
+    for (const WeightPlace& place : weight_places(it.model.graph)) {
+      std::vector<float>& values = it.weights[place.name];
+      for (int64_t i = 0; i < place.shape.elements(); ++i) values.push_back(next += 1);
+    }
+    it.preprocessing = named_preprocessing("caffe");
+    it.class_names = {"a", "b", "\"c\"", "d"};
+    return it;
+  }
+
+  static Error error_of_opening(const std::string& path, const NetworkOptions& options = {}) {
+    try {
+      open_network(path, options);
+    } catch (const Error& error) {
+      return error;
+    }
+    return {ExitCode::kDone, ""};
+  }
+
+  PosixFileSystem files_;
+};
+
+TEST_F(TensorFilesTest, AFileOfOursIsAWholeModel) {
+  const Network before = network();
+  write_network(files_, "m.safetensors", before, {});
+  const OpenedNetwork opened = open_network("m.safetensors");
+  EXPECT_EQ(opened.network.weights, before.weights);
+  EXPECT_EQ(opened.network.sample, before.sample);
+  EXPECT_EQ(show(opened.network.config), show(before.config));
+  EXPECT_EQ(opened.network.class_names, before.class_names);
+  ASSERT_TRUE(opened.network.preprocessing.has_value());
+  EXPECT_TRUE(opened.network.preprocessing->bgr);
+  EXPECT_EQ(opened.network.preprocessing->mean, before.preprocessing->mean);
+  EXPECT_FALSE(std::filesystem::exists("m.safetensors.tmp"));
+}
+
+TEST_F(TensorFilesTest, WithPytorchsNamesItHasCountersAndComesBackTheSame) {
+  const Network before = network();
+  write_network(files_, "m.safetensors", before, {.pytorch_names = true});
+  const SafetensorsFile file = SafetensorsFile::open("m.safetensors");
+  EXPECT_NE(file.find("n.running_var"), nullptr);
+  EXPECT_EQ(file.find("n.running_variance"), nullptr);
+  EXPECT_EQ(file.find("n.num_batches_tracked")->type, StoredType::kI64);
+  EXPECT_EQ(file.find("c.weight")->dims, (std::vector<int64_t>{3, 2, 2, 1}));
+  EXPECT_EQ(open_network("m.safetensors").network.weights, before.weights);
+}
+
+TEST_F(TensorFilesTest, PrefixesOfWrappersAreDropped) {
+  const std::vector<float> values(3, 1);
+  const auto bytes = std::as_bytes(std::span(values));
+  write_safetensors(files_, "m.safetensors", {{"module._orig_mod.c.bias", StoredType::kF32, {3}, bytes}}, {});
+  EXPECT_EQ(read_model_file("m.safetensors").tensors.at(0).name, "c.bias");
+}
+
+TEST_F(TensorFilesTest, SaysWhatIsNeededForWeightsAlone) {
+  const std::vector<float> values(3, 1);
+  write_safetensors(files_, "m.safetensors", {{"c.bias", StoredType::kF32, {3}, std::as_bytes(std::span(values))}}, {});
+  const Error no_network = error_of_opening("m.safetensors");
+  EXPECT_EQ(no_network.code(), ExitCode::kUsage);
+  EXPECT_NE(std::string(no_network.what()).find("--model_file"), std::string::npos) << no_network.what();
+  write("small.yaml", std::string(kModel) + "made_for: {shape: [3, 2, 2], classes: 4}\n");
+  const Error incomplete = error_of_opening("m.safetensors", {.model_file = "small.yaml"});
+  EXPECT_EQ(incomplete.code(), ExitCode::kBadData);
+  EXPECT_NE(std::string(incomplete.what()).find("has nothing for 'c.weight'"), std::string::npos) << incomplete.what();
+}
+
+TEST_F(TensorFilesTest, RefusesWhatItCannotRead) {
+  write("text", "hello, this is no model at all");
+  write("empty", "");
+  write("pickle", "\x80\x02}q");
+  for (const char* path : {"text", "empty", "pickle"}) {
+    EXPECT_EQ(error_of_opening(path).code(), ExitCode::kBadData) << path;
+  }
+  EXPECT_NE(std::string(error_of_opening("pickle").what()).find("safetensors.torch.save_file"), std::string::npos);
+  EXPECT_EQ(error_of_opening("absent").code(), ExitCode::kNoInput);
+}
+
+TEST_F(TensorFilesTest, RefusesMetadataThatLie) {
+  const Network before = network();
+  const std::pair<const char*, const char*> kLies[] = {{"convoy.shape", "[3, 2]"},
+                                                       {"convoy.shape", "[3, 2, 1e9]"},
+                                                       {"convoy.preprocessing", "{}"},
+                                                       {"convoy.class_names", "[1]"},
+                                                       {"convoy.model", "layers: 3"}};
+  for (const auto& [key, value] : kLies) {
+    auto metadata = describe_network(before.config, before.sample, before.preprocessing, before.class_names);
+    metadata[key] = value;
+    metadata["format"] = "convoy";
+    write_safetensors(files_, "m.safetensors", {}, metadata);
+    const Error error = error_of_opening("m.safetensors");
+    EXPECT_TRUE(error.code() == ExitCode::kBadData || error.code() == ExitCode::kConfig) << key << ": " << error.what();
+    EXPECT_TRUE(std::string(error.what()).starts_with("m.safetensors")) << error.what();
+  }
+}
+
+TEST_F(TensorFilesTest, KnowsFormatsByTheEndOfTheName) {
+  EXPECT_THROW(require_known_format("m.pt"), Error);
+  EXPECT_THROW(require_known_format("safetensors"), Error);
+  require_known_format("a.b.safetensors");
+}
+
+}  // namespace
+}  // namespace convoy
