@@ -6,11 +6,16 @@
 
 #include "core/base/error.h"
 #include "launcher/exchange/keras_exporter.h"
+#include "layers/activation.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
+#include "layers/group_norm.h"
 #include "layers/linear.h"
+#include "layers/pad.h"
 #include "layers/pool.h"
+#include "layers/stochastic_depth.h"
+#include "layers/upsample.h"
 
 namespace convoy {
 
@@ -23,13 +28,28 @@ const std::map<std::string_view, KerasExporter::Write> KerasExporter::kWriters =
     {"concat", &KerasExporter::join},
     {"conv2d", &KerasExporter::conv2d},
     {"dropout", &KerasExporter::dropout},
+    {"elu", &KerasExporter::activation},
     {"flatten", &KerasExporter::flatten},
+    {"gelu", &KerasExporter::activation},
     {"global_average", &KerasExporter::global_pool},
     {"global_max", &KerasExporter::global_pool},
+    {"group_norm", &KerasExporter::norm},
+    {"hard_sigmoid", &KerasExporter::activation},
+    {"hard_swish", &KerasExporter::activation},
+    {"layer_norm", &KerasExporter::norm},
+    {"leaky_relu", &KerasExporter::activation},
     {"linear", &KerasExporter::linear},
     {"max_pool", &KerasExporter::max_pool},
     {"multiply", &KerasExporter::join},
+    {"pad", &KerasExporter::pad},
     {"relu", &KerasExporter::activation},
+    {"relu6", &KerasExporter::activation},
+    {"sigmoid", &KerasExporter::activation},
+    {"silu", &KerasExporter::activation},
+    {"softmax", &KerasExporter::softmax},
+    {"stochastic_depth", &KerasExporter::stochastic_depth},
+    {"tanh", &KerasExporter::activation},
+    {"upsample", &KerasExporter::upsample},
 };
 
 namespace {
@@ -101,21 +121,86 @@ void KerasExporter::batch_norm(const Node& node) {
                      {"moving_variance", "running_variance"}});
 }
 
+// Keras' name of a function without parameters; "" for the others, which are layers of their own.
+static std::string function_name(const std::string& type) {
+  static const std::map<std::string, std::string> kNames = {{"gelu", "gelu"},
+                                                            {"hard_sigmoid", "hard_sigmoid"},
+                                                            {"hard_swish", "hard_silu"},
+                                                            {"relu", "relu"},
+                                                            {"relu6", "relu6"},
+                                                            {"sigmoid", "sigmoid"},
+                                                            {"silu", "silu"},
+                                                            {"tanh", "tanh"}};
+  const auto found = kNames.find(type);
+  return found == kNames.end() ? "" : found->second;
+}
+
 // One called after the layer before it, "conv1.relu" after "conv1", is its `activation`, as it was when it came.
 void KerasExporter::activation(const Node& node) {
-  const std::string type = node.layer->type();
+  const std::string type = node.layer->type(), function = function_name(type);
   const size_t input = as_it_is(node.inputs[0]);
-  KerasLayerOut& before = layers_[input];
+  const std::vector<int> dims = layers_[input].dims;
   const Node* maker = nodes_[input];
+  Json& before = layers_[input].config;
   const bool belongs = maker != nullptr && node.name == maker->name + "." + type && maker->output == node.inputs[0] &&
-                       before.config.contains("activation") && before.config["activation"] == "linear" &&
+                       before.contains("activation") && before["activation"] == "linear" && !function.empty() &&
                        graph_.only_reader(node.inputs[0]) >= 0;
-  if (belongs) {
-    before.config["activation"] = type;
-    made_by_[static_cast<size_t>(node.output.index)] = input;
-    return;
+  if (type != "relu" && std::holds_alternative<GeluTanhFunction>(as<Activation>(node).function())) {
+    refuse(node, "its gelu is the exact one");
   }
-  emit_node(node, "ReLU", Json::object(), input, before.dims);
+  if (belongs) {
+    before["activation"] = function;
+    made_by_[static_cast<size_t>(node.output.index)] = input;
+  } else if (type == "relu") {
+    emit_node(node, "ReLU", Json::object(), input, dims);
+  } else if (type == "relu6") {
+    emit_node(node, "ReLU", {{"max_value", 6.0}}, input, dims);
+  } else if (type == "elu") {
+    const double alpha = decimal(std::get<EluFunction>(as<Activation>(node).function()).alpha);
+    emit_node(node, "ELU", {{"alpha", alpha}}, input, dims);
+  } else if (type == "leaky_relu") {
+    const double slope = decimal(std::get<LeakyReluFunction>(as<Activation>(node).function()).negative);
+    emit_node(node, "LeakyReLU", {{"negative_slope", slope}}, input, dims);
+  } else {
+    emit_node(node, "Activation", {{"activation", function}}, input, dims);
+  }
+}
+
+void KerasExporter::softmax(const Node& node) {
+  const size_t input = as_it_is(node.inputs[0]);
+  emit_node(node, "Softmax", Json::object(), input, layers_[input].dims);
+}
+
+void KerasExporter::norm(const Node& node) {
+  const bool group = node.layer->type() == "group_norm";
+  const size_t input = group ? as_image(node.inputs[0]) : as_it_is(node.inputs[0]);
+  Json config = {{"epsilon", decimal(group ? as<GroupNorm>(node).options().epsilon : as<LayerNorm>(node).epsilon())}};
+  if (group) config["groups"] = as<GroupNorm>(node).options().groups;
+  emit_node(node, group ? "GroupNormalization" : "LayerNormalization", config, input, layers_[input].dims);
+  add_weights(node, {{"gamma", "weight"}, {"beta", "bias"}});
+}
+
+void KerasExporter::pad(const Node& node) {
+  const PadOptions& options = as<Pad>(node).options();
+  if (options.value != 0) refuse(node, "it pads with zeros only");
+  const Json padding = Json::array({pair(options.top, options.bottom), pair(options.left, options.right)});
+  emit_node(node, "ZeroPadding2D", {{"padding", padding}}, as_image(node.inputs[0]), image_dims(node.output));
+}
+
+void KerasExporter::upsample(const Node& node) {
+  const UpsampleOptions& options = as<Upsample>(node).options();
+  const Json config = {{"size", pair(options.scale_h, options.scale_w)},
+                       {"interpolation", options.bilinear ? "bilinear" : "nearest"}};
+  emit_node(node, "UpSampling2D", config, as_image(node.inputs[0]), image_dims(node.output));
+}
+
+// Dropout with one draw for a whole sample.
+void KerasExporter::stochastic_depth(const Node& node) {
+  const size_t input = as_it_is(node.inputs[0]);
+  Json shape = {nullptr};
+  for (size_t i = 0; i < layers_[input].dims.size(); ++i) shape.push_back(1);
+  const Json config = {{"rate", decimal(as<StochasticDepth>(node).rate())}, {"noise_shape", shape}};
+  emit_node(node, "Dropout", config, input, layers_[input].dims);
 }
 
 // Zeros around an image lose against what is never negative as -inf would.
@@ -138,7 +223,8 @@ void KerasExporter::average_pool(const Node& node) {
   size_t input = as_image(node.inputs[0]);
   const size_t before = input;
   const std::string padding = padding_word(node, window, input);
-  if (input != before) refuse(node, "its padding is neither `same` nor none");
+  const bool counts = as<AveragePool>(node).include_padding() && padding != "valid";
+  if (input != before || counts) refuse(node, "its padding is neither `same` nor none, or counts");
   const Json config = {{"pool_size", pair(window.kernel_h, window.kernel_w)},
                        {"padding", padding},
                        {"strides", pair(window.stride_h, window.stride_w)}};

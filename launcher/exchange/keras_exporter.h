@@ -31,6 +31,11 @@ class KerasExporter {
   void linear(const Node& node);
   void batch_norm(const Node& node);
   void activation(const Node& node);
+  void softmax(const Node& node);
+  void norm(const Node& node);
+  void pad(const Node& node);
+  void upsample(const Node& node);
+  void stochastic_depth(const Node& node);
   void max_pool(const Node& node);
   void average_pool(const Node& node);
   void global_pool(const Node& node);
