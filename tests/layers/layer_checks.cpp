@@ -64,7 +64,7 @@ std::vector<LayerParam> layer_params(const std::vector<Dtype>& dtypes) {
 }
 
 LayerTest::LayerTest()
-    : tolerance_(tolerance(GetParam().dtype)),
+    : tolerance_(tolerance(GetParam().dtype) * (GetParam().dtype == Dtype::kF32 ? 1 : GetParam().it->roundings)),
       it_(*GetParam().it),
       dtype_(GetParam().dtype),
       layer_(it_.layer()),
