@@ -113,7 +113,7 @@ constexpr Flag kFlags[] = {
     {"fresh", nullptr, "train", [](auto& line, auto&) { line.fresh = true; },
      "start over: an earlier run of this name is moved aside"},
     {"checkpoint", "PATH", "eval", [](auto& line, auto& value) { line.checkpoint = value; },
-     "which checkpoint; default: the newest of the run"},
+     "which checkpoint, or a file of any format with weights; default: the newest of the run"},
     {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
     {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
     {kTop, "N", "predict", set_number<kTop>, "classes shown of each image; default 5"},

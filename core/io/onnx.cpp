@@ -70,7 +70,10 @@ void convert_raw(std::span<const std::byte> raw, OnnxTensor& tensor) {
     case OnnxType::kBFloat16: convert<uint16_t>(raw, bf16_to_f32, tensor.values); break;
     case OnnxType::kInt64: convert<int64_t>(raw, same, tensor.integers); break;
     case OnnxType::kInt32: convert<int32_t>(raw, same, tensor.integers); break;
-    case OnnxType::kInt8: convert<int8_t>(raw, same, tensor.integers); break;
+    case OnnxType::kInt8:
+      convert<int8_t>(
+          raw, [](int8_t value) { return int{value}; }, tensor.integers);
+      break;
     case OnnxType::kUint8:
     case OnnxType::kBool: convert<uint8_t>(raw, same, tensor.integers); break;
     case OnnxType::kNone: break;

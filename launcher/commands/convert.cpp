@@ -105,7 +105,7 @@ int print_differences(const Network& one, const Network& other) {
 }
 
 // The second file may call its layers otherwise, or have no architecture: then it is read as weights of the first.
-Network second_network(const std::string& path, const Network& first, NetworkOptions options) {
+Network second_network(const std::string& path, const Network& first, const NetworkOptions& options) {
   const ForeignModel file = read_model_file(path, options.hdf5);
   Network second;
   MatchedWeights matched = match_weights(weight_places(first.model.graph), file);

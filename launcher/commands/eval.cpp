@@ -1,16 +1,33 @@
 #include <cstdio>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
 #include "core/train/checkpoint.h"
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
+#include "launcher/exchange/weights.h"
 #include "launcher/setup.h"
 
 namespace convoy {
 namespace {
 
-// Rank 0 only.
+// The file whose weights are evaluated, where they are not those of a checkpoint: --checkpoint=m.h5, or without an
+// experiment the model file itself.  "": a checkpoint's are.
+std::string weights_file(const CommandLine& line, const Experiment& experiment) {
+  if (!line.checkpoint.empty()) return std::filesystem::is_directory(line.checkpoint) ? "" : line.checkpoint;
+  return line.words.empty() ? experiment.model.weights.value_or("") : "";
+}
+
+// Both on rank 0 only.
+std::string load_weights(const std::string& path, const Graph& graph, Snapshot& snapshot) {
+  const ForeignModel file = read_model_file(path);
+  const MatchedWeights matched = match_weights(weight_places(graph), file);
+  require_complete(matched, file);
+  snapshot.set_model(matched.weights);
+  return path;
+}
+
 Checkpoint chosen_checkpoint(const CommandLine& line, const Experiment& experiment) {
   if (!line.checkpoint.empty()) return load_checkpoint(line.checkpoint);
   const std::string root = RunDirectory::checkpoints_of(experiment.experiment.output_dir, experiment.experiment.name);
@@ -48,12 +65,16 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   });
   run_on_all_ranks(communicator, [&] {
     if (communicator.rank() != 0) return;
-    const Checkpoint checkpoint = chosen_checkpoint(line, experiment);
     Snapshot snapshot(replica->parameters(), nullptr, *backend.device);
     snapshot.take();
-    snapshot.restore_model(checkpoint);
+    if (const std::string file = weights_file(line, experiment); !file.empty()) {
+      path = load_weights(file, replica->graph(), snapshot);
+    } else {
+      const Checkpoint checkpoint = chosen_checkpoint(line, experiment);
+      snapshot.restore_model(checkpoint);
+      path = checkpoint.path;
+    }
     snapshot.put();
-    path = checkpoint.path;
   });
   broadcast_state(replica->parameters(), nullptr, *backend.communicator);
   replica->values_changed();
