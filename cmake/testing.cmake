@@ -4,6 +4,7 @@
 # tests/mpi_main.cpp, and instead of NAME there is one entry NAME_npN per listed number of ranks, started by mpirun.
 # smoke: the few seconds that tell whether anything works at all.  unit: the rest of one process.  dist: several ranks,
 # as threads or as processes.
+set(CONVOY_TEST_LABELS "" CACHE STRING "smoke|dist: test programs of other labels are not built")
 find_package(GTest REQUIRED)
 find_package(Boost 1.74 CONFIG REQUIRED COMPONENTS context)  # fibres of tests/cuda_on_cpu
 
@@ -36,6 +37,9 @@ function(convoy_test name)
     set(TEST_TIMEOUT 120)
   endif()
   convoy_executable(${name} ${TEST_SOURCES})
+  if(CONVOY_TEST_LABELS AND NOT TEST_LABEL MATCHES "^(${CONVOY_TEST_LABELS})$")
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
   target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} GTest::gtest)
   if(TEST_MPI)
     target_sources(${name} PRIVATE mpi_main.cpp)
