@@ -280,7 +280,8 @@ void OnnxImporter::batch_normalization(OnnxOperator& op) {
   const std::string name = layer_name(op, constant(op, 1).tensor_name);
   Fields fields;
   fields.number("epsilon", op.number_or("epsilon", 1e-5));
-  fields.number("momentum", 1 - op.number_or("momentum", 0.9));
+  const double kept = op.number_or("momentum", 0.9);
+  if (kept < 1) fields.number("momentum", 1 - kept);  // 1: of inference only
   weight(op, name + ".weight", op.input(1));
   weight(op, name + ".bias", op.input(2));
   weight(op, name + ".running_mean", op.input(3));
