@@ -208,6 +208,9 @@ void TrainingRun::make_network() {
   replica_ = std::make_unique<Replica>(
       build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), backend_,
       replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
+  if (replica_->parameters().trainable_elements() == 0) {
+    config_error(experiment_.model.where, "model", "no layer has parameters that are not frozen: nothing to train");
+  }
   replica_->initialize(experiment_.experiment.seed, LossScaleOptions());
   optimizer_ = make_optimizer(experiment_.optimizer, backend_, replica_->parameters());
   replica_->add_update(*optimizer_);
