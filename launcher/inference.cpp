@@ -24,6 +24,7 @@ DataConfig data_of(const Network& network, bool pixels) {
   }
   data.mean = network.preprocessing->mean;
   data.std = network.preprocessing->std;
+  if (network.preprocessing->bgr) data.channel_order = ChannelOrder::kBgr;
   return data;
 }
 
@@ -60,7 +61,6 @@ Inference::Inference(const Network& network, const Model& model, const Weights& 
       device_(*backend.device),
       sample_(network.sample),
       classes_(model.graph.shape(model.logits).c),
-      swap_(options.pixels && network.preprocessing->bgr && sample_.c == 3),
       parameters_(model.graph, device_.allocator(), device_.allocator(), shadow_dtype(backend, options)) {
   load(weights);
   const ValueType& image = model.graph.inputs().front().type;
@@ -102,11 +102,7 @@ std::span<const float> Inference::run(std::span<const uint8_t> pixels) {
   CHECK(input_.type.dtype == Dtype::kU8);
   const auto bytes = static_cast<int64_t>(pixels.size());
   CHECK(bytes % sample_.elements() == 0 && bytes <= staging_.bytes());
-  auto* to = staging_.as<uint8_t>();
-  std::memcpy(to, pixels.data(), pixels.size());
-  if (swap_) {
-    for (int64_t i = 0; i < bytes; i += 3) std::swap(to[i], to[i + 2]);
-  }
+  std::memcpy(staging_.data(), pixels.data(), pixels.size());
   return run_staged(bytes / sample_.elements());
 }
 

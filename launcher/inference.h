@@ -58,7 +58,6 @@ class Inference {
   Device& device_;
   const Shape sample_;
   const int classes_;
-  const bool swap_;  // red and blue
   Parameters parameters_;
   std::optional<Program> program_;  // made when the weights are there
   Buffer arena_, scalars_, input_memory_, logits_memory_;

@@ -28,6 +28,11 @@ std::string load_state(const OptimizerConfig& config, const std::vector<WeightPl
   if (file.training->optimizer.type != config.type) {
     config_error(config.where, "optimizer.state", file.path + " has the state of another type of optimizer");
   }
+  if (config.type == OptimizerType::kAdam && config.steps_before == 0 && file.training->step > 0) {
+    config_error(config.where, "optimizer.steps_before",
+                 "the state in " + file.path + " has seen " + std::to_string(file.training->step) +
+                     " updates; say so, or the first updates will be too large");
+  }
   const TrainingState state = match_training(places, file);
   std::map<std::string, std::vector<float>> wanted;
   for (const NamedTensor& tensor : snapshot.optimizer_tensors()) {
@@ -44,6 +49,8 @@ std::string load_state(const OptimizerConfig& config, const std::vector<WeightPl
 
 std::vector<std::string> load_initial_weights(const Experiment& experiment, const Model& model, Snapshot& snapshot) {
   const ModelConfig& config = experiment.model;
+  const bool base_has_weights = config.base && config.base->weights;
+  if (!base_has_weights && !config.weights && !experiment.optimizer.state) return {};
   const std::vector<WeightPlace> places = weight_places(model.graph);
   std::vector<WeightPlace> of_base;
   for (const WeightPlace& place : places) {
@@ -51,7 +58,7 @@ std::vector<std::string> load_initial_weights(const Experiment& experiment, cons
   }
   std::vector<std::string> lines;
   snapshot.take();
-  if (config.base && config.base->weights) lines.push_back(load(*config.base->weights, of_base, snapshot));
+  if (base_has_weights) lines.push_back(load(*config.base->weights, of_base, snapshot));
   if (config.weights) lines.push_back(load(*config.weights, places, snapshot));
   if (experiment.optimizer.state) lines.push_back(load_state(experiment.optimizer, places, snapshot));
   snapshot.put();

@@ -152,9 +152,7 @@ ValueId LayerBuilder::squeeze_excite(const LayerConfig& config, Params& params, 
   y = append(part(gate, "scale_activation").take(), y);
   const LayerConfig product = Part(config, "multiply", name).take();
   Params product_params(product);
-  const auto multiply = kLayerTable.find(product.type);
-  if (multiply == kLayerTable.end()) unknown_type(product, {});
-  return add(product, product_params, multiply->second(product_params, 1), {x, y});
+  return add(product, product_params, kLayerTable.at(product.type)(product_params, 1), {x, y});
 }
 
 // ---- One layer

@@ -36,6 +36,17 @@ std::vector<std::string*> paths_of(DataConfig& data) {
   return paths;
 }
 
+// Before the training, not behind it.
+void expect_known_formats(const TrainConfig& train) {
+  for (const std::string& name : train.exports) {
+    try {
+      require_known_format(name);
+    } catch (const Error& error) {
+      config_error(train.where, "train.exports", error.what());
+    }
+  }
+}
+
 // Two runs with equal text compute the same: without what only decides where things go, how fast, and what is shown.
 std::string settings_that_compute(Experiment experiment) {
   const ExperimentConfig defaults;
@@ -193,6 +204,7 @@ void TrainingRun::make_caches() {
 }
 
 void TrainingRun::make_network() {
+  expect_known_formats(experiment_.train);
   replica_ = std::make_unique<Replica>(
       build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), backend_,
       replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));

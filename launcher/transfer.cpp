@@ -53,6 +53,12 @@ ValueId apply_base(Graph& graph, size_t first, const BaseConfig& base) {
   if (base.until) last = find_layer(graph, first, base, "until", *base.until);
   if (base.freeze) frozen = last + 1;
   if (base.freeze_until) frozen = find_layer(graph, first, base, "freeze_until", *base.freeze_until) + 1;
+  if (base.freeze && base.freeze_until) {
+    config_error(base.where, "model.base.freeze_until", "excludes model.base.freeze; give one of the two");
+  }
+  if (frozen > last + 1) {
+    config_error(base.where, "model.base.freeze_until", "'" + *base.freeze_until + "' comes behind model.base.until");
+  }
   for (size_t i = first; i <= last; ++i) {
     const int node = static_cast<int>(i);
     graph.scale_learning_rate(node, static_cast<float>(base.learning_rate_scale));

@@ -50,8 +50,8 @@ class ActivationCpu : public CpuKernel {
     with_elements(output_.dtype, [&](auto zero) {
       using T = decltype(zero);
       const Planes p = planes(output_);
-      forward_loop(function_, p.elements(), args_.x[0].as<T>(), args_.y.as<T>());
-      if (function_.value(0) != 0) clear_padding(p, args_.y.as<T>());
+      forward_loop(function_, p.elements(), args_.x[0].template as<T>(), args_.y.template as<T>());
+      if (function_.value(0) != 0) clear_padding(p, args_.y.template as<T>());
     });
   }
   void backward(int, Stream&) override {
@@ -60,8 +60,8 @@ class ActivationCpu : public CpuKernel {
       constexpr Dtype kDtype = std::is_same_v<T, float> ? Dtype::kF32 : Dtype::kBF16;
       constexpr bool kFromOutput = slope_from_output(F::kSlopeFrom, kDtype);
       const Tensor& known = kFromOutput ? args_.y : args_.x[0];
-      gradient_loop<kFromOutput>(function_, planes(output_).elements(), known.as<T>(), args_.dy.as<T>(),
-                                 args_.dx[0].as<T>());
+      gradient_loop<kFromOutput>(function_, planes(output_).elements(), known.as<T>(), args_.dy.template as<T>(),
+                                 args_.dx[0].template as<T>());
     });
   }
 

@@ -1,7 +1,7 @@
 // Local response normalisation (Krizhevsky et al. 2012) across channels, as torch.nn.LocalResponseNorm:
 //
-//   y[c] = x[c] / s[c]^beta,   s[c] = k + alpha / size · Σ x[j]²   over size channels: c - size/2 <= j <= c +
-//   (size-1)/2
+//   y[c] = x[c] / s[c]^beta
+//   s[c] = k + alpha / size · Σ x[j]²   over size channels, c - size/2 <= j <= c + (size-1)/2
 //
 // Channels that there are not count as zero.  x, y [N,H,W,C].  Sums are f32 for any dtype.
 #pragma once

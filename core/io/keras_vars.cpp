@@ -107,9 +107,11 @@ void read_vars(Hdf5File& from, KerasFile& to) {
     const auto found = datasets.find(group.path);
     const bool is_empty = found == datasets.end();
     if (group.path == kOptimizer && !is_empty) to.optimizer = std::move(found->second);
-    if (group.path == kOfModel && !is_empty) to.layers.push_back({get_text(group, "name"), "", found->second});
+    if (group.path == kOfModel && !is_empty)
+      to.layers.push_back({get_text(group, "name"), "", std::move(found->second)});
     if (path)
-      to.layers.push_back({get_text(group, "name"), *path, is_empty ? std::vector<HostTensor>{} : found->second});
+      to.layers.push_back(
+          {get_text(group, "name"), *path, is_empty ? std::vector<HostTensor>{} : std::move(found->second)});
   }
   std::ranges::stable_sort(to.layers, {}, [](const KerasLayer& layer) { return sort_key(layer.path); });
 }

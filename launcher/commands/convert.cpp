@@ -74,9 +74,13 @@ double largest(const std::vector<float>& values) {
   return most;
 }
 
+// Infinite where an element of either is not finite.
 double largest_difference(const std::vector<float>& one, const std::vector<float>& other) {
   double most = 0;
-  for (size_t i = 0; i < one.size(); ++i) most = std::max(most, std::abs(double{one[i]} - other[i]));
+  for (size_t i = 0; i < one.size(); ++i) {
+    if (!std::isfinite(one[i]) || !std::isfinite(other[i])) return INFINITY;
+    most = std::max(most, std::abs(double{one[i]} - other[i]));
+  }
   return most;
 }
 
@@ -91,7 +95,8 @@ int print_differences(const Network& one, const Network& other) {
       continue;
     }
     const double scale = std::max(largest(values), largest(found->second));
-    const double relative = scale == 0 ? 0 : largest_difference(values, found->second) / scale;
+    const double difference = largest_difference(values, found->second);
+    const double relative = difference == 0 || std::isinf(difference) ? difference : difference / scale;
     std::printf("  %-48s %.3g\n", name.c_str(), relative);
     worst = std::max(worst, relative);
   }

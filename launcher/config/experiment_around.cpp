@@ -63,9 +63,20 @@ DataConfig data_for(const ForeignModel& model, const std::string& path) {
   data.shape = model.shape;
   const Preprocessing preprocessing = model.preprocessing.value_or(Preprocessing{});
   data.channel_order = preprocessing.bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
+  data.crop.type = preprocessing.crop;
+  data.crop.central = preprocessing.central;
   data.mean = preprocessing.mean;
   data.std = preprocessing.std;
   return data;
+}
+
+// That of the model file, where its format can be written.
+std::string export_name(const std::string& model_file) {
+  const fs::path path(model_file);
+  for (const char* end : {".h5", ".keras", ".onnx", ".safetensors"}) {
+    if (path.extension() == end) return path.filename().string();
+  }
+  return path.stem().string() + ".safetensors";
 }
 
 void add(Node& map, const char* key, Node value) {
@@ -85,7 +96,7 @@ Experiment experiment_around(const std::string& model_file, const std::string& d
   made.experiment.name = fs::path(model_file).stem().string();
   made.data = data_for(model, data);
   made.train.epochs = 1;
-  made.train.exports = {fs::path(model_file).filename().string()};
+  made.train.exports = {export_name(model_file)};
   made.batch.global = 32;  // as Keras' fit()
 
   Node tree{.kind = Node::Kind::kMap, .where = {model_file, 0, 0}};

@@ -260,7 +260,7 @@ std::string OnnxImporter::layer_name(const OnnxOperator& op, std::string_view we
 }
 
 OnnxImporter::Value OnnxImporter::layer(const std::string& type, const std::string& name, const Value& from,
-                                        Fields fields) {
+                                        const Fields& fields) {
   Fields all;
   all.text("name", "'" + name + "'");
   if (from.layer != last_layer_) all.text("input", "'" + from.layer + "'");

@@ -113,7 +113,8 @@ void OnnxImporter::pool(OnnxOperator& op) {
   if (op.integer_or("ceil_mode", 0) != 0) fields.boolean("ceil", true);
   op.integer_or("storage_order", 0);  // of the second output
   const bool include = !max && op.integer_or("count_include_pad", 0) != 0;
-  const bool any = std::ranges::any_of(pads, [](int64_t pad) { return pad != 0; });
+  const bool any = op.text_or("auto_pad", "NOTSET") == "SAME_UPPER" ||
+                   std::ranges::any_of(pads, [](int64_t pad) { return pad != 0; });
   const bool symmetric = pads[0] == pads[2] && pads[1] == pads[3];
   if (include && any && symmetric) fields.boolean("include_padding", true);
   if (!max && !symmetric && !include) op.refuse("expected the same padding on both sides");
@@ -279,7 +280,8 @@ void OnnxImporter::batch_normalization(OnnxOperator& op) {
   const std::string name = layer_name(op, constant(op, 1).tensor_name);
   Fields fields;
   fields.number("epsilon", op.number_or("epsilon", 1e-5));
-  fields.number("momentum", 1 - op.number_or("momentum", 0.9));
+  const double kept = op.number_or("momentum", 0.9);
+  if (kept < 1) fields.number("momentum", 1 - kept);  // 1: of inference only
   weight(op, name + ".weight", op.input(1));
   weight(op, name + ".bias", op.input(2));
   weight(op, name + ".running_mean", op.input(3));

@@ -88,7 +88,7 @@ class OnnxImporter {
 
   std::string layer_name(const OnnxOperator& op, std::string_view weight = {});
   // Appends a layer that reads `from`; returns the value it makes, which is like `from`.
-  Value layer(const std::string& type, const std::string& name, const Value& from, Fields fields = {});
+  Value layer(const std::string& type, const std::string& name, const Value& from, const Fields& fields = {});
   Value layer_of_several(const std::string& type, const std::string& name, const std::vector<Value>& from);
   // The tensor becomes a parameter of the layer.  dims: as stored, or other ones for the same elements.
   void weight(const OnnxOperator& op, const std::string& name, std::string_view tensor, std::vector<int64_t> dims = {});

@@ -45,7 +45,7 @@ std::string OnnxOperator::text_or(std::string_view attribute, std::string_view o
   return found == nullptr ? std::string(otherwise) : found->text;
 }
 
-std::vector<int64_t> OnnxOperator::integers_or(std::string_view attribute, std::vector<int64_t> otherwise) {
+std::vector<int64_t> OnnxOperator::integers_or(std::string_view attribute, const std::vector<int64_t>& otherwise) {
   const OnnxAttribute* found = ask(attribute, Type::kInts);
   return found == nullptr ? otherwise : found->integers;
 }

@@ -25,7 +25,7 @@ class OnnxOperator {
   int64_t integer_or(std::string_view attribute, int64_t otherwise);
   double number_or(std::string_view attribute, double otherwise);
   std::string text_or(std::string_view attribute, std::string_view otherwise);
-  std::vector<int64_t> integers_or(std::string_view attribute, std::vector<int64_t> otherwise);
+  std::vector<int64_t> integers_or(std::string_view attribute, const std::vector<int64_t>& otherwise);
   const OnnxTensor* tensor(std::string_view attribute);  // null: none
 
   // Refuses any other value, which would change the result.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/device/device.h"
+#include "core/graph/parameters.h"
 #include "launcher/config/parts.h"
 #include "launcher/exchange/tensor_files.h"
 
@@ -61,6 +63,19 @@ Architecture architecture(const ForeignModel& file, const NetworkOptions& option
 }
 
 using Notes = std::vector<std::string>;
+
+// What the file has nothing for, as the layers ask: of `weights` by name.
+void start_missing(const Graph& graph, std::map<std::string, std::vector<float>>& weights) {
+  const std::unique_ptr<Device> device = make_cpu_device(1);
+  Parameters parameters(graph, device->allocator(), device->allocator());
+  parameters.initialize(1, 1, *device);
+  const auto put = [&](const std::string& name, const Tensor& start) {
+    const auto* first = start.as<float>();
+    weights.try_emplace(name, first, first + start.type.shape.elements());
+  };
+  for (const ParameterSlot& slot : parameters.slots()) put(slot.name, parameters.value(slot));
+  for (const StateSlot& slot : parameters.state_slots()) put(slot.name, parameters.state(slot));
+}
 
 struct Format {
   std::string_view end;
@@ -128,6 +143,7 @@ OpenedNetwork open_network(const std::string& path, const NetworkOptions& option
   opened.matched = match_weights(places, file);
   if (!options.partial) require_complete(opened.matched, file);
   network.weights = std::move(opened.matched.weights);
+  if (!opened.matched.missing.empty()) start_missing(network.model.graph, network.weights);
   network.preprocessing =
       options.preprocessing.empty() ? file.preprocessing : named_preprocessing(options.preprocessing);
   network.class_names = file.class_names;

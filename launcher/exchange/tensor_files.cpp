@@ -188,7 +188,7 @@ ForeignModel from_checkpoint(const Checkpoint& checkpoint) {
   if (optimizer == nullptr) return model;
   ForeignTraining& training = model.training.emplace();
   training.optimizer = parse_optimizer(*optimizer, checkpoint.path);
-  training.step = checkpoint.manifest.step;
+  training.step = training.optimizer.steps_before + checkpoint.manifest.step;
   for (const NamedTensor& tensor : checkpoint.optimizer.tensors()) {
     if (tensor.name != "loss_scale") training.slots.push_back({tensor.name, tensor.name, foreign(tensor).tensor});
   }

@@ -27,8 +27,9 @@ Shape flattened(const Graph& graph, ValueId value) {
   for (const Graph::Node* node = producer(graph, value); node != nullptr; node = producer(graph, value)) {
     value = node->inputs.front();
     const Shape& before = graph.shape(value);
-    if (node->layer->type() == "flatten") return {1, before.h, before.w, before.c};
-    if (before != here || node->layer->type() == "linear" || node->layer->type() == "conv2d") return plain;
+    const std::string type = node->layer->type();
+    if (type == "flatten") return {1, before.h, before.w, before.c};
+    if (before != here || type == "linear" || type == "conv2d" || type == "conv_transpose") return plain;
   }
   return plain;
 }

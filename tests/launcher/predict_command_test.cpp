@@ -21,7 +21,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr Shape kSample{1, 6, 5, 3};
-constexpr int kClasses = 4;
 
 struct Result {
   int code = -1;

@@ -95,6 +95,8 @@ TEST_F(TransferTest, RefusesALayerThatTheBaseHasNot) {
                                             "the base has no layer 'relu_7', did you mean 'relu_1'?"},
         {"model.base.until=6", "the base has 6 layers, found number 6"},
         {"model.base.until=-7", "the base has 6 layers, found number -7"},
+        {"model.base={config: base.yaml, until: n, freeze_until: b}", "'b' comes behind model.base.until"},
+        {"model.base={config: base.yaml, freeze: true, freeze_until: n}", "excludes model.base.freeze"},
         {"model.base.freeze_until=c", "model.base.freeze_until: the base has no layer 'c'"}}) {
     try {
       graph({override});

@@ -21,7 +21,8 @@ void for_each_inside(const Pad& layer, const Array& x, const Array& y, Body body
 // the one that it lies in.
 template <class Body>
 void for_each_share(const Upsample& layer, const Array& x, const Array& y, Body body) {
-  const auto& [scale_h, scale_w, bilinear] = layer.options();
+  const int scale_h = layer.options().scale_h, scale_w = layer.options().scale_w;
+  const bool bilinear = layer.options().bilinear;
   // The share of input i in output o, along one direction.
   const auto share = [&](int i, int o, int scale, int size) {
     if (!bilinear) return o / scale == i ? 1.0 : 0.0;

@@ -11,12 +11,13 @@ using Members = std::vector<size_t>;
 
 std::vector<Members> groups_of(const GroupNorm& layer, const Array& x) {
   const int groups = layer.options().groups, channels = x.shape.c / groups;
-  std::vector<Members> result(static_cast<size_t>(x.shape.n * groups));
+  std::vector<Members> result(static_cast<size_t>(x.shape.n) * static_cast<size_t>(groups));
   for (int n = 0; n < x.shape.n; ++n)
     for (int h = 0; h < x.shape.h; ++h)
       for (int w = 0; w < x.shape.w; ++w)
         for (int c = 0; c < x.shape.c; ++c)
-          result[static_cast<size_t>(n * groups + c / channels)].push_back(x.index(n, h, w, c));
+          result[static_cast<size_t>(n) * static_cast<size_t>(groups) + static_cast<size_t>(c / channels)].push_back(
+              x.index(n, h, w, c));
   return result;
 }
 

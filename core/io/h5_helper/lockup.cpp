@@ -54,9 +54,9 @@ LandlockRules everything_of(long abi) {
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kShadowMemory = true;  // terabytes of address space that are never used
+constexpr bool kSanitized = true;  // which takes terabytes of address space, and tries memory by writing it to a pipe
 #else
-constexpr bool kShadowMemory = false;
+constexpr bool kSanitized = false;
 #endif
 
 #if defined(__x86_64__)
@@ -69,6 +69,7 @@ constexpr std::array kAllowed = {
     SYS_read,          SYS_write,        SYS_pread64,   SYS_munmap,         SYS_mremap,
     SYS_brk,           SYS_madvise,      SYS_futex,     SYS_exit,           SYS_exit_group,
     SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom, SYS_rt_sigprocmask, SYS_rt_sigreturn};
+constexpr std::array kAllowedToSanitizers = {SYS_pipe2, SYS_close, SYS_sched_yield, SYS_sigaltstack};
 constexpr std::array kAllowedToWrite = {SYS_pwrite64, SYS_ftruncate};
 constexpr std::array kAllowedWithoutExec = {SYS_mmap, SYS_mprotect};  // the third argument says what for
 
@@ -88,6 +89,7 @@ std::vector<sock_filter> filter_for(Direction direction) {
     filter.push_back(verdict(SECCOMP_RET_ALLOW));
   };
   std::ranges::for_each(kAllowed, allow);
+  if (kSanitized) std::ranges::for_each(kAllowedToSanitizers, allow);
   if (direction == Direction::kWrite) std::ranges::for_each(kAllowedToWrite, allow);
   for (const long call : kAllowedWithoutExec) {
     constexpr uint32_t kExecutable = 4;  // PROT_EXEC
@@ -121,11 +123,11 @@ void limit_resources(Direction direction, int64_t file_bytes) {
   constexpr rlim_t kFreeBytes = rlim_t{1} << 30, kFreeSeconds = 30, kBytesPerSecond = 10'000'000;
   const auto bytes = static_cast<rlim_t>(file_bytes);
   const bool writes = direction == Direction::kWrite;
-  if (!kShadowMemory) limit(RLIMIT_AS, writes ? RLIM_INFINITY : kFreeBytes + 8 * bytes);
+  if (!kSanitized) limit(RLIMIT_AS, writes ? RLIM_INFINITY : kFreeBytes + 8 * bytes);
   limit(RLIMIT_CPU, kFreeSeconds + (writes ? 3600 : bytes / kBytesPerSecond));
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_FSIZE, writes ? RLIM_INFINITY : 0);
-  limit(RLIMIT_NOFILE, 0);  // those that are open stay so
+  if (!kSanitized) limit(RLIMIT_NOFILE, 0);  // those that are open stay so
 }
 
 void forbid_paths_and_network() {

@@ -97,9 +97,10 @@ TEST(Hdf5, RefusesWhatLeadsOutOfTheFileOrDeceives) {
       {"deep", ": groups more than 64 deep"},
       {"not_utf8", "expected names and attributes in UTF-8"},
   };
-  for (const auto& [name, message] : cases)
-    expect_error(ExitCode::kBadData, {files() / (name + ".h5: "), message},
-                 [&] { read_hdf5(files() / (name + ".h5")); });
+  for (const auto& [name, message] : cases) {
+    const std::string path = files() / (name + ".h5");
+    expect_error(ExitCode::kBadData, {path + ": ", message}, [&] { read_hdf5(path); });
+  }
 }
 
 TEST(Hdf5, RefusesOtherAndMissingFiles) {

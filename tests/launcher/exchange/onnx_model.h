@@ -46,7 +46,7 @@ inline Network opened_network(const ForeignModel& file) {
 // A graph that is written node by node; its input is "x" [N,3,8,8], its output that of the last node.
 class OnnxGraph {
  public:
-  explicit OnnxGraph(int64_t opset = 13, std::vector<int64_t> input = {-1, 3, 8, 8}) {
+  explicit OnnxGraph(int64_t opset = 13, const std::vector<int64_t>& input = {-1, 3, 8, 8}) {
     model.ir_version = 7;
     model.opset = opset;
     OnnxValue x{"x", OnnxType::kFloat, {}};

@@ -127,5 +127,28 @@ TEST_F(TensorFilesTest, KnowsFormatsByTheEndOfTheName) {
   require_known_format("a.b.safetensors");
 }
 
+TEST_F(TensorFilesTest, WhatAFileHasNotStartsAsTheLayersAsk) {
+  const Network before = network();
+  const ForeignModel file = [&] {
+    write_network(files_, "m.safetensors", before, {});
+    return read_model_file("m.safetensors");
+  }();
+  std::vector<NamedTensor> tensors;
+  for (const ForeignTensor& it : file.tensors) {
+    if (!it.name.starts_with("c.")) continue;
+    tensors.push_back({it.name, StoredType::kF32, it.tensor.dims, std::as_bytes(std::span(it.tensor.values))});
+  }
+  write_safetensors(files_, "part.safetensors", tensors,
+                    {{"format", "convoy"}, {"convoy.model", kModel}, {"convoy.shape", "[3, 2, 2]"}});
+  EXPECT_EQ(error_of_opening("part.safetensors").code(), ExitCode::kBadData);
+  const OpenedNetwork opened = open_network("part.safetensors", {.partial = true});
+  EXPECT_EQ(opened.network.weights.size(), before.weights.size());
+  EXPECT_EQ(opened.network.weights.at("c.weight"), before.weights.at("c.weight"));
+  EXPECT_EQ(opened.network.weights.at("n.running_variance"), std::vector<float>(3, 1));
+  EXPECT_NE(opened.network.weights.at("fc.weight"), std::vector<float>(48, 0));
+  write_network(files_, "whole.safetensors", opened.network, {});
+  EXPECT_EQ(open_network("whole.safetensors").network.weights, opened.network.weights);
+}
+
 }  // namespace
 }  // namespace convoy

@@ -108,12 +108,12 @@ TEST(WeightOrderTest, TurnsWhatFollowsAFlattenRound) {
   const std::vector<float> linear = from_order(WeightOrder::kPytorch, place(places, "fc.weight"), counting(48));
   const std::vector<float> vector = from_order(WeightOrder::kPytorch, place(places, "flat.bias"), counting(12));
   const std::vector<float> keras = from_order(WeightOrder::kKeras, place(places, "fc.weight"), counting(48));
-  for (int pixel = 0; pixel < 4; ++pixel) {
-    for (int c = 0; c < 3; ++c) {
-      const auto ours = static_cast<size_t>(pixel * 3 + c);
+  for (size_t pixel = 0; pixel < 4; ++pixel) {
+    for (size_t c = 0; c < 3; ++c) {
+      const size_t ours = pixel * 3 + c;
       EXPECT_EQ(vector[ours], static_cast<float>(c * 4 + pixel));
       for (size_t o = 0; o < 4; ++o) {
-        EXPECT_EQ(linear[o * 12 + ours], static_cast<float>(o * 12 + static_cast<size_t>(c * 4 + pixel)));
+        EXPECT_EQ(linear[o * 12 + ours], static_cast<float>(o * 12 + c * 4 + pixel));
         EXPECT_EQ(keras[o * 12 + ours], static_cast<float>(ours * 4 + o));
       }
     }
