@@ -331,7 +331,9 @@ void TrainingRun::export_model(int64_t steps) {
   network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
                       elements_of(snapshot_->optimizer_tensors())};
   for (const std::string& name : experiment_.train.exports) {
-    write_network(files_, directory_->path() + "/" + name, network, {});
+    for (const std::string& note : write_network(files_, directory_->path() + "/" + name, network, {})) {
+      log_.warning(name + ": " + note);
+    }
   }
 }
 

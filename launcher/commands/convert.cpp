@@ -136,7 +136,9 @@ int convert_command(const CommandLine& line) {
     require_replaceable(to);
     write_file_atomic(files, to, show(opened.network.config));
   } else {
-    write_network(files, to, opened.network, exports);
+    for (const std::string& note : write_network(files, to, opened.network, exports)) {
+      std::printf("note: %s: %s\n", to.c_str(), note.c_str());
+    }
   }
   std::printf("%s: written, %.1f MB\n", to.c_str(), static_cast<double>(std::filesystem::file_size(to)) / 1e6);
   return 0;

@@ -1,16 +1,18 @@
 // Networks as files of Keras 3; the legacy ones such that Keras 2 reads them, too.
 //
 // What Keras has not, or has otherwise:
-//   batch norm   frozen, it infers in training, too; its running variance is the biased one
+//   batch norm   frozen, it infers in training, too, else never; its running variance is the biased one
 //   weight decay of our optimizers is an L2 penalty, Keras' is not: it is left out
 //   Adam         epsilon is added before the bias correction
 //   hard_sigmoid of Keras 2 is another function under that name
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
 #include "launcher/exchange/keras_exporter.h"
 #include "launcher/exchange/keras_graph.h"
+#include "layers/batch_norm.h"
 
 namespace convoy {
 namespace {
@@ -124,9 +126,46 @@ std::vector<HostTensor> optimizer_weights(const TrainingState& training, const s
   return out;
 }
 
+// ---- What the user should know
+
+std::vector<std::string> notes_of(const Network& network) {
+  std::vector<std::string> infer, do_not, notes;
+  for (const Graph::Node& node : network.model.graph.nodes()) {
+    if (node.layer->type() != BatchNorm::kType) continue;
+    const bool inference = static_cast<const BatchNorm&>(*node.layer).options().inference;
+    if (node.frozen && !inference) infer.push_back(node.name);
+    if (!node.frozen && inference) do_not.push_back(node.name);
+  }
+  if (!infer.empty()) {
+    notes.push_back(
+        "in fit() frozen batch norm of Keras uses its running statistics, where Convoy's uses those of the "
+        "batch: " +
+        listed(infer));
+  }
+  if (!do_not.empty()) {
+    notes.push_back(
+        "in fit() batch norm of Keras that is not frozen uses the statistics of the batch, where Convoy's "
+        "uses its running statistics (`inference`): " +
+        listed(do_not));
+  }
+  if (network.training && network.training->optimizer.weight_decay != 0) {
+    notes.emplace_back("the optimizer's weight_decay is left out: it is an L2 penalty, Keras' is another");
+  }
+  if (network.training && !network.training->optimizer.groups.empty()) {
+    notes.emplace_back("the optimizer's groups are left out: Keras has one learning rate for all");
+  }
+  return notes;
+}
+
+// Keras 3 cannot go on training from any .h5 with optimizer weights (docs/models.md): none where there is nothing to go
+// on from.
+bool has_state(const TrainingState& training, bool legacy) { return !legacy || !training.slots.empty(); }
+
 }  // namespace
 
-KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFormat format) {
+KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFormat format,
+                   std::vector<std::string>& notes) {
+  std::ranges::move(notes_of(network), std::back_inserter(notes));
   KerasExporter exporter(network);
   const std::vector<KerasLayerOut>& layers = exporter.run(options.probabilities);
   std::string name = legal_layer_name(network.config.name);
@@ -148,7 +187,7 @@ KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFo
     }
   }
   const bool weights_only = format == KerasFormat::kLegacyWeights;
-  if (network.training && !weights_only) {
+  if (network.training && !weights_only && has_state(*network.training, legacy)) {
     file.optimizer = optimizer_weights(*network.training, layers, network, name);
     for (size_t i = 0; i < file.optimizer.size() && !legacy; ++i) file.optimizer[i].name = std::to_string(i);
   }

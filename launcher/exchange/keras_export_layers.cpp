@@ -9,6 +9,7 @@
 #include "layers/activation.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 #include "layers/dropout.h"
 #include "layers/group_norm.h"
 #include "layers/linear.h"
@@ -22,11 +23,13 @@ namespace convoy {
 using Json = nlohmann::ordered_json;
 
 const std::map<std::string_view, KerasExporter::Write> KerasExporter::kWriters = {
+    {"adaptive_average_pool", &KerasExporter::adaptive_pool},
     {"add", &KerasExporter::join},
     {"average_pool", &KerasExporter::average_pool},
     {"batch_norm", &KerasExporter::batch_norm},
     {"concat", &KerasExporter::join},
     {"conv2d", &KerasExporter::conv2d},
+    {"conv_transpose", &KerasExporter::conv_transpose},
     {"dropout", &KerasExporter::dropout},
     {"elu", &KerasExporter::activation},
     {"flatten", &KerasExporter::flatten},
@@ -97,6 +100,38 @@ void KerasExporter::conv2d(const Node& node) {
   if (!depthwise) return;
   HostTensor& kernel = layers_.back().weights.front().second;
   kernel.dims = {window.kernel_h, window.kernel_w, channels, options.filters / channels};
+}
+
+// `same` makes input · stride of an input, `valid` (input - 1) · stride + kernel and, unless told otherwise, zeros to
+// at least input · stride.
+void KerasExporter::conv_transpose(const Node& node) {
+  const ConvTransposeOptions& options = as<ConvTranspose>(node).options();
+  const Window& window = options.window;
+  const Shape& x = graph_.shape(node.inputs[0]);
+  ConvTransposeOptions same = options;
+  same.window.padding = Padding::same();
+  same.output_padding_h = same.output_padding_w = 0;
+  const WindowAxes has = as<ConvTranspose>(node).axes(x), with_same = ConvTranspose(same).axes(x);
+  const auto equal = [](const WindowAxis& a, const WindowAxis& b) { return a.low == b.low && a.input == b.input; };
+  const bool is_same = equal(has.h, with_same.h) && equal(has.w, with_same.w);
+  // What lies behind the last window; of the axis of the convolution from y to x.
+  const auto behind = [](const WindowAxis& axis) {
+    return axis.input - ((axis.output - 1) * axis.stride + axis.kernel);
+  };
+  const auto is_valid = [&](const WindowAxis& axis) {
+    return axis.low == 0 && behind(axis) >= 0 && behind(axis) < axis.stride;
+  };
+  if (!is_same && !(is_valid(has.h) && is_valid(has.w))) refuse(node, "its padding is neither `same` nor none");
+  Json config = {{"filters", options.filters},
+                 {"kernel_size", pair(window.kernel_h, window.kernel_w)},
+                 {"strides", pair(window.stride_h, window.stride_w)},
+                 {"padding", is_same ? "same" : "valid"},
+                 {"activation", "linear"},
+                 {"use_bias", options.bias}};
+  const auto usual = [&](const WindowAxis& axis) { return behind(axis) == std::max(axis.stride - axis.kernel, 0); };
+  if (!is_same && !(usual(has.h) && usual(has.w))) config["output_padding"] = pair(behind(has.h), behind(has.w));
+  emit_node(node, "Conv2DTranspose", config, as_image(node.inputs[0]), image_dims(node.output));
+  add_weights(node, {{"kernel", "weight"}, {"bias", "bias"}});
 }
 
 void KerasExporter::linear(const Node& node) {
@@ -231,8 +266,24 @@ void KerasExporter::average_pool(const Node& node) {
   emit_node(node, "AveragePooling2D", config, input, image_dims(node.output));
 }
 
+// Nothing at all, a pool over everything or one without overlap; others Keras has not.
+void KerasExporter::adaptive_pool(const Node& node) {
+  const Shape &x = graph_.shape(node.inputs[0]), &y = graph_.shape(node.output);
+  if (x == y) {
+    made_by_[static_cast<size_t>(node.output.index)] = as_it_is(node.inputs[0]);
+  } else if (y.h == 1 && y.w == 1) {
+    global_pool(node);
+  } else if (x.h % y.h == 0 && x.w % y.w == 0) {
+    const Json size = pair(x.h / y.h, x.w / y.w);
+    const Json config = {{"pool_size", size}, {"padding", "valid"}, {"strides", size}};
+    emit_node(node, "AveragePooling2D", config, as_image(node.inputs[0]), image_dims(node.output));
+  } else {
+    refuse(node, "its input of " + std::to_string(x.h) + "x" + std::to_string(x.w) + " is no multiple of its output");
+  }
+}
+
 void KerasExporter::global_pool(const Node& node) {
-  const bool average = node.layer->type() == "global_average";
+  const bool average = node.layer->type() != "global_max";
   const bool keep = read_as_image(node.output);
   const int channels = graph_.shape(node.output).c;
   const Json config = keep ? Json{{"keepdims", true}} : Json::object();

@@ -97,9 +97,16 @@ const Graph::Node* KerasExporter::producer(ValueId value) const {
 // Whether somebody needs height and width, through layers that do not mind.
 bool KerasExporter::read_as_image(ValueId value) const {
   static const std::set<std::string_view> kVectors = {"flatten", "linear"};
-  static const std::set<std::string_view> kImages = {"average_pool",   "conv2d",     "conv_transpose",
-                                                     "global_average", "global_max", "max_pool",
-                                                     "multiply",       "pad",        "upsample"};
+  static const std::set<std::string_view> kImages = {"adaptive_average_pool",
+                                                     "average_pool",
+                                                     "conv2d",
+                                                     "conv_transpose",
+                                                     "global_average",
+                                                     "global_max",
+                                                     "max_pool",
+                                                     "multiply",
+                                                     "pad",
+                                                     "upsample"};
   std::vector<ValueId> open = {value};
   std::set<int> seen;
   while (!open.empty()) {
@@ -119,7 +126,8 @@ bool KerasExporter::read_as_image(ValueId value) const {
 bool KerasExporter::never_negative(ValueId value) const {
   static const std::set<std::string_view> kPositive = {"hard_sigmoid", "relu", "relu6", "sigmoid", "softmax"};
   static const std::set<std::string_view> kKeep = {
-      "add", "average_pool", "concat", "dropout", "global_average", "max_pool", "multiply", "stochastic_depth"};
+      "adaptive_average_pool", "add",      "average_pool", "concat",          "dropout",
+      "global_average",        "max_pool", "multiply",     "stochastic_depth"};
   std::vector<ValueId> open = {value};
   std::set<int> seen;
   while (!open.empty()) {

@@ -28,6 +28,7 @@ class KerasExporter {
 
   // ---- Layers (keras_export_layers.cpp)
   void conv2d(const Node& node);
+  void conv_transpose(const Node& node);
   void linear(const Node& node);
   void batch_norm(const Node& node);
   void activation(const Node& node);
@@ -38,6 +39,7 @@ class KerasExporter {
   void stochastic_depth(const Node& node);
   void max_pool(const Node& node);
   void average_pool(const Node& node);
+  void adaptive_pool(const Node& node);
   void global_pool(const Node& node);
   void dropout(const Node& node);
   void flatten(const Node& node);

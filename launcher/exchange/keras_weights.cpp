@@ -255,6 +255,19 @@ std::vector<std::string> roles_of_class(const std::string& path, size_t weights)
   return whole || no_bias ? found->second : std::vector<std::string>{};
 }
 
+// The format of Keras 3 keeps no order between layers of two classes.
+std::string our_type(const std::string& path) {
+  static const std::map<std::string, std::string> kTypes = {
+      {"batch_normalization", "batch_norm"},  {"conv2d", "conv2d"},
+      {"conv2d_transpose", "conv_transpose"}, {"dense", "linear"},
+      {"depthwise_conv2d", "depthwise"},      {"group_normalization", "group_norm"},
+      {"layer_normalization", "layer_norm"},
+  };
+  const std::string type = without_number(path.substr(path.rfind('/') + 1));
+  const auto found = kTypes.find(type);
+  return found == kTypes.end() ? type : found->second;
+}
+
 }  // namespace
 
 std::vector<ForeignTensor> name_keras_weights(const KerasFile& file) {
@@ -278,7 +291,10 @@ std::vector<ForeignTensor> name_keras_weights(const KerasFile& file) {
       const std::string original = original_name(file, layer, layer.weights[i]);
       const std::string role = our_role(names[i].role, separable);
       const std::string owner = owners.size() > 1 ? own + "." + names[i].owner : own;
-      of_layer.push_back({role.empty() ? original : owner + "." + role, original, layer.weights[i]});
+      const bool legacy = is_legacy(file);
+      const std::string name =
+          legacy && role.empty() ? original : owner + "." + (role.empty() ? layer.weights[i].name : role);
+      of_layer.push_back({name, original, layer.weights[i], {}, legacy ? "" : our_type(layer.path)});
     }
     // A nested model has the statistics of all its layers at the end: each goes to its layer.
     std::map<std::string, size_t> first;

@@ -52,6 +52,8 @@ struct ForeignTensor {
   std::string original;  // as the file calls it
   HostTensor tensor;
   std::optional<WeightOrder> order = {};  // of its elements; else that of the model
+  // Its layer's, as we call it, or "depthwise", where the file has an order only between layers of one type.
+  std::string layer_type = {};
 };
 
 // What training goes on from.  Slots are in the order of elements of the weights.

@@ -62,6 +62,8 @@ Architecture architecture(const ForeignModel& file, const NetworkOptions& option
   return it;
 }
 
+using Notes = std::vector<std::string>;
+
 // What the file has nothing for, as the layers ask: of `weights` by name.
 void start_missing(const Graph& graph, std::map<std::string, std::vector<float>>& weights) {
   const std::unique_ptr<Device> device = make_cpu_device(1);
@@ -77,18 +79,27 @@ void start_missing(const Graph& graph, std::map<std::string, std::vector<float>>
 
 struct Format {
   std::string_view end;
-  void (*write)(FileSystem& files, const std::string& path, const Network& network, const ExportOptions& options);
+  Notes (*write)(FileSystem& files, const std::string& path, const Network& network, const ExportOptions& options);
 };
 
 template <KerasFormat format>
-void write_keras_model(FileSystem&, const std::string& path, const Network& network, const ExportOptions& options) {
-  KerasFile file = to_keras(network, options, format);
+Notes write_keras_model(FileSystem&, const std::string& path, const Network& network, const ExportOptions& options) {
+  Notes notes;
+  KerasFile file = to_keras(network, options, format, notes);
   file.path = path;
   write_keras(path, file);
+  return notes;
 }
 
-void write_onnx(FileSystem&, const std::string& path, const Network& network, const ExportOptions& options) {
+Notes write_onnx(FileSystem&, const std::string& path, const Network& network, const ExportOptions& options) {
   write_onnx_model(path, network, options);
+  return {};
+}
+
+Notes write_safetensors(FileSystem& files, const std::string& path, const Network& network,
+                        const ExportOptions& options) {
+  write_safetensors_model(files, path, network, options);
+  return {};
 }
 
 constexpr Format kFormats[] = {
@@ -96,7 +107,7 @@ constexpr Format kFormats[] = {
     {".h5", write_keras_model<KerasFormat::kLegacyModel>},
     {".keras", write_keras_model<KerasFormat::kKeras>},
     {".onnx", write_onnx},
-    {".safetensors", write_safetensors_model},
+    {".safetensors", write_safetensors},
 };
 
 const Format& format_of(const std::string& path) {
@@ -110,8 +121,9 @@ const Format& format_of(const std::string& path) {
 
 void require_known_format(const std::string& path) { format_of(path); }
 
-void write_network(FileSystem& files, const std::string& path, const Network& network, const ExportOptions& options) {
-  format_of(path).write(files, path, network, options);
+std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
+                                       const ExportOptions& options) {
+  return format_of(path).write(files, path, network, options);
 }
 
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options) {

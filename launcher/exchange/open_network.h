@@ -32,8 +32,10 @@ struct OpenedNetwork {
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options = {});
 
 // In the format that the end of `path` names: .safetensors, .h5, .weights.h5, .keras or .onnx; atomically.
+// Returns notes for the user: what the format has no place for, or has otherwise.
 // Throws Error: kUsage for another end, kCannotCreate, kIo; kConfig for a layer that the format has not.
-void write_network(FileSystem& files, const std::string& path, const Network& network, const ExportOptions& options);
+std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
+                                       const ExportOptions& options);
 // Throws Error(kUsage) where no format is called so.
 void require_known_format(const std::string& path);
 

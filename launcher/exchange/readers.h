@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/io/keras_file.h"
 #include "core/io/onnx.h"
@@ -22,8 +23,10 @@ struct ExportOptions {
 };
 
 // `file.path` is left to the caller.  With training state: training_config and optimizer weights that Keras' fit() goes
-// on from.  Throws Error(kConfig) naming the layer that Keras has not.
-KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFormat format);
+// on from.  `notes` grows by what is left out or means something else in Keras.  Throws Error(kConfig) naming the layer
+// that Keras has not.
+KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFormat format,
+                   std::vector<std::string>& notes);
 
 // ---- ONNX (onnx_import.cpp, onnx_export.cpp)
 
@@ -31,9 +34,9 @@ KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFo
 ForeignModel from_onnx(OnnxModel model, const std::string& path);
 ForeignModel read_onnx_model(const std::string& path);
 
-// Input "image" f32 [N,C,H,W], as the first layer wants it; output "logits" or "probabilities" [N,classes].  Weights are
-// those of PyTorch.  metadata_props: convoy.preprocessing and convoy.classes, as JSON.  Opset 13, or later where a layer
-// needs it.  Throws Error(kConfig) naming the layer that ONNX has not.
+// Input "image" f32 [N,C,H,W], as the first layer wants it; output "logits" or "probabilities" [N,classes].  Weights
+// are those of PyTorch.  metadata_props: convoy.preprocessing and convoy.classes, as JSON.  Opset 13, or later where a
+// layer needs it.  Throws Error(kConfig) naming the layer that ONNX has not.
 OnnxModel to_onnx(const Network& network, const ExportOptions& options);
 // Throws Error(kCannotCreate, kIo), too.
 void write_onnx_model(const std::string& path, const Network& network, const ExportOptions& options);

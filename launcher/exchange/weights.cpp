@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "layers/conv2d.h"
+
 namespace convoy {
 namespace {
 
@@ -136,18 +138,44 @@ std::vector<std::vector<const T*>> by_layer(const std::vector<T>& all, Layer lay
   return layers;
 }
 
-// The first layer with weights of the network is the first of the file, and so on; what they are called in a layer must
-// agree.  A file may have more layers, a network not.
-Pairs by_order(const std::vector<WeightPlace>& places, const ForeignModel& file) {
-  const auto ours = by_layer(places, [](const WeightPlace& place) { return place.layer; });
-  const auto theirs = by_layer(file.tensors, [](const ForeignTensor& tensor) { return layer_of(tensor.name); });
+using OurLayer = std::vector<const WeightPlace*>;
+using TheirLayer = std::vector<const ForeignTensor*>;
+
+// What they are called in a layer must agree.  Numbers say nothing: then it is their order.
+Pairs in_layer(const OurLayer& ours, const TheirLayer& theirs) {
+  const auto is_number = [](const ForeignTensor* it) {
+    return role_of(it->name).find_first_not_of("0123456789") == std::string::npos;
+  };
+  const bool numbers = ours.size() == theirs.size() && std::ranges::all_of(theirs, is_number);
   Pairs pairs;
-  for (size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
-    for (const WeightPlace* place : ours[i]) {
-      const auto tensor = std::ranges::find_if(
-          theirs[i], [&](const ForeignTensor* it) { return role_of(it->name) == role_of(place->name); });
-      if (tensor != theirs[i].end()) pairs.emplace_back(place, *tensor);
+  for (size_t i = 0; i < ours.size(); ++i) {
+    const std::string role = role_of(ours[i]->name);
+    const auto called = std::ranges::find(theirs, role, [](const ForeignTensor* it) { return role_of(it->name); });
+    if (numbers) {
+      pairs.emplace_back(ours[i], theirs[i]);
+    } else if (called != theirs.end()) {
+      pairs.emplace_back(ours[i], *called);
     }
+  }
+  return pairs;
+}
+
+// The first layer with weights of the network is the first of the file, and so on; of each type where the file says
+// types.  A file may have more layers, a network not.
+Pairs by_order(const std::vector<WeightPlace>& places, const ForeignModel& file) {
+  const bool typed = std::ranges::any_of(file.tensors, [](const ForeignTensor& it) { return !it.layer_type.empty(); });
+  std::map<std::string, std::vector<TheirLayer>> types;  // "": of all layers, or of none that we have
+  for (TheirLayer& layer : by_layer(file.tensors, [](const ForeignTensor& it) { return layer_of(it.name); })) {
+    types[layer.front()->layer_type].push_back(std::move(layer));
+  }
+  std::map<std::string, size_t> seen;
+  Pairs pairs;
+  for (const OurLayer& layer : by_layer(places, [](const WeightPlace& place) { return place.layer; })) {
+    const WeightPlace& first = *layer.front();
+    const std::string type = !typed ? "" : first.depthwise ? "depthwise" : first.layer_type;
+    const size_t i = seen[type]++;
+    if (i >= types[type].size()) continue;
+    for (const auto& pair : in_layer(layer, types[type][i])) pairs.push_back(pair);
   }
   return pairs;
 }
@@ -160,12 +188,15 @@ std::vector<WeightPlace> weight_places(const Graph& graph) {
     const std::vector<Shape> inputs = graph.input_shapes(node);
     const std::string type = node.layer->type();
     const Shape flat = flattened(graph, node.inputs.front());
+    const int channels = inputs.front().c;
+    const auto* conv = dynamic_cast<const Conv2d*>(node.layer.get());
+    const bool depthwise = conv != nullptr && channels > 1 && conv->options().groups == channels;
     // A flattened order of elements is that of the input: of a bias of the output, which is in nobody's order.
     const auto place = [&](const std::string& name, const Shape& shape, bool is_state) {
       const Kind kind = kind_of(type, name);
       const bool of_input = kind == Kind::kLinear || (kind == Kind::kVector && type != "linear" && type != "conv2d");
       const Shape source = of_input && int64_t{flat.h} * flat.w * flat.c == shape.c ? flat : Shape{1, 1, 1, shape.c};
-      places.push_back({kind, node.name + "." + name, node.name, type, shape, source, is_state});
+      places.push_back({kind, node.name + "." + name, node.name, type, shape, source, is_state, depthwise});
     };
     for (const ParameterSpec& parameter : node.layer->parameters(inputs)) place(parameter.name, parameter.shape, false);
     for (const StateSpec& state : node.layer->state(inputs)) place(state.name, state.shape, true);

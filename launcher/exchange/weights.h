@@ -19,6 +19,7 @@ struct WeightPlace {
   Shape shape;             // as in ParameterSpec and StateSpec
   Shape flattened = {};    // [1,H,W,C] that a flatten made the input of this layer of; else 1x1x1xC
   bool is_state = false;
+  bool depthwise = false;  // conv2d with as many groups as channels, and more than one
 };
 std::vector<WeightPlace> weight_places(const Graph& graph);  // in graph order; of a layer first parameters, then state
 
@@ -39,8 +40,9 @@ struct MatchedWeights {
   std::vector<std::string> unused;                    // tensors of the file, as it calls them
 };
 
-// By name; where no name agrees and the file is in layer order, layer by layer.  Throws Error(kBadData) naming both
-// where a tensor has another shape than its place.
+// By name; where no name agrees and the file is in layer order, layer by layer, or where it says their types, the i-th
+// layer of each type with the i-th.  Throws Error(kBadData) naming both where a tensor has another shape than its
+// place.
 MatchedWeights match_weights(const std::vector<WeightPlace>& places, const ForeignModel& file);
 
 // "'a', 'b' and 12 more".  Requires: not empty.

@@ -147,6 +147,56 @@ TEST(MatchWeightsTest, MatchesLayerByLayerWhereNoNameAgrees) {
   EXPECT_TRUE(match_weights(weight_places(graph()), file).missing.empty());
 }
 
+// As in weights of Keras 3, where all layers of a class come together and a batch norm may have numbers for names.
+TEST(MatchWeightsTest, MatchesTypeByTypeWhereTheFileSaysTypes) {
+  constexpr const char* kNet = R"(
+name: net
+classes: 4
+layers:
+  - conv2d: {filters: 3, kernel: 1, bias: false, name: a}
+  - batch_norm: {name: a_norm, scale: false}
+  - conv2d: {filters: 3, kernel: 1, groups: 3, bias: false, name: deep}
+  - conv2d: {filters: 3, kernel: 1, bias: false, name: b}
+  - batch_norm: {name: b_norm}
+  - global_average
+  - linear: {units: classes, name: fc}
+)";
+  ModelConfig config = parse_model(kNet, "net.yaml");
+  substitute_classes(config);
+  const Model model = build_model(config, {}, {1, 2, 2, 3}, {.training = false, .normalize = false, .rewrite = false});
+  ForeignModel file;
+  file.path = "file";
+  file.order = WeightOrder::kKeras;
+  file.in_layer_order = true;
+  const auto add = [&](const char* type, const std::string& name, const std::vector<int64_t>& dims, float first) {
+    file.tensors.push_back(tensor(name, dims, first));
+    file.tensors.back().layer_type = type;
+  };
+  for (const char* role : {"0", "1", "2"}) add("batch_norm", std::string("n.") + role, {3}, static_cast<float>(*role));
+  add("batch_norm", "n_1.running_mean", {3}, 7);  // by what they are called, in whatever order
+  for (const char* role : {"weight", "bias", "running_variance"}) add("batch_norm", std::string("n_1.") + role, {3}, 1);
+  add("conv2d", "c.weight", {1, 1, 3, 3}, 10);
+  add("conv2d", "c_1.weight", {1, 1, 3, 3}, 20);
+  add("linear", "d.weight", {3, 4}, 30);
+  add("linear", "d.bias", {4}, 40);
+  add("depthwise", "e.weight", {1, 1, 3, 1}, 50);
+  add("embedding", "x.0", {3}, 0);
+  const MatchedWeights matched = match_weights(weight_places(model.graph), file);
+  EXPECT_TRUE(matched.missing.empty());
+  EXPECT_EQ(matched.unused, std::vector<std::string>{"file.x.0"});
+  const auto first_of = [&](const char* name) { return matched.weights.at(name).front(); };
+  EXPECT_EQ(first_of("a.weight"), 10);
+  EXPECT_EQ(first_of("b.weight"), 20);
+  EXPECT_EQ(first_of("deep.weight"), 50);
+  EXPECT_EQ(first_of("fc.bias"), 40);
+  EXPECT_EQ(first_of("b_norm.running_mean"), 7);
+  EXPECT_EQ(first_of("a_norm.bias"), '0');
+  EXPECT_EQ(first_of("a_norm.running_variance"), '2');
+
+  file.tensors.erase(file.tensors.begin() + 8);  // of two convolutions one: the first
+  EXPECT_EQ(match_weights(weight_places(model.graph), file).missing, std::vector<std::string>{"b.weight"});
+}
+
 TEST(MatchWeightsTest, NamesBothSidesOfAWrongShape) {
   ForeignModel file = complete_file();
   for (const std::vector<int64_t>& dims : {std::vector<int64_t>{3, 2, 1, 2}, {3, 3, 2, 1}, {12}}) {
