@@ -123,7 +123,14 @@ void require_known_format(const std::string& path) { format_of(path); }
 
 std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
                                        const ExportOptions& options) {
-  return format_of(path).write(files, path, network, options);
+  const Format& format = format_of(path);
+  try {
+    return format.write(files, path, network, options);
+  } catch (...) {  // what was written beside it so far would fill the disk
+    std::error_code ignored;
+    std::filesystem::remove(path + ".tmp", ignored);
+    throw;
+  }
 }
 
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options) {
