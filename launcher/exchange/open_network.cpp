@@ -26,9 +26,10 @@ int classes_in(const ForeignModel& file, const std::vector<WeightPlace>& places)
   const auto is_matrix = [](const WeightPlace& place) { return place.kind != WeightPlace::Kind::kVector; };
   const auto last = std::find_if(places.rbegin(), places.rend(), is_matrix);
   if (last == places.rend()) return 0;
+  const size_t rank = last->kind == WeightPlace::Kind::kLinear ? 2 : 4;  // filters of other layers do not count
   const auto outputs = [&](const ForeignTensor& tensor) {
     const std::vector<int64_t>& dims = tensor.tensor.dims;
-    if (dims.size() < 2) return int64_t{0};
+    if (dims.size() != rank) return int64_t{0};
     return tensor.order.value_or(file.order) == WeightOrder::kKeras ? dims.back() : dims.front();
   };
   int64_t classes = 0;
