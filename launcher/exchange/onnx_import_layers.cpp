@@ -52,7 +52,7 @@ OnnxImporter::Value OnnxImporter::padded(const Value& x, const std::string& name
   if (value != 0) pad.number("value", value);
   std::string pad_name = name + ".pad";
   while (!names_.insert(pad_name).second) pad_name += "_";
-  Value made = layer("pad", pad_name, x, std::move(pad));
+  Value made = layer("pad", pad_name, x, pad);
   made.one_pixel = false;
   return made;
 }
