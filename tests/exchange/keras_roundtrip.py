@@ -101,6 +101,17 @@ def convert(convoy, source, to, probabilities):
         raise RuntimeError(f"convert ended with {run.returncode}: {run.stdout[-300:]}{run.stderr[-500:]}")
 
 
+def predict(convoy, model, array, probabilities):
+    """What Convoy makes of the numbers in `array`: probabilities, or logits."""
+    arguments = [convoy, "predict", model, array, "--format=jsonl", "--logits"]
+    text = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+    logits = np.array([json.loads(line)["logits"] for line in text.splitlines()])
+    if not probabilities:
+        return logits
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
 def one_more_step(path, x, y):
     keras.utils.set_random_seed(3)  # of dropout
     model = keras.models.load_model(path)
@@ -129,7 +140,11 @@ def check(make, convoy, folder):
     model.save(own + ".keras")  # first: saving an .h5 takes the optimizer out of what is saved next
     model.save_weights(own + ".weights.h5")
     model.save(own + ".h5")
+    np.save(f"{folder}/x.npy", x)
     for source in (own + ".keras", own + ".h5"):
+        off = np.abs(predict(convoy, source, f"{folder}/x.npy", probabilities) - expected).max()
+        print(f"  {os.path.basename(source):10} predicted by Convoy {off:.1e}")
+        assert off <= TOLERANCE, f"{source[-6:]}: Convoy predicts otherwise: {off}"
         for end in (".keras", ".h5", ".weights.h5"):
             ours = f"{folder}/ours{end}"
             convert(convoy, source, ours, probabilities)
