@@ -40,7 +40,7 @@ struct Hdf5File {
 };
 
 struct Hdf5Options {
-  bool unsafe = false;       // --unsafe-import: read even where the kernel cannot lock convoy-h5 up
+  bool unsafe = false;       // --unsafe_import: read even where the kernel cannot lock convoy-h5 up
   int silent_seconds = 4;    // after which without a word from convoy-h5 it is ended
   std::string program = {};  // convoy-h5; "": the one beside this program or in ../libexec/convoy
 };

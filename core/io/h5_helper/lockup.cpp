@@ -133,12 +133,12 @@ void limit_resources(Direction direction, int64_t file_bytes) {
 void forbid_paths_and_network() {
   give_up_privileges();
   const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kLandlockVersion);
-  if (abi < 1) unavailable("the kernel has no Landlock to lock convoy-h5 up with (--unsafe-import does without)");
+  if (abi < 1) unavailable("the kernel has no Landlock to lock convoy-h5 up with (--unsafe_import does without)");
   const LandlockRules rules = everything_of(abi);
   const size_t size = sizeof(uint64_t) * (abi >= 6 ? 3 : abi >= 4 ? 2 : 1);
   const long ruleset = ::syscall(SYS_landlock_create_ruleset, &rules, size, 0);
   if (ruleset < 0 || ::syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-    unavailable("Landlock cannot lock convoy-h5 up (--unsafe-import does without)");
+    unavailable("Landlock cannot lock convoy-h5 up (--unsafe_import does without)");
   ::close(static_cast<int>(ruleset));
 }
 
@@ -147,7 +147,7 @@ void forbid_system_calls(Direction direction) {
   std::vector<sock_filter> filter = filter_for(direction);
   const sock_fprog program = {static_cast<unsigned short>(filter.size()), filter.data()};
   if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
-    unavailable("seccomp cannot lock convoy-h5 up (--unsafe-import does without)");
+    unavailable("seccomp cannot lock convoy-h5 up (--unsafe_import does without)");
 }
 
 }  // namespace convoy::h5
