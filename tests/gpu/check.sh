@@ -116,6 +116,36 @@ row_mpirun_np2() {
   expect_near "$loss" "$alone" 1e-3
 }
 
+# The front of a network, frozen, under a new head.
+row_frozen() {
+  local network=resnet18 model on_gpu
+  [[ -z $small ]] || network=cifar-resnet20
+  model="model={base: {config: $CONVOY_CONFIGS/models/$network.yaml, freeze: true},
+    layers: [global_average, flatten, linear: {units: classes}]}"
+  train frozen "$bin/convoy" -- "$model" || fail "on the GPU: exit code $?"
+  on_gpu=$loss
+  train frozen_cpu "$bin/convoy" -- "$model" device=cpu || fail "on the CPU: exit code $?"
+  expect_near "$on_gpu" "$loss" 1e-3
+}
+
+row_predict() {
+  local image device
+  train net "$bin/convoy" -- 'train.exports=[net.safetensors]' || fail "training: exit code $?"
+  mkdir images
+  for image in 1 2 3 4 5; do { printf 'P6\n32 32\n255\n'; head -c 3072 /dev/urandom; } >images/$image.ppm; done
+  for device in cpu cuda; do
+    "$bin/convoy" predict runs/net/net.safetensors images --device=$device --precision=f32 --top=10 --logits \
+      --format=csv --out=$device.csv || fail "on $device: exit code $?"
+    sort -t , -k 1,1 -k 3,3n $device.csv >$device.sorted
+  done
+  paste -d , cpu.sorted cuda.sorted | awk -F , '
+    $1 == "path" { next }
+    $1 != $7 || $3 != $9 { print "other rows: " $0; exit 1 }
+    { d = $6 - $12; if (d < 0) d = -d; if (d > most) most = d; a = $6 < 0 ? -$6 : $6; if (a > size) size = a; ++rows }
+    END { printf "figure logits_apart %.2g\n", most / size; exit !(rows == 50 && most <= 1e-3 * size) }' ||
+    fail "logits differ between CPU and GPU"
+}
+
 # NCCL refuses two ranks on one GPU unless it takes them for two hosts: slow, but the whole way through NCCL.
 row_nccl_np2_on_one() {
   needs_hardware
@@ -307,7 +337,7 @@ rows 90 graph loss_scale staged_np2 run_cpu precision cache augment resume nccl_
 rows 60 nccl_sums
 rows 60 nccl_runs
 rows 60 replay
-rows 60 mpirun_np2
+rows 60 mpirun_np2 frozen predict
 rows 60 fashion
 rows 60 memcheck racecheck synccheck initcheck
 rows 60 layers_autotune
