@@ -140,8 +140,15 @@ class Add : public FakeKernel {
  protected:
   void forward() override {
     std::vector<float> sums(static_cast<size_t>(output_.shape.elements()));
-    for (size_t i = 0; i < sums.size(); ++i) {
-      for (size_t input = 0; input < args_.x.size(); ++input) sums[i] += x(static_cast<int64_t>(i), input);
+    const auto add = [&](size_t input) {
+      for (size_t i = 0; i < sums.size(); ++i) sums[i] += x(static_cast<int64_t>(i), input);
+    };
+    if (overwrites_ >= 0) {
+      add(static_cast<size_t>(overwrites_));
+      std::memset(args_.y.data, 0xff, static_cast<size_t>(output_.bytes()));  // the others lie elsewhere
+    }
+    for (size_t input = 0; input < args_.x.size(); ++input) {
+      if (static_cast<int>(input) != overwrites_) add(input);
     }
     fill(args_.y, [&](int64_t i) { return sums[static_cast<size_t>(i)]; });
   }
