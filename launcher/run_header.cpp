@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "launcher/config/describe.h"
+
 namespace convoy {
 namespace {
 
@@ -20,6 +22,8 @@ std::string short_number(double number) {
 
 std::string mib(int64_t bytes) { return short_number(static_cast<double>(bytes) / (1 << 20)) + " MiB"; }
 
+std::string name_of(ScheduleType type) { return std::string(names_of(type)[static_cast<size_t>(type)]); }
+
 std::string optimizer_text(const Experiment& experiment) {
   const OptimizerConfig& it = experiment.optimizer;
   std::string text = it.type == OptimizerType::kSgd ? "sgd" : "adam";
@@ -28,11 +32,10 @@ std::string optimizer_text(const Experiment& experiment) {
     text += std::string(it.nesterov ? ", nesterov" : ", momentum") + " " + short_number(it.momentum);
   }
   if (it.weight_decay > 0) text += ", weight decay " + short_number(it.weight_decay);
-  switch (experiment.schedule.type) {
-    case ScheduleType::kConstant: break;
-    case ScheduleType::kStep: text += ", step schedule"; break;
-    case ScheduleType::kCosine: text += ", cosine schedule"; break;
-  }
+  const ScheduleConfig& schedule = experiment.schedule;
+  std::string shapes = schedule.type == ScheduleType::kConstant ? "" : name_of(schedule.type);
+  for (const ScheduleShape& phase : schedule.phases) shapes += (shapes.empty() ? "" : ", then ") + name_of(phase.type);
+  if (!shapes.empty()) text += ", " + shapes + " schedule";
   if (experiment.schedule.warmup_epochs > 0) {
     text += ", warm-up " + short_number(experiment.schedule.warmup_epochs) + " epochs";
   }

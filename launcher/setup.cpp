@@ -100,21 +100,59 @@ Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch) {
           .log_every = experiment.train.log_every_steps};
 }
 
+namespace {
+
+ScheduleOptions schedule_options(const ScheduleShape& shape, double learning_rate, const Horizon& horizon) {
+  using Type = ScheduleOptions::Type;
+  const int64_t epoch = horizon.steps_per_epoch;
+  ScheduleOptions options{.learning_rate = static_cast<float>(learning_rate),
+                          .step_steps = (shape.type == ScheduleType::kStep ? shape.step_epochs : 1) * epoch,
+                          .gamma = static_cast<float>(shape.gamma),
+                          .start_fraction = static_cast<float>(shape.start.value_or(1)),
+                          .final_fraction = static_cast<float>(shape.final),
+                          .power = static_cast<float>(shape.power),
+                          .restart_steps = in_steps(shape.restart_epochs, epoch),
+                          .restart_factor = shape.restart_factor,
+                          .rise = static_cast<float>(shape.rise)};
+  for (double milestone : shape.milestones) options.milestones.push_back(in_steps(milestone, epoch));
+  switch (shape.type) {
+    case ScheduleType::kConstant: options.type = Type::kConstant; break;
+    case ScheduleType::kStep: options.type = Type::kStep; break;
+    case ScheduleType::kMultistep: options.type = Type::kMultistep; break;
+    case ScheduleType::kExponential: options.type = Type::kExponential; break;
+    case ScheduleType::kPolynomial: options.type = Type::kPolynomial; break;
+    case ScheduleType::kCosine: options.type = Type::kCosine; break;
+    case ScheduleType::kOneCycle:
+      options.type = Type::kOneCycle;
+      options.start_fraction = static_cast<float>(shape.start.value_or(0.04));
+      break;
+  }
+  return options;
+}
+
+}  // namespace
+
 Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
   const ScheduleConfig& config = experiment.schedule;
-  ScheduleOptions options{.learning_rate = static_cast<float>(experiment.optimizer.learning_rate),
-                          .total_steps = horizon.steps,
-                          .step_steps = config.step_epochs * horizon.steps_per_epoch,
-                          .gamma = static_cast<float>(config.gamma),
-                          .final_fraction = static_cast<float>(config.final),
-                          .warmup_steps = in_steps(config.warmup_epochs, horizon.steps_per_epoch),
-                          .warmup_start = static_cast<float>(config.warmup_start)};
-  switch (config.type) {
-    case ScheduleType::kConstant: options.type = ScheduleOptions::Type::kConstant; break;
-    case ScheduleType::kStep: options.type = ScheduleOptions::Type::kStep; break;
-    case ScheduleType::kCosine: options.type = ScheduleOptions::Type::kCosine; break;
+  const int64_t epoch = horizon.steps_per_epoch, warmup = in_steps(config.warmup_epochs, epoch);
+  std::vector<const ScheduleShape*> shapes;
+  for (const SchedulePhaseConfig& phase : config.phases) shapes.push_back(&phase);
+  if (shapes.empty()) shapes.push_back(&config);
+  std::vector<SchedulePhase> phases;
+  int64_t steps_left = horizon.steps;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    ScheduleOptions options = schedule_options(*shapes[i], experiment.optimizer.learning_rate, horizon);
+    if (i == 0) {
+      options.warmup_steps = warmup;
+      options.warmup_start = static_cast<float>(config.warmup_start);
+      for (int64_t& milestone : options.milestones) milestone -= warmup;
+    }
+    options.total_steps =
+        i + 1 == shapes.size() ? steps_left : options.warmup_steps + in_steps(*config.phases[i].epochs, epoch);
+    steps_left -= options.total_steps;
+    phases.push_back({make_schedule(options), options.total_steps});
   }
-  return make_schedule(options);
+  return in_sequence(std::move(phases));
 }
 
 void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names) {

@@ -38,7 +38,9 @@ constexpr std::array<std::string_view, 3> names_of(DataCache) { return {"none", 
 constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
 constexpr std::array<std::string_view, 1> names_of(NonFinitePolicy) { return {"stop"}; }
 constexpr std::array<std::string_view, 2> names_of(OptimizerType) { return {"sgd", "adam"}; }
-constexpr std::array<std::string_view, 3> names_of(ScheduleType) { return {"constant", "step", "cosine"}; }
+constexpr std::array<std::string_view, 7> names_of(ScheduleType) {
+  return {"constant", "step", "multistep", "exponential", "polynomial", "cosine", "one_cycle"};
+}
 constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto", "cpu", "cuda"}; }
 constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
 constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
@@ -288,27 +290,72 @@ void describe(Visitor& v, OptimizerConfig& c) {
 }
 
 template <class Visitor>
-void describe(Visitor& v, ScheduleConfig& c) {
+void describe_shape(Visitor& v, ScheduleShape& c) {
+  using enum ScheduleType;
+  const auto is = [&](auto... types) { return ((c.type == types) || ...); };
   v.key(c.type, {.name = "type", .doc = "of the learning rate after warm-up"});
-  const bool step = c.type == ScheduleType::kStep, cosine = c.type == ScheduleType::kCosine;
   v.key(c.step_epochs, {.name = "step_epochs",
                         .doc = "epochs between two drops",
                         .range = at_least(1),
                         .only_for = "type: step",
-                        .applies = step});
+                        .applies = is(kStep)});
+  v.key(c.milestones, {.name = "milestones",
+                       .doc = "epochs after which the rate drops",
+                       .required = true,
+                       .range = above(0),
+                       .only_for = "type: multistep",
+                       .applies = is(kMultistep)});
   v.key(c.gamma, {.name = "gamma",
-                  .doc = "factor of a drop",
+                  .doc = "factor of a drop; exponential: of an epoch",
                   .range = above_up_to(0, 1),
-                  .only_for = "type: step",
-                  .applies = step});
-  v.key(c.final, {.name = "final",
-                  .doc = "floor as a fraction of the learning rate",
+                  .only_for = "type: step, multistep or exponential",
+                  .applies = is(kStep, kMultistep, kExponential)});
+  v.key(c.start, {.name = "start",
+                  .doc = "where it begins, as a fraction of the learning rate; else 1, of one_cycle 0.04",
                   .range = between(0, 1),
-                  .only_for = "type: cosine",
-                  .applies = cosine});
+                  .only_for = "type: constant, polynomial, cosine or one_cycle",
+                  .applies = is(kConstant, kPolynomial, kCosine, kOneCycle)});
+  v.key(c.final, {.name = "final",
+                  .doc = "where it ends, as a fraction of the learning rate",
+                  .range = between(0, 1),
+                  .only_for = "type: polynomial, cosine or one_cycle",
+                  .applies = is(kPolynomial, kCosine, kOneCycle)});
+  v.key(c.power, {.name = "power",
+                  .doc = "1: a straight line",
+                  .range = above(0),
+                  .only_for = "type: polynomial",
+                  .applies = is(kPolynomial)});
+  v.key(c.restart_epochs, {.name = "restart_epochs",
+                           .doc = "length of the first cosine of several; 0: one for all epochs",
+                           .range = at_least(0),
+                           .only_for = "type: cosine",
+                           .applies = is(kCosine)});
+  v.key(c.restart_factor, {.name = "restart_factor",
+                           .doc = "length of each next cosine, times the one before",
+                           .range = between(1, 1000),
+                           .only_for = "type: cosine",
+                           .applies = is(kCosine)});
+  v.key(c.rise, {.name = "rise",
+                 .doc = "share of all steps in which the rate rises",
+                 .range = between(0, 1),
+                 .only_for = "type: one_cycle",
+                 .applies = is(kOneCycle)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, SchedulePhaseConfig& c) {
+  describe_shape(v, c);
+  v.key(c.epochs, {.name = "epochs", .doc = "how long; of the last phase: the rest", .range = above(0)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, ScheduleConfig& c) {
+  v.place(c.where);
+  describe_shape(v, c);
   v.key(c.warmup_epochs, {.name = "warmup_epochs", .doc = "linear warm-up; may be a fraction", .range = at_least(0)});
   v.key(c.warmup_start,
         {.name = "warmup_start", .doc = "fraction of the learning rate at step 0", .range = between(0, 1)});
+  v.key(c.phases, {.name = "phases", .doc = "shapes one after another, in the place of one"});
 }
 
 template <class Visitor>

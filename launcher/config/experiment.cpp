@@ -160,7 +160,38 @@ void check_data(const DataConfig& data) {
   if (data.cache != DataCache::kNone) check_cache(data);
 }
 
+void check_shape(const ScheduleShape& shape, const Mark& where, const std::string& path) {
+  if (std::ranges::adjacent_find(shape.milestones, std::greater_equal()) != shape.milestones.end()) {
+    config_error(where, child_path(path, "milestones"), "expected rising numbers");
+  }
+  if (shape.type == ScheduleType::kMultistep && shape.milestones.empty()) {
+    config_error(where, child_path(path, "milestones"), "expected at least one number");
+  }
+}
+
+void check_schedule(const ScheduleConfig& schedule) {
+  const std::string path = "schedule";
+  check_shape(schedule, schedule.where, path);
+  const std::vector<double>& milestones = schedule.phases.empty() ? schedule.milestones : schedule.phases[0].milestones;
+  if (!milestones.empty() && milestones.front() <= schedule.warmup_epochs) {
+    config_error(schedule.where, child_path(path, "milestones"), "the first lies in the warm-up");
+  }
+  if (schedule.phases.empty()) return;
+  if (schedule.type != ScheduleType::kConstant || schedule.start) {
+    config_error(schedule.where, child_path(path, "phases"), "takes the place of type; give one of the two");
+  }
+  for (size_t i = 0; i < schedule.phases.size(); ++i) {
+    const std::string phase = child_path(child_path(path, "phases"), i);
+    check_shape(schedule.phases[i], schedule.where, phase);
+    if (i + 1 < schedule.phases.size() && !schedule.phases[i].epochs) {
+      config_error(schedule.where, child_path(phase, "epochs"),
+                   "required key is missing; only the last phase has the rest");
+    }
+  }
+}
+
 void check_sections(const Experiment& e) {
+  check_schedule(e.schedule);
   check_data(e.data);
   if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");
   if (e.batch.global) resolve(e.batch, 1);  // micro divides global for any number of ranks, or for none

@@ -27,7 +27,7 @@ enum class LastBatch { kDrop };
 enum class FrozenBatchNorm { kInference, kTrain };
 enum class NonFinitePolicy { kStop };
 enum class OptimizerType { kSgd, kAdam };
-enum class ScheduleType { kConstant, kStep, kCosine };
+enum class ScheduleType { kConstant, kStep, kMultistep, kExponential, kPolynomial, kCosine, kOneCycle };
 enum class Precision { kAuto, kF32, kBF16, kF16 };
 enum class CudaGraph { kAuto, kOn, kOff };
 enum class DeviceChoice { kAuto, kCpu, kCuda };
@@ -190,13 +190,29 @@ struct OptimizerConfig {
   Mark where;
 };
 
-struct ScheduleConfig {
+// Fractions are of learning_rate.  ScheduleOptions (core/train/schedule.h) has the formulas.
+struct ScheduleShape {
   ScheduleType type = ScheduleType::kConstant;
-  int step_epochs = 30;      // step: every so many epochs the rate is multiplied by gamma
-  double gamma = 0.1;        // step
-  double final = 0;          // cosine: the floor as a fraction of learning_rate
+  int step_epochs = 30;            // step: every so many epochs the rate is multiplied by gamma
+  std::vector<double> milestones;  // multistep: the epochs after which it is, warm-up included
+  double gamma = 0.1;              // step, multistep; exponential: of an epoch
+  std::optional<double> start;     // constant, polynomial, cosine, one_cycle: a fraction; else 1, of one_cycle 0.04
+  double final = 0;                // polynomial, cosine, one_cycle: a fraction
+  double power = 1;                // polynomial
+  double restart_epochs = 0;       // cosine: length of the first of several; 0: one only
+  int restart_factor = 1;          // cosine: each is so many times as long as the one before
+  double rise = 0.3;               // one_cycle: share of all steps in which the rate rises
+};
+
+struct SchedulePhaseConfig : ScheduleShape {
+  std::optional<double> epochs;  // of the last one: the rest
+};
+
+struct ScheduleConfig : ScheduleShape {
   double warmup_epochs = 0;  // linear from warmup_start × learning_rate; may be a fraction of an epoch
   double warmup_start = 0;
+  std::vector<SchedulePhaseConfig> phases;  // one after another, in the place of `type`
+  Mark where;
 };
 
 struct DistributedConfig {
