@@ -135,7 +135,6 @@ void OnnxImporter::binary(OnnxOperator& op) {
     op.refuse("of two values that were flattened differently");
   if (both[0].one_pixel && !both[1].one_pixel) std::swap(both[0], both[1]);
   if (op.type() == "Add" && both[1].one_pixel != both[0].one_pixel) op.refuse("of an image and one pixel");
-  if (both[0].unordered) op.refuse("of flattened images of more than one pixel");
   give(op, layer_of_several(op.type() == "Add" ? "add" : "multiply", layer_name(op), both));
 }
 
