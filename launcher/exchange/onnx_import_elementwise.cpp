@@ -105,7 +105,9 @@ void OnnxImporter::softmax(OnnxOperator& op) {
   const int64_t rank = x.form == Form::kFlat ? 2 : 4, channels = x.form == Form::kLast ? 3 : 1;
   int64_t axis = op.integer_or("axis", model_.opset < 13 ? 1 : -1);
   axis += axis < 0 ? rank : 0;
-  if (axis != channels || (model_.opset < 13 && rank != 2)) op.refuse("expected it over the channels");
+  const bool of_all = model_.opset < 13;  // axes behind this one count as one
+  if (axis != channels || (of_all && rank != 2 && !(x.form == Form::kImage && x.one_pixel)))
+    op.refuse("expected it over the channels");
   if (op.node().outputs.front() == output_name_) {
     notes_.push_back("the final " + op.type() + " is left out: the network ends in logits");
     give(op, x);

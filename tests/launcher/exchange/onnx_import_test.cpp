@@ -338,6 +338,10 @@ TEST(OnnxImport, TheFinalSoftmaxIsLeftOutWithANote) {
   EXPECT_EQ(file.notes[0], "the final Softmax is left out: the network ends in logits");
   graph.node("Relu", {"y"}, "z");
   EXPECT_TRUE(graph.read().notes.empty());
+  OnnxGraph pixel(9);  // where a softmax is over all axes behind the first
+  pixel.node("GlobalAveragePool", {"x"}, "a").node("Softmax", {"a"}, "y");
+  EXPECT_EQ(pixel.read().notes.size(), 1U);
+  expect_refused(OnnxGraph(9).node("Softmax", {"x"}, "y"), {"node 'y' (Softmax): expected it over the channels"});
 }
 
 TEST(OnnxImport, WhatIsNotNeededIsNotLookedAt) {
