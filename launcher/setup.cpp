@@ -11,6 +11,7 @@
 #include "launcher/collective_errors.h"
 #include "launcher/config/parts.h"
 #include "launcher/config/values.h"
+#include "launcher/network_flags.h"
 
 namespace convoy {
 namespace {
@@ -55,9 +56,10 @@ Start start(MpiSession& session, const CommandLine& line, size_t index) {
   Start result;
   run_on_all_ranks(session, [&] {
     const std::string model_file = flag(line, "model_file");
+    const Hdf5Options hdf5 = hdf5_options(line);
     result.experiment = line.words.size() > index || model_file.empty()
-                            ? load_experiment(require_word(line, index, "an experiment file"), line.overrides)
-                            : experiment_around(model_file, flag(line, "data"), line.overrides);
+                            ? load_experiment(require_word(line, index, "an experiment file"), line.overrides, hdf5)
+                            : experiment_around(model_file, flag(line, "data"), line.overrides, hdf5);
   });
   run_on_all_ranks(session, [&] { agree(session, {{"experiment", show(result.experiment)}}); });
   result.binding = undo_default_binding(session.size(), session.local_size());  // before any thread is made

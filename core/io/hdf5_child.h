@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/base/file_descriptor.h"
 #include "core/io/hdf5_stream.h"
 
@@ -17,13 +18,15 @@ namespace convoy {
 // Error(kUnavailable) saying where it was looked for.
 std::string find_h5_program();
 
-// Bytes to and from a child that may do anything: crash, hang, fall silent, talk without end.  All errors are kBadData
-// and begin with `name`, but kUnavailable where it cannot be started.  The destructor ends it; no zombie is left.
+// Bytes to and from a child that may do anything: crash, hang, fall silent, talk without end.  All errors are as the
+// limits say and begin with `name`, but kUnavailable where it cannot be started.  The destructor ends it; no zombie is
+// left.
 class Hdf5Child final : public ByteSource, public ByteSink {
  public:
   struct Limits {
     int silent_seconds = 4;    // without a byte from it, or one taken by it
     int64_t all_seconds = 60;  // from start to end
+    ExitCode broken = ExitCode::kBadData;
   };
   // The child has `file` as descriptor 0 and the line as descriptor 1, nothing else but standard error.
   Hdf5Child(const std::vector<std::string>& arguments, int file, const Limits& limits, std::string name);

@@ -13,6 +13,7 @@
 #include "launcher/config/parts.h"
 #include "launcher/datasets.h"
 #include "launcher/layer_rows.h"
+#include "launcher/network_flags.h"
 #include "launcher/setup.h"
 
 namespace convoy {
@@ -152,7 +153,7 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
 int inspect_command(const CommandLine& line) {
   const std::string& file = require_word(line, 0, "an experiment or model file");
   if (line.words.size() > 1 || names_foreign_model(file) || is_model_file(file)) return inspect_models(line);
-  const Experiment experiment = load_experiment(file, line.overrides);
+  const Experiment experiment = load_experiment(file, with_shape(line), hdf5_options(line));
   const Inspection inspection(experiment);
   if (line.json) {
     std::cout << to_json(experiment, inspection).dump(2) << "\n";

@@ -283,10 +283,8 @@ void describe(Visitor& v, OptimizerConfig& c) {
   v.key(c.groups, {.name = "groups", .doc = "parameters with their own settings; the first match counts"});
   v.key(c.state, {.name = "state", .doc = "a file whose momentum and the like training goes on from", .is_path = true});
   v.key(c.steps_before, {.name = "steps_before",
-                         .doc = "updates that this state has seen",
-                         .range = at_least(0),
-                         .only_for = kAdamOnly,
-                         .applies = !sgd});
+                         .doc = "updates that this state has seen: Adam's next ones, and exported files, count them",
+                         .range = at_least(0)});
 }
 
 template <class Visitor>

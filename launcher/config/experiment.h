@@ -13,6 +13,7 @@
 
 #include "core/data/augment.h"
 #include "core/device/types.h"
+#include "core/io/hdf5.h"
 #include "launcher/config/yaml.h"
 
 namespace convoy {
@@ -186,7 +187,7 @@ struct OptimizerConfig {
   double epsilon = 1e-8;     // adam
   std::vector<ParameterGroup> groups;
   std::optional<std::string> state;  // a file whose momentum and the like training goes on from; else zeros
-  int64_t steps_before = 0;          // adam: updates that this state has seen
+  int64_t steps_before = 0;          // updates that this state has seen
   Mark where;
 };
 
@@ -259,11 +260,13 @@ struct Experiment {
 // Reads, merges and checks everything: base files, `key=value` overrides, the model file.  An Experiment that this
 // returns is complete and consistent as far as one file can tell.  Throws Error with kConfig (78), kNoInput (66) for a
 // missing file, kUsage (64) for an override without '='; the message starts with file:line:column.
-Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides);
+// `hdf5` is for the files of Keras that it names as models.
+Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides,
+                           const Hdf5Options& hdf5 = {});
 
 // Likewise from a model file alone, as if an experiment trained it on the synthetic images of the size and number of
 // classes that its key `made_for` says: {shape: [H,W,C], classes}, by default [224,224,3] and 1000.
-Experiment load_model(const std::string& path, const std::vector<std::string>& overrides);
+Experiment load_model(const std::string& path, const std::vector<std::string>& overrides, const Hdf5Options& hdf5 = {});
 
 // Whether the YAML in `path` is a model file (with `layers`), not an experiment.  Throws as load_experiment().
 bool is_model_file(const std::string& path);

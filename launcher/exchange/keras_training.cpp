@@ -175,6 +175,7 @@ std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const 
     if (slot.trainable && tensor != weights.by_role.end()) parameters.emplace_back(slot.name, tensor->second->dims);
   }
   const OptimizerWeights stored = sorted(file, config->type);
+  if (config->type == OptimizerType::kSgd) out.step = stored.step.value_or(0);  // Adam's is that of its slots
   if (stored.slots.empty()) return out;
   if (config->type == OptimizerType::kSgd && !(config->learning_rate > 0)) {
     notes.push_back("the momentum is left out: with a learning rate of 0 it says nothing of the gradients");

@@ -30,13 +30,17 @@ struct OpenedNetwork {
 // Throws Error: as read_model_file(); kUsage where the architecture or the shape is neither in the file nor given;
 // kBadData where file and network do not belong together; kConfig for a network that cannot be built.
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options = {});
+OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& options = {});  // of what was read before
 
 // In the format that the end of `path` names: .safetensors, .h5, .weights.h5, .keras or .onnx; atomically.
 // Returns notes for the user: what the format has no place for, or has otherwise.
 // Throws Error: kUsage for another end, kCannotCreate, kIo; kConfig for a layer that the format has not.
 std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
                                        const ExportOptions& options);
-// Throws Error(kUsage) where no format is called so.
-void require_known_format(const std::string& path);
+bool can_write(const std::string& path);             // whether a format that is written ends so
+void require_known_format(const std::string& path);  // throws Error(kUsage) where none does
+
+// Whether `path` is one that read_model_file() is for, not YAML: by its ending, or because it is a directory.
+bool names_foreign_model(const std::string& path);
 
 }  // namespace convoy
