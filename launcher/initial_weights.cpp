@@ -29,7 +29,7 @@ std::string load_state(const OptimizerConfig& config, const std::vector<WeightPl
   if (file.training->optimizer.type != config.type) {
     config_error(config.where, "optimizer.state", file.path + " has the state of another type of optimizer");
   }
-  if (config.type == OptimizerType::kAdam && config.steps_before == 0 && file.training->step > 0) {
+  if (is_adam(config.type) && config.steps_before == 0 && file.training->step > 0) {
     config_error(config.where, "optimizer.steps_before",
                  "the state in " + file.path + " has seen " + std::to_string(file.training->step) +
                      " updates; say so, or the first updates will be too large");

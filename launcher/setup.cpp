@@ -176,19 +176,28 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend
   require_matches(config, names);
   std::vector<GroupSettings> groups;
   for (const ParameterGroup& group : config.groups) {
-    groups.push_back({group.match, static_cast<float>(group.learning_rate_scale),
-                      static_cast<float>(group.weight_decay.value_or(config.weight_decay))});
+    groups.push_back({group.match, static_cast<float>(group.learning_rate_scale), {}});
+    if (group.weight_decay) groups.back().weight_decay = static_cast<float>(*group.weight_decay);
   }
-  std::vector<UpdateRange> ranges = update_ranges(parameters, static_cast<float>(config.weight_decay), groups);
-  std::unique_ptr<Optimizer> optimizer;
-  if (config.type == OptimizerType::kAdam) {
-    optimizer = make_adam(ops, allocator, parameters, std::move(ranges),
-                          {static_cast<float>(config.beta1), static_cast<float>(config.beta2),
-                           static_cast<float>(config.epsilon), config.steps_before});
-  } else {
-    optimizer =
-        make_sgd(ops, allocator, parameters, std::move(ranges), {static_cast<float>(config.momentum), config.nesterov});
-  }
+  std::vector<UpdateRange> ranges =
+      update_ranges(parameters, static_cast<float>(config.weight_decay), groups, config.decay_vectors);
+  const auto momentum = static_cast<float>(config.momentum), epsilon = static_cast<float>(config.epsilon);
+  const auto make = [&]() -> std::unique_ptr<Optimizer> {
+    switch (config.type) {
+      case OptimizerType::kSgd:
+        return make_sgd(ops, allocator, parameters, std::move(ranges), {momentum, config.nesterov});
+      case OptimizerType::kRmsprop:
+        return make_rmsprop(ops, allocator, parameters, std::move(ranges),
+                            {static_cast<float>(config.alpha), epsilon, momentum});
+      case OptimizerType::kAdam:
+      case OptimizerType::kAdamw: break;
+    }
+    return make_adam(ops, allocator, parameters, std::move(ranges),
+                     {static_cast<float>(config.beta1), static_cast<float>(config.beta2), epsilon, config.steps_before,
+                      config.type == OptimizerType::kAdamw});
+  };
+  std::unique_ptr<Optimizer> optimizer = make();
+  optimizer->clip({static_cast<float>(config.clip_norm), static_cast<float>(config.clip_value)}, allocator);
   if (backend.precision == Dtype::kF16) optimizer->scale_loss({});
   return optimizer;
 }

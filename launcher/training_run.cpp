@@ -295,6 +295,7 @@ ExitCode TrainingRun::run() {
                    communicator_,
                    *replica_,
                    optimizer_->scales_loss(),
+                   optimizer_->clips_norm(),
                    *feeding_,
                    batch_.global,
                    batch_.micro_batches,

@@ -47,6 +47,7 @@ enum Control : int {
   kSaveRequested,  // save and go on
   kInterrupted,    // stop, because a person at the keyboard asked
   kOverflow,       // gradients that are not finite
+  kGradientNorm,   // of the sum over all ranks, before clipping; written behind the sum by an optimizer that clips
   kControlSize = 16
 };
 

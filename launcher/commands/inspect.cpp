@@ -63,7 +63,8 @@ struct Inspection {
 
 FlatBytes Inspection::flat_bytes(const OptimizerConfig& optimizer) const {
   const int64_t each = size_of(Dtype::kF32), trainable = parameters.trainable_elements() * each;
-  const int copies = optimizer.type == OptimizerType::kAdam ? 2 : optimizer.momentum > 0 ? 1 : 0;
+  const int squares = optimizer.type == OptimizerType::kSgd ? 0 : 1;
+  const int copies = squares + (is_adam(optimizer.type) || optimizer.momentum > 0 ? 1 : 0);
   return {parameters.value_elements() * each, parameters.reduced_elements() * each,
           batch.micro_batches > 1 ? trainable : 0, copies * trainable};
 }

@@ -197,6 +197,9 @@ void check_sections(const Experiment& e) {
   if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
     config_error(e.optimizer.where, "optimizer.nesterov", "needs momentum > 0");
   }
+  if (e.optimizer.clip_norm > 0 && e.optimizer.clip_value > 0) {
+    config_error(e.optimizer.where, "optimizer.clip_value", "excludes optimizer.clip_norm; give one of the two");
+  }
   if (e.metrics.host.find(':') != std::string::npos) {
     config_error(e.metrics.where, "metrics.host", "IPv6 addresses are not supported; give an IPv4 address or a name");
   }

@@ -27,7 +27,8 @@ enum class Sharding { kShared, kLocal };
 enum class LastBatch { kDrop };
 enum class FrozenBatchNorm { kInference, kTrain };
 enum class NonFinitePolicy { kStop };
-enum class OptimizerType { kSgd, kAdam };
+enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop };
+constexpr bool is_adam(OptimizerType type) { return type == OptimizerType::kAdam || type == OptimizerType::kAdamw; }
 enum class ScheduleType { kConstant, kStep, kMultistep, kExponential, kPolynomial, kCosine, kOneCycle };
 enum class Precision { kAuto, kF32, kBF16, kF16 };
 enum class CudaGraph { kAuto, kOn, kOff };
@@ -172,19 +173,23 @@ struct TrainConfig {
 struct ParameterGroup {
   std::string match;
   double learning_rate_scale = 1;      // 0 freezes
-  std::optional<double> weight_decay;  // instead of the optimizer's
+  std::optional<double> weight_decay;  // instead of the optimizer's, of vectors too
   Mark where;
 };
 
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kSgd;
   double learning_rate = 0;  // for the global batch; never scaled behind the user's back
-  double momentum = 0;       // sgd
+  double momentum = 0;       // sgd, rmsprop
   bool nesterov = false;     // sgd
-  double weight_decay = 0;   // L2, added to the gradient
-  double beta1 = 0.9;        // adam
-  double beta2 = 0.999;      // adam
-  double epsilon = 1e-8;     // adam
+  double weight_decay = 0;   // L2, added to the gradient; adamw: times the learning rate, taken from the weight itself
+  bool decay_vectors = false;  // biases and the parameters of norms decay too
+  double beta1 = 0.9;          // adam, adamw
+  double beta2 = 0.999;        // adam, adamw
+  double alpha = 0.99;         // rmsprop
+  double epsilon = 1e-8;       // adam, adamw, rmsprop
+  double clip_norm = 0;        // the most that the norm of all gradients together may be; 0: any
+  double clip_value = 0;       // the most that an element of a gradient may be; 0: any
   std::vector<ParameterGroup> groups;
   std::optional<std::string> state;  // a file whose momentum and the like training goes on from; else zeros
   int64_t steps_before = 0;          // updates that this state has seen

@@ -15,6 +15,11 @@ OPTIMIZERS = {
     "sgd_decay": lambda w: torch.optim.SGD(w, lr=0.1, weight_decay=0.05),
     "nesterov_decay": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.05),
     "adam": lambda w: torch.optim.Adam(w, lr=0.1),
+    "adamw": lambda w: torch.optim.AdamW(w, lr=0.1, weight_decay=0.05),
+    "rmsprop": lambda w: torch.optim.RMSprop(w, lr=0.1),
+    "rmsprop_momentum_decay": lambda w: torch.optim.RMSprop(w, lr=0.01, alpha=0.9, eps=1e-3, momentum=0.9, weight_decay=0.05),
+    "clip_norm": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9, weight_decay=0.05),
+    "clip_value": lambda w: torch.optim.Adam(w, lr=0.1, weight_decay=0.05),
     "adam_decay": lambda w: torch.optim.Adam(w, lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.05),
 }
 SCHEDULES = {
@@ -48,11 +53,15 @@ def gradient(weight, step):
     return weight / 2 + torch.tensor(offsets)
 
 
-def trajectory(make_optimizer):
+def trajectory(name, make_optimizer):
     weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     optimizer = make_optimizer([weight])
     for step in range(STEPS):
         weight.grad = gradient(weight.detach(), step)
+        if name == "clip_norm":
+            torch.nn.utils.clip_grad_norm_([weight], 0.5)
+        if name == "clip_value":
+            torch.nn.utils.clip_grad_value_([weight], 0.3)
         optimizer.step()
         yield weight.tolist()
 
@@ -68,6 +77,6 @@ def rates(make_scheduler):
 
 print(f"// torch {torch.__version__}")
 for name, make in OPTIMIZERS.items():
-    print(name, ", ".join(f"{{{a:.8g}F, {b:.8g}F}}" for a, b in trajectory(make)))
+    print(name, ", ".join(f"{{{a:.8g}F, {b:.8g}F}}" for a, b in trajectory(name, make)))
 for name, make in SCHEDULES.items():
     print(name, ", ".join(f"{rate:.8g}F" for rate in rates(make)))

@@ -74,7 +74,7 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
       {"learning_rate: 0.1", "learning_rate: 0.1\n  beta1: 0.5", "x.yaml:17:3: optimizer.beta1: only for type: adam"},
       {"learning_rate: 0.1", "learning_rate: 0.1\n  groups: [{mach: x}]",
        "x.yaml:17:13: optimizer.groups[0].mach: unknown key, did you mean 'match'?"},
-      {"type: sgd", "type: sdg", "x.yaml:15:9: optimizer.type: expected sgd or adam, found 'sdg'"},
+      {"type: sgd", "type: sdg", "x.yaml:15:9: optimizer.type: expected sgd, adam, adamw or rmsprop, found 'sdg'"},
       {"epochs: 2", "epochs: 010", "x.yaml:13:11: train.epochs: expected an integer >= 1, found '010'"},
       {"epochs: 2", "epochs: 1e3", "x.yaml:13:11: train.epochs: expected an integer >= 1, found '1e3'"},
       {"epochs: 2", "epochs: 4294967296",
