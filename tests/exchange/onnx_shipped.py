@@ -90,7 +90,7 @@ def torch_files(directory):
             def make(path, name=name, how=how):
                 nonlocal model
                 model = model or network(name)
-                size = {"inception_v3": 96, "alexnet": 96}.get(name, 64)
+                size = {"vgg16": 224, "alexnet": 224, "inception_v3": 96}.get(name, 64)
                 images = torch.randn(2, 3, size, size)
                 export(model, images, path, how)
                 return images.numpy()
