@@ -41,7 +41,7 @@ Inspected inspect_weights(const std::string& path) {
     for (const ForeignTensor& tensor : file.tensors) it.tensors.emplace_back(tensor.original, tensor.tensor.dims);
     return it;
   }
-  const OpenedNetwork opened = open_network(path);
+  const OpenedNetwork opened = open_network(file);
   it.name = opened.network.config.name;
   it.image = opened.network.sample;
   it.classes = opened.network.config.classes;

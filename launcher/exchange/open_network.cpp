@@ -135,7 +135,10 @@ std::vector<std::string> write_network(FileSystem& files, const std::string& pat
 }
 
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options) {
-  const ForeignModel file = read_model_file(path, options.hdf5);
+  return open_network(read_model_file(path, options.hdf5), options);
+}
+
+OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& options) {
   OpenedNetwork opened;
   opened.format = file.format;
   opened.notes = file.notes;
@@ -143,7 +146,8 @@ OpenedNetwork open_network(const std::string& path, const NetworkOptions& option
   Architecture it = architecture(file, options);
   network.config = std::move(it.model);
   const std::optional<std::array<int, 3>> shape = options.shape ? options.shape : file.shape ? file.shape : it.shape;
-  if (!shape) usage(path, "does not say for images of what shape its network is; give --shape=HEIGHT,WIDTH,CHANNELS");
+  if (!shape)
+    usage(file.path, "does not say for images of what shape its network is; give --shape=HEIGHT,WIDTH,CHANNELS");
   network.sample = {1, (*shape)[0], (*shape)[1], (*shape)[2]};
   network.model =
       build_model(network.config, {}, network.sample, {.training = false, .normalize = false, .rewrite = false});
