@@ -19,11 +19,15 @@ constexpr Range kTimes = between(1, 1000);
 constexpr Range kFirstCount = between(0, 1'000'000);
 constexpr Range kChannels = between(1, 1 << 24);
 constexpr size_t kMostLayers = 10000;       // repeats of repeats end here
+constexpr int kMostCopied = 1'000'000;      // values that repeats write out
+constexpr size_t kMostInputs = 100'000;     // of all layers that read several
 constexpr double kMostElements = 0x1.0p40;  // of one value or parameter; what is larger is a slip of the pen
+constexpr double kMostProducts = 0x1.0p49;  // of one layer; those of 10,000 fit into 64 bits
 constexpr const char* kImage = "image";     // as an input: that of the network
 constexpr std::array<std::string_view, 3> kOfSeveralInputs = {"add", "concat", "multiply"};
 
-double elements(const Shape& shape) { return double(shape.n) * shape.h * shape.w * shape.c; }
+double pixels(const Shape& shape) { return double(shape.n) * shape.h * shape.w; }
+double elements(const Shape& shape) { return pixels(shape) * shape.c; }
 
 [[noreturn]] void unknown_type(const LayerConfig& config, std::vector<std::string_view> known) {
   for (const auto& [type, make] : kLayerTable) known.push_back(type);
@@ -118,6 +122,8 @@ ValueId LayerBuilder::repeat(const LayerConfig&, Params& params, ValueId x) {
   const std::vector<LayerConfig> layers = params.layers("layers");
   if (layers.empty()) params.fail("layers", "expected at least one layer");
   params.done();
+  for (const LayerConfig& layer : layers) copied_ += int64_t{times} * count_values(layer.parameters);
+  if (copied_ > kMostCopied) params.fail("the repeats come to more than " + std::to_string(kMostCopied) + " values");
   for (int i = 0; i < times; ++i) {
     for (LayerConfig layer : layers) {
       if (layer.type != "repeat") substitute_counter(layer.parameters, from + i);
@@ -168,9 +174,11 @@ ValueId LayerBuilder::value_of(const Params& params, std::string_view key, const
   params.fail(key, "no layer before this one is called '" + name + "'" + (hint.ends_with('?') ? hint : ""));
 }
 
-std::vector<ValueId> LayerBuilder::several_inputs(Params& params) const {
+std::vector<ValueId> LayerBuilder::several_inputs(Params& params) {
   const std::vector<std::string> names = params.texts("inputs");
   if (names.size() < 2) params.fail("inputs", "expected the names of at least two layers");
+  inputs_ += names.size();
+  if (inputs_ > kMostInputs) params.fail("inputs", "more than " + std::to_string(kMostInputs) + " inputs in all");
   std::vector<ValueId> values;
   for (const std::string& name : names) values.push_back(value_of(params, "inputs", name));
   return values;
@@ -201,11 +209,14 @@ ValueId LayerBuilder::add(const LayerConfig& config, Params& params, std::unique
   const ValueId y =
       graph_.add(layer_name, std::move(layer), std::move(inputs), config.where.text() + ": " + config.path);
   const Graph::Node& node = graph_.nodes().back();
-  double largest = elements(graph_.shape(y));
+  double largest = elements(graph_.shape(y)), products = 0;
+  const double places = std::max(pixels(graph_.shape(y)), pixels(graph_.shape(node.inputs.front())));
   for (const ParameterSpec& parameter : node.layer->parameters(graph_.input_shapes(node))) {
     largest = std::max(largest, elements(parameter.shape));
+    products = std::max(products, places * elements(parameter.shape));
   }
   if (largest > kMostElements) params.fail("no machine holds its output or its parameters");
+  if (products > kMostProducts) params.fail("no machine computes its output");
   return y;
 }
 

@@ -38,12 +38,14 @@ class LayerBuilder {
 
   ValueId add(const LayerConfig& config, Params& params, std::unique_ptr<Layer> layer, std::vector<ValueId> inputs);
   ValueId value_of(const Params& params, std::string_view key, const std::string& name) const;
-  std::vector<ValueId> several_inputs(Params& params) const;
+  std::vector<ValueId> several_inputs(Params& params);
   std::string new_name(Params& params, const std::string& type);
 
   Graph& graph_;
   ValueId image_;
   std::map<std::string, int, std::less<>> numbers_;  // of layers so far, by type
+  int64_t copied_ = 0;                               // values, by repeats
+  size_t inputs_ = 0;                                // of layers that read several
 };
 
 }  // namespace convoy

@@ -23,9 +23,6 @@ namespace {
 
 constexpr size_t kStep = size_t{1} << 20;
 
-// Slower than any disk, or a file that costs more than it says.
-int64_t all_seconds(int64_t bytes) { return 60 + bytes / 4'000'000; }
-
 std::vector<std::string> command(const char* verb, const Hdf5Options& options) {
   std::vector<std::string> arguments = {options.program.empty() ? find_h5_program() : options.program, verb};
   if (options.unsafe) arguments.emplace_back("--unsafe");
@@ -33,7 +30,7 @@ std::vector<std::string> command(const char* verb, const Hdf5Options& options) {
 }
 
 Hdf5File read_descriptor(int file, int64_t file_bytes, const std::string& name, const Hdf5Options& options) {
-  Hdf5Child child(command("read", options), file, {options.silent_seconds, all_seconds(file_bytes)}, name);
+  Hdf5Child child(command("read", options), file, {options.patience_seconds, file_bytes}, name);
   Hdf5File contents = decode_hdf5(child, file_bytes, name);
   child.expect_end();
   return contents;
@@ -91,7 +88,7 @@ void say(const Hdf5File& file, Hdf5Encoder& encoder) {
 FileDescriptor write_to_memory(const Hdf5File& file, const Hdf5Options& options) {
   FileDescriptor memory = memory_file(file.path);
   Hdf5Child child(command("write", options), memory.get(),
-                  {options.silent_seconds, all_seconds(element_bytes(file)), ExitCode::kIo}, file.path);
+                  {options.patience_seconds, element_bytes(file), ExitCode::kIo}, file.path);
   Hdf5Encoder encoder(child);
   say(file, encoder);
   // It answers with the root alone, or an error.

@@ -41,12 +41,13 @@ struct Hdf5File {
 
 struct Hdf5Options {
   bool unsafe = false;       // --unsafe_import: read even where the kernel cannot lock convoy-h5 up
-  int silent_seconds = 4;    // after which without a word from convoy-h5 it is ended
+  int patience_seconds = 4;  // after which convoy-h5 is ended, silent or slower than any disk
   std::string program = {};  // convoy-h5; "": the one beside this program or in ../libexec/convoy
 };
 
 // Throws Error: kNoInput where there is no file, kBadData naming file and object for everything that is wrong with it
-// or that convoy-h5 does, a crash and silence included; kUnavailable where convoy-h5 is missing or cannot be locked up.
+// or that convoy-h5 does, a crash, silence and slowness included; kUnavailable where convoy-h5 is missing or cannot be
+// locked up.
 Hdf5File read_hdf5(const std::string& path, const Hdf5Options& options = {});
 
 // Of bytes from elsewhere, such as a member of an archive; `name` is for messages.

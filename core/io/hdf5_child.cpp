@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,7 +23,8 @@ namespace convoy {
 namespace {
 
 constexpr size_t kBuffer = size_t{64} << 10;
-constexpr int kSliceMilliseconds = 100;
+constexpr std::chrono::milliseconds kSlice(100);
+constexpr std::chrono::microseconds kPerByte(1);  // of the slowest disk
 
 std::string system_text(int error) { return std::generic_category().message(error); }
 
@@ -91,10 +93,11 @@ std::string find_h5_program() {
               "convoy-h5, the program that reads and writes HDF5 files: not found; looked for " + places);
 }
 
-Hdf5Child::Hdf5Child(const std::vector<std::string>& arguments, int file, const Limits& limits, std::string name)
+Hdf5Child::Hdf5Child(const std::vector<std::string>& arguments, int file, const Patience& patience, std::string name)
     : name_(std::move(name)),
-      limits_(limits),
-      deadline_(std::chrono::steady_clock::now() + std::chrono::seconds(limits.all_seconds)),
+      patience_(patience),
+      last_(std::chrono::steady_clock::now()),
+      bytes_left_(patience.file_bytes),
       buffer_(kBuffer) {
   std::array<int, 2> ends;
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) unavailable(arguments.at(0), errno);
@@ -110,27 +113,41 @@ Hdf5Child::~Hdf5Child() {
 }
 
 void Hdf5Child::fail(const std::string& what) const {
-  throw Error(limits_.broken, name_ + ": convoy-h5, which opens it, " + what);
+  throw Error(patience_.broken, name_ + ": convoy-h5, which opens it, " + what);
 }
 
 // In slices, so that time in which this process is stopped or starved counts once at most.
+void Hdf5Child::spend_time() {
+  const auto now = std::chrono::steady_clock::now();
+  spent_ += std::min<std::chrono::steady_clock::duration>(now - std::exchange(last_, now), kSlice);
+  if (spent_ > std::chrono::seconds(patience_.seconds))
+    fail("was silent, or slower than 1 MB/s, for " + std::to_string(patience_.seconds) + " s");
+}
+
+void Hdf5Child::earn_time(size_t bytes) {
+  const int64_t counted = std::min(static_cast<int64_t>(bytes), bytes_left_);
+  bytes_left_ -= counted;
+  spent_ = std::max(spent_ - counted * kPerByte, std::chrono::steady_clock::duration::zero());
+}
+
 short Hdf5Child::wait_for(short events) {
-  for (int slice = 0; slice * kSliceMilliseconds < limits_.silent_seconds * 1000; ++slice) {
-    if (std::chrono::steady_clock::now() > deadline_)
-      fail("did not end within " + std::to_string(limits_.all_seconds) + " s");
+  for (;;) {
+    spend_time();
     pollfd line = {line_.get(), events, 0};
-    const int ready = ::poll(&line, 1, kSliceMilliseconds);
+    const int ready = ::poll(&line, 1, kSlice.count());
     if (ready < 0 && errno != EINTR) fail("cannot be waited for: " + system_text(errno));
     if (ready > 0) return line.revents;
   }
-  fail("was silent for " + std::to_string(limits_.silent_seconds) + " s");
 }
 
 size_t Hdf5Child::receive(std::span<std::byte> out) {
   for (;;) {
     wait_for(POLLIN);
     const ssize_t got = ::recv(line_.get(), out.data(), out.size(), MSG_DONTWAIT);
-    if (got > 0) heard_ = true;
+    if (got > 0) {
+      heard_ = true;
+      earn_time(static_cast<size_t>(got));
+    }
     if (got >= 0) return static_cast<size_t>(got);
     if (errno == ECONNRESET) return 0;  // it ended before it heard all
     if (errno != EINTR && errno != EAGAIN) fail("cannot be heard: " + system_text(errno));
@@ -169,21 +186,23 @@ void Hdf5Child::write(std::span<const std::byte> bytes) {
       return;
     }
     if (sent < 0 && errno != EINTR && errno != EAGAIN) fail("cannot be told: " + system_text(errno));
-    if (sent > 0) bytes = bytes.subspan(static_cast<size_t>(sent));
+    if (sent <= 0) continue;
+    earn_time(static_cast<size_t>(sent));
+    bytes = bytes.subspan(static_cast<size_t>(sent));
   }
 }
 
 int Hdf5Child::wait_until_ended() {
-  for (int waited = 0; waited < limits_.silent_seconds * 1000; ++waited) {
+  for (;;) {
     int status = 0;
     const pid_t ended = ::waitpid(child_, &status, WNOHANG);
     if (ended == child_ || (ended < 0 && errno == ECHILD)) {
       child_ = -1;
       return status;
     }
+    spend_time();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  fail("did not end");
 }
 
 void Hdf5Child::fail_ended() {

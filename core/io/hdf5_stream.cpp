@@ -14,7 +14,7 @@ namespace {
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are said as they lie in memory");
 
-constexpr uint32_t kMagic = 0x35487643, kVersion = 1;
+constexpr uint32_t kMagic = 0x35487643, kVersion = 2;
 constexpr uint32_t kMaxRank = 32;  // HDF5's own
 constexpr uint64_t kMaxObjects = 100'000;
 constexpr size_t kMaxPath = 4096, kMaxMessage = 4096;  // bytes
@@ -72,10 +72,14 @@ void Hdf5Encoder::dataset(const std::string& path, std::span<const int64_t> dims
   text(path);
   number(static_cast<uint32_t>(dims.size()));
   for (const int64_t dim : dims) number(dim);
+  elements_left_ = dims_product(1, dims).value_or(0);
   ++objects_;
 }
 
 void Hdf5Encoder::elements(std::span<const float> values) {
+  if (values.empty()) return;
+  elements_left_ -= std::ssize(values);
+  number(uint64_t{values.size()});
   const auto bytes = std::as_bytes(values);
   if (pending_.size() + bytes.size() <= kGather) {
     append(pending_, bytes);
@@ -92,6 +96,7 @@ void Hdf5Encoder::end() {
 }
 
 void Hdf5Encoder::error(int exit_code, const std::string& what) {
+  if (elements_left_ > 0) number(uint64_t{0});
   number('E');
   number(static_cast<uint32_t>(exit_code));
   text(what.substr(0, kMaxMessage));
@@ -189,11 +194,16 @@ void Hdf5Decoder::elements(HostTensor& tensor, int64_t count) {
   std::vector<float>& values = tensor.values;
   const auto all = static_cast<size_t>(count);
   if (element_bytes_ <= file_bytes_) values.reserve(all);  // else, memory follows what arrives
+  uint64_t piece = 0;                                      // what is left of it
   while (values.size() < all) {
-    const size_t begin = values.size(), step = std::min(kStep / sizeof(float), all - begin);
+    if (piece == 0) piece = number<uint64_t>();
+    if (piece == 0 && number<uint8_t>() == 'E') error();
+    if (piece == 0 || piece > all - values.size()) bad(tensor.name + ": elements in other pieces than there are");
+    const size_t begin = values.size(), step = std::min(kStep / sizeof(float), piece);
     if (values.capacity() < begin + step) values.reserve(std::min(all, 2 * begin + step));
     values.resize(begin + step);
     source_.read(std::as_writable_bytes(std::span(values).subspan(begin)));
+    piece -= step;
   }
 }
 

@@ -2,7 +2,8 @@
 //
 //   u32 0x35487643 ("CvH5") · u32 version · messages, each one byte and its fields:
 //     G group     text path · u32 n · n attributes: text name, u8 list, u32 n, n texts
-//     D dataset   text path · u32 rank <= 32 · i64 dims · elements as f32, row-major
+//     D dataset   text path · u32 rank <= 32 · i64 dims · pieces until all elements are said: u64 n · n f32, row-major;
+//                 a piece of none means that an error follows in their place
 //     E error     u32 exit code · text what, without the name of the file; nothing follows
 //     Z end       u64 number of G and D before it; nothing follows
 //   text: u32 bytes · UTF-8 without NUL.  Numbers are little-endian.
@@ -48,6 +49,7 @@ class Hdf5Encoder {
   ByteSink& sink_;
   std::vector<std::byte> pending_;
   uint64_t objects_ = 0;
+  int64_t elements_left_ = 0;  // of the dataset that is being said
 };
 
 // ---- Listening

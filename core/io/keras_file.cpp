@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/io/keras_layouts.h"
+#include "core/io/limited_json.h"
 #include "core/io/zip.h"
 #include "core/io/zip_writer.h"
 
@@ -19,8 +20,8 @@ const std::string kMetadata = "metadata.json", kConfig = "config.json", kWeights
 const std::string kVersionKey = "keras_version", kCompileKey = "compile_config";
 
 Json parse_object(const std::string& text, const std::string& where) {
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) bad_data(where, "expected a JSON object, found something else");
+  Json json = parse_limited_json<Json>(text, where);
+  if (!json.is_object()) bad_data(where, "expected a JSON object, found something else");
   return json;
 }
 

@@ -85,12 +85,6 @@ bool is_repeat(const Node& item) {
   return item.kind == Node::Kind::kMap && item.children.size() == 1 && item.children[0].key == "repeat";
 }
 
-int count(const Node& node) {
-  int nodes = 1;
-  for (const Node& child : node.children) nodes += count(child);
-  return nodes;
-}
-
 size_t depth(const Node& node) {
   size_t below = 0;
   for (const Node& child : node.children) below = std::max(below, depth(child));
@@ -233,7 +227,7 @@ class Expansion {
               .key = node.key,
               .key_where = node.key_where};
     if (const Node* value = whole(node, values)) {
-      spend(use, path, count(*value));
+      spend(use, path, count_values(*value));
       copy.kind = value->kind;
       copy.text = value->text;
       copy.quoted = value->quoted;
@@ -280,12 +274,18 @@ void expand_blocks(Node& model, const std::string& path) {
   for (const char* key : {"layers", "top"}) {
     if (Node* list = model.find(key)) expansion.expand(*list, child_path(path, key));
   }
-  if (count(model) > kMostNodes) {
+  if (count_values(model) > kMostNodes) {
     config_error(model.where, path, "more than " + std::to_string(kMostNodes) + " values with its blocks");
   }
   if (depth(model) > kMostLevels) {
     config_error(model.where, path, "nested deeper than " + std::to_string(kMostLevels) + " levels with its blocks");
   }
+}
+
+int count_values(const Node& node) {
+  int values = 1;
+  for (const Node& child : node.children) values += count_values(child);
+  return values;
 }
 
 void substitute_counter(Node& node, int i) {

@@ -28,4 +28,7 @@ void expand_blocks(Node& model, const std::string& path);
 // Replaces `$i` and `$(i)` in all values below `node`, but not in a `repeat` within, which counts by itself.
 void substitute_counter(Node& node, int i);
 
+// Of a tree: itself and everything in it.
+int count_values(const Node& node);
+
 }  // namespace convoy

@@ -134,7 +134,9 @@ std::string environment(const std::string& body, const Node& node, const std::st
   return value;
 }
 
-std::string interpolated(const Node& node, const std::string& path) {
+enum class Environment { kReadable, kForbidden };
+
+std::string interpolated(const Node& node, const std::string& path, Environment environment_is) {
   const std::string& text = node.text;
   std::string out;
   for (size_t at = 0; at < text.size();) {
@@ -144,6 +146,8 @@ std::string interpolated(const Node& node, const std::string& path) {
     } else if (text.compare(at, 2, "${") == 0) {
       const size_t end = text.find('}', at);
       if (end == std::string::npos) config_error(node.where, path, "expected } after ${");
+      if (environment_is == Environment::kForbidden)
+        config_error(node.where, path, "found ${, which only your own files may hold: it reads the environment");
       out += environment(text.substr(at + 2, end - at - 2), node, path);
       at = end + 1;
     } else {
@@ -151,6 +155,15 @@ std::string interpolated(const Node& node, const std::string& path) {
     }
   }
   return out;
+}
+
+void interpolate(Node& tree, const std::string& path, Environment environment_is) {
+  if (tree.text.find("${") != std::string::npos) tree.text = interpolated(tree, path, environment_is);
+  for (size_t i = 0; i < tree.children.size(); ++i) {
+    Node& child = tree.children[i];
+    const std::string below = tree.kind == Node::Kind::kList ? child_path(path, i) : child_path(path, child.key);
+    interpolate(child, below, environment_is);
+  }
 }
 
 }  // namespace
@@ -170,13 +183,9 @@ Node compose(const std::string& path, const std::vector<std::string>& overrides)
   return tree;
 }
 
-void interpolate(Node& tree, const std::string& path) {
-  if (tree.text.find("${") != std::string::npos) tree.text = interpolated(tree, path);
-  for (size_t i = 0; i < tree.children.size(); ++i) {
-    Node& child = tree.children[i];
-    interpolate(child, tree.kind == Node::Kind::kList ? child_path(path, i) : child_path(path, child.key));
-  }
-}
+void interpolate(Node& tree, const std::string& path) { interpolate(tree, path, Environment::kReadable); }
+
+void unescape_interpolation(Node& tree, const std::string& path) { interpolate(tree, path, Environment::kForbidden); }
 
 void escape_interpolation(Node& tree) {
   for (size_t at = tree.text.find("${"); at != std::string::npos; at = tree.text.find("${", at + 3)) {

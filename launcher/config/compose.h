@@ -26,6 +26,10 @@ void interpolate(Node& tree, const std::string& path = "");
 // The inverse for printing: interpolate() gives the tree back.
 void escape_interpolation(Node& tree);
 
+// The same of text that came in somebody else's file: there `${env:NAME}` is an error, Error(kConfig), so that no file
+// reads the environment of who opens it.
+void unescape_interpolation(Node& tree, const std::string& path = "");
+
 // An absolute path: relative to the file that says `text` if that exists, else to the working directory.
 std::string resolve_path(const std::string& text, const Mark& where);
 

@@ -18,6 +18,10 @@ namespace {
 constexpr int kLargestDefaultMicro = 32;
 constexpr int kMostChannels = 4096;  // of an image
 
+void drop_weights(Node& section) {
+  std::erase_if(section.children, [](const Node& child) { return child.key == "weights"; });
+}
+
 // The network of a file by somebody else, as a model file; its weights are those to start from.
 Node foreign_model(const std::string& file, const Mark& where, const std::string& path, const Hdf5Options& hdf5) {
   const ForeignModel foreign = read_model_file(file, hdf5);
@@ -27,6 +31,9 @@ Node foreign_model(const std::string& file, const Mark& where, const std::string
         file + " has weights only; name a model file, and this one as " + path.substr(0, path.rfind('.')) + ".weights");
   }
   Node content = parse_yaml(foreign.model, file);
+  unescape_interpolation(content, "model");
+  drop_weights(content);
+  if (Node* base = content.find("base")) drop_weights(*base);
   Node weights = text_node(std::filesystem::absolute(file).string());
   weights.key = "weights";
   content.children.push_back(std::move(weights));
@@ -67,12 +74,7 @@ void inline_model_file(Node& model, const std::string& path, const Hdf5Options& 
 
 void complete_model(Experiment& e) {
   ModelConfig& model = e.model;
-  if (model.layers.empty() && !model.base) {
-    config_error(model.where, "model.layers", "expected at least one layer, or model.config");
-  }
-  if (model.base && model.base->layers.empty()) {
-    config_error(model.base->where, "model.base.layers", "expected at least one layer, or model.base.config");
-  }
+  require_layers(model);
   if (model.name.empty()) model.name = e.experiment.name;
   if (model.classes == 0) model.classes = e.data.classes;
   if (model.classes < e.data.classes) {

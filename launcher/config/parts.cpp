@@ -15,7 +15,7 @@ std::string printed(const T& section) {
 
 Node parsed(const std::string& text, const std::string& source) {
   Node tree = parse_yaml(text, source);
-  interpolate(tree);
+  unescape_interpolation(tree);
   return tree;
 }
 
@@ -39,12 +39,24 @@ void substitute_classes(ModelConfig& model) {
   substitute(model.base->top, model.base->classes);
 }
 
+void require_layers(const ModelConfig& model) {
+  if (model.layers.empty() && !model.base) {
+    config_error(model.where, "model.layers", "expected at least one layer, or model.config");
+  }
+  if (model.base && model.base->layers.empty()) {
+    config_error(model.base->where, "model.base.layers", "expected at least one layer, or model.base.config");
+  }
+}
+
 std::string show(const ModelConfig& model) { return printed(model); }
 std::string show(const OptimizerConfig& optimizer) { return printed(optimizer); }
 
 ModelConfig parse_model(const std::string& text, const std::string& source) {
   ModelConfig model;
   bind_section(parsed(text, source), "model", model);
+  require_layers(model);
+  model.weights.reset();
+  if (model.base) model.base->weights.reset();
   return model;
 }
 

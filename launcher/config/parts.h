@@ -15,7 +15,11 @@ void substitute_classes(ModelConfig& model);
 std::string show(const ModelConfig& model);
 std::string show(const OptimizerConfig& optimizer);
 
-// `source` is for messages.  Throw Error(kConfig).
+// Throws Error(kConfig) where a model or its base has none.
+void require_layers(const ModelConfig& model);
+
+// The inverse, of text from anywhere.  Files that it names are left out: the weights come with the text.  `source` is
+// for messages.  Throw Error(kConfig).
 ModelConfig parse_model(const std::string& text, const std::string& source);
 OptimizerConfig parse_optimizer(const std::string& text, const std::string& source);
 

@@ -1,13 +1,14 @@
 #include "launcher/exchange/keras_graph.h"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <queue>
-#include <regex>
 #include <set>
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/io/limited_json.h"
 #include "launcher/exchange/keras_json.h"
 #include "launcher/exchange/keras_one.h"
 #include "launcher/exchange/model_text.h"
@@ -229,11 +230,14 @@ class GraphReader {
       item.config = &entry.require("config");
       if (item.config->is_object()) item.name = KerasFields(*item.config, where_).text_or("name", "");
       item.name = entry.text_or("name", item.name);
-      if (item.name.empty()) item.name = keras_snake_case(item.class_name) + "_" + std::to_string(items.size() + 1);
-      if (item.name.size() > kLongestName) bad(around, "a layer has a name of more than 1000 characters");
+      const std::string group = keras_snake_case(item.class_name);
+      if (item.name.empty()) item.name = group + "_" + std::to_string(items.size() + 1);
+      if (item.name.size() > kLongestName || item.class_name.size() > kLongestName) {
+        bad(around, "a layer or its class has a name of more than 1000 characters");
+      }
       if (!names.insert(item.name).second) bad(around, "two layers are called '" + item.name + "'");
-      const int number = numbers[keras_snake_case(item.class_name)]++;
-      item.path = around.path + keras_snake_case(item.class_name) + (number == 0 ? "" : "_" + std::to_string(number));
+      const int number = numbers[group]++;
+      item.path = around.path + group + (number == 0 ? "" : "_" + std::to_string(number));
       const KerasFields named(value, where_ + ": layer '" + item.name + "' (" + item.class_name + ")");
       if (named.has("inbound_nodes")) item.calls = CallReader(named).read();
       items.push_back(std::move(item));
@@ -311,19 +315,23 @@ class GraphReader {
 }  // namespace
 
 std::string keras_snake_case(const std::string& class_name) {
-  static const std::regex other("[^A-Za-z0-9_]"), word("(.)([A-Z][a-z]+)"), edge("([a-z])([A-Z])");
-  std::string out = class_name.substr(0, 100);  // std::regex recurses
-  out = std::regex_replace(out, other, "");
-  out = std::regex_replace(out, word, "$1_$2");
-  out = std::regex_replace(out, edge, "$1_$2");
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::string name = class_name;
+  std::erase_if(name, [](unsigned char c) { return std::isalnum(c) == 0 && c != '_'; });
+  const auto is = [&](int (*kind)(int), size_t i) {
+    return i < name.size() && kind(static_cast<unsigned char>(name[i])) != 0;
+  };
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {  // a word begins at a capital beside a small letter
+    if (i > 0 && is(std::isupper, i) && (is(std::islower, i - 1) || is(std::islower, i + 1))) out += '_';
+    out += static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
+  }
   return out;
 }
 
 KerasGraph read_keras_graph(const std::string& model_config, const std::string& keras_version,
                             const std::string& where) {
   KerasGraph graph;
-  graph.document = parse_keras_json(model_config, where + ": model_config");
+  graph.document = parse_limited_json(model_config, where + ": model_config");
   graph.generation = generation_of(keras_version);
   if (graph.generation == 1) modernize_keras_one(graph.document, where);
   const KerasFields fields(graph.document, where + ": model_config");

@@ -11,9 +11,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr size_t kMostBytes = 16 << 20;
-constexpr int kMostLevels = 200;
-
 std::string shortened(const json& value) {
   const std::string text =
       value.is_structured() ? value.type_name() : value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -21,17 +18,6 @@ std::string shortened(const json& value) {
 }
 
 }  // namespace
-
-json parse_keras_json(const std::string& text, const std::string& where) {
-  if (text.size() > kMostBytes) bad_data(where, "larger than 16 MiB");
-  const auto check_depth = [&](int depth, json::parse_event_t, json&) {
-    if (depth > kMostLevels) bad_data(where, "deeper than 200 levels");
-    return true;
-  };
-  json value = json::parse(text, check_depth, false);
-  if (value.is_discarded()) bad_data(where, "not JSON");
-  return value;
-}
 
 bool as_integer(const json& value, int& out) {
   if (!value.is_number()) return false;

@@ -9,10 +9,6 @@
 
 namespace convoy {
 
-// At most 16 MiB of text and 200 levels, so that no recursion over it runs out of stack.  Throws Error(kBadData) that
-// begins with `where`.
-nlohmann::json parse_keras_json(const std::string& text, const std::string& where);
-
 // The fields of one object.  Keras writes null for what was not given: absent and null are the same here.  Everything
 // that throws throws Error(kBadData): "m.h5: layer 'conv1' (Conv2D): kernel_size: expected …".
 class KerasFields {

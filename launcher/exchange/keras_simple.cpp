@@ -41,9 +41,12 @@ KerasValue batch_norm(const Call& call) {
   return call.write("batch_norm", std::move(parameters), call.x().dims);
 }
 
-// Parameters that Keras' layer was told to do without: ones and zeros.
+// Parameters that Keras' layer was told to do without: ones and zeros.  In no file, so their number is bounded.
+constexpr int kMostFilled = 1 << 16;
+
 void fill_in(const Call& call, const KerasValue& y) {
   const int channels = call.channels();
+  if (channels > kMostFilled) call.fields.refuse("Convoy has no normalisation of so many channels without a parameter");
   const auto fill = [&](const char* key, const std::string& name, float value) {
     if (call.fields.boolean_or(key, true)) return;
     const HostTensor tensor{name, {channels}, std::vector<float>(static_cast<size_t>(channels), value)};

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/io/limited_json.h"
 #include "launcher/exchange/keras_json.h"
 
 namespace convoy {
@@ -155,7 +156,7 @@ std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const 
                                                    std::vector<std::string>& notes) {
   if (file.training_config.empty()) return std::nullopt;
   const std::string where = file.path + ": training_config";
-  const json parsed = parse_keras_json(file.training_config, where);
+  const json parsed = parse_limited_json(file.training_config, where);
   const KerasFields training(parsed, where);
   note_loss(training, softmax, notes);
   const json* found = training.find("optimizer_config");

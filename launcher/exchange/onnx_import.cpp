@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/mapped_file.h"
 #include "core/io/dims.h"
+#include "core/io/limited_json.h"
 #include "launcher/exchange/onnx_importer.h"
 #include "launcher/exchange/readers.h"
 
@@ -335,7 +336,7 @@ void OnnxImporter::read_metadata(ForeignModel& out) const {
     out.preprocessing = parse_preprocessing(found->second, path_ + ": convoy.preprocessing");
   const auto classes = model_.metadata.find("convoy.classes");
   if (classes == model_.metadata.end()) return;
-  const nlohmann::json names = nlohmann::json::parse(classes->second, nullptr, false);
+  const nlohmann::json names = parse_limited_json(classes->second, path_ + ": convoy.classes");
   if (!names.is_array() || !std::ranges::all_of(names, [](const auto& name) { return name.is_string(); }))
     bad_data(path_, "convoy.classes: expected a JSON list of names");
   out.class_names = names.get<std::vector<std::string>>();

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/io/limited_json.h"
 #include "launcher/config/values.h"
 #include "launcher/exchange/network.h"
 
@@ -56,7 +57,7 @@ std::string to_json(const Preprocessing& it) {
 }
 
 Preprocessing parse_preprocessing(const std::string& text, const std::string& where) {
-  const json fields = json::parse(text, nullptr, false);
+  const json fields = parse_limited_json(text, where + ": preprocessing");
   const auto fail = [&](const std::string& what) { bad_data(where, "preprocessing: " + what); };
   if (!fields.is_object()) fail("expected a JSON object");
   Preprocessing out;

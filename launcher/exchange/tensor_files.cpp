@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/io/limited_json.h"
 #include "core/io/npy.h"
 #include "core/io/zip.h"
 #include "launcher/config/parts.h"
@@ -102,7 +103,7 @@ const std::string* find(const std::map<std::string, std::string>& metadata, cons
 }
 
 std::array<int, 3> parse_shape(const std::string& text, const std::string& where) {
-  const json value = json::parse(text, nullptr, false);
+  const json value = parse_limited_json(text, where + ": " + kShape);
   std::array<int, 3> shape{};
   const bool listed = value.is_array() && value.size() == 3;
   for (size_t i = 0; i < 3; ++i) {
@@ -115,7 +116,7 @@ std::array<int, 3> parse_shape(const std::string& text, const std::string& where
 }
 
 std::vector<std::string> parse_class_names(const std::string& text, const std::string& where) {
-  const json value = json::parse(text, nullptr, false);
+  const json value = parse_limited_json(text, where + ": " + kClassNames);
   const auto is_text = [](const json& name) { return name.is_string(); };
   if (!value.is_array() || !std::ranges::all_of(value, is_text)) {
     bad_data(where, std::string(kClassNames) + ": expected a list of texts");

@@ -11,7 +11,7 @@
 namespace {
 
 constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
-std::atomic<int64_t> allocated = 0, limit = kNoLimit;  // bytes
+std::atomic<int64_t> allocated = 0, limit = kNoLimit, peak = 0;  // bytes
 
 void* allocate(size_t bytes) noexcept {
   const int64_t most = limit.load(std::memory_order_relaxed), now = allocated.load(std::memory_order_relaxed);
@@ -21,7 +21,9 @@ void* allocate(size_t bytes) noexcept {
     std::abort();
   }
   void* memory = std::malloc(bytes);
-  if (memory != nullptr) allocated += static_cast<int64_t>(malloc_usable_size(memory));
+  if (memory == nullptr) return nullptr;
+  const int64_t held = allocated += static_cast<int64_t>(malloc_usable_size(memory));
+  if (held > peak.load(std::memory_order_relaxed)) peak = held;  // that of one thread, as fuzzing has
   return memory;
 }
 
@@ -52,7 +54,11 @@ void operator delete[](void* memory, const std::nothrow_t&) noexcept { release(m
 
 namespace convoy {
 
-AllocationLimit::AllocationLimit(int64_t most) { limit = allocated + most; }
+AllocationLimit::AllocationLimit(int64_t most) : before_(allocated) {
+  limit = allocated + most;
+  peak = before_;
+}
+int64_t AllocationLimit::peak_bytes() const { return peak - before_; }
 AllocationLimit::~AllocationLimit() { limit = kNoLimit; }
 int64_t allocated_bytes() { return allocated; }
 

@@ -15,6 +15,10 @@ class AllocationLimit {
   AllocationLimit(const AllocationLimit&) = delete;
   AllocationLimit& operator=(const AllocationLimit&) = delete;
   ~AllocationLimit();
+  int64_t peak_bytes() const;  // the most so far
+
+ private:
+  const int64_t before_;
 };
 
 int64_t allocated_bytes();  // now

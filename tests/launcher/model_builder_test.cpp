@@ -302,6 +302,14 @@ TEST_F(ModelBuilderTest, BoundsWhatAFileCanAskFor) {
             "layers");
   EXPECT_EQ(failure("conv2d: {filters: 16777216, kernel: 4096, padding: 4096}"),
             "x.yaml:4:7: model.layers[0].conv2d: no machine holds its output or its parameters");
+  EXPECT_EQ(failure("conv2d: {filters: 16384, kernel: 4096, padding: 4096}"),
+            "x.yaml:4:7: model.layers[0].conv2d: no machine computes its output");
+  std::string many = "r";
+  for (int i = 0; i < 1000; ++i) many += ", r";
+  EXPECT_EQ(failure("relu: {name: r}\n    - repeat: {times: 1000, layers: [add: {inputs: [" + many + "]}]}"),
+            "x.yaml:5:7: model.layers[1].repeat: the repeats come to more than 1000000 values");
+  EXPECT_EQ(failure("relu: {name: r}\n    - repeat: {times: 500, layers: [add: {inputs: [" + many + "]}]}"),
+            "x.yaml:5:52: model.layers[1].repeat.layers[0].add.inputs: more than 100000 inputs in all");
 }
 
 TEST_F(ModelBuilderTest, SaysWhatIsMissingAtTheEnd) {

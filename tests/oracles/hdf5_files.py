@@ -57,6 +57,20 @@ with make("newest", libver="latest", track_order=True) as file:
     file.create_group("z").attrs["text"] = "first"
     file["b/c"] = numbers
 
+with make("many", libver="v110") as file:  # links and attributes in heaps, which libhdf5 sorts with qsort()
+    for i in range(60):
+        file[f"w{i}"] = numbers[:1]
+        file.attrs[f"text{i}"] = "t"
+with make("many_in_order", libver="v110", track_order=True) as file:
+    for i in range(60):
+        file[f"w{i}"] = numbers[:1]
+
+with make("checksum") as file:
+    file.create_dataset("w", data=numbers, chunks=(2, 3), fletcher32=True)
+damaged = bytearray((folder / "checksum.h5").read_bytes())
+damaged[damaged.rindex(numbers.tobytes())] ^= 1  # the second; the first is /a
+(folder / "checksum.h5").write_bytes(damaged)
+
 with make("external_storage") as file:
     file.create_dataset("w", shape=(5,), dtype="uint8", external=[("/etc/hostname", 0, h5py.h5f.UNLIMITED)])
 with make("external_link") as file:

@@ -65,10 +65,11 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
 constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 
+// glibc's qsort() asks sysinfo() how much memory there is; libhdf5 sleeps where it tries again.
 constexpr std::array kAllowed = {
-    SYS_read,          SYS_write,        SYS_pread64,   SYS_munmap,         SYS_mremap,
-    SYS_brk,           SYS_madvise,      SYS_futex,     SYS_exit,           SYS_exit_group,
-    SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom, SYS_rt_sigprocmask, SYS_rt_sigreturn};
+    SYS_read,          SYS_write,        SYS_pread64,   SYS_munmap,         SYS_mremap,       SYS_brk,
+    SYS_madvise,       SYS_futex,        SYS_exit,      SYS_exit_group,     SYS_nanosleep,    SYS_clock_nanosleep,
+    SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sysinfo};
 constexpr std::array kAllowedToSanitizers = {SYS_pipe2, SYS_close, SYS_sched_yield, SYS_sigaltstack};
 constexpr std::array kAllowedToWrite = {SYS_pwrite64, SYS_ftruncate};
 constexpr std::array kAllowedWithoutExec = {SYS_mmap, SYS_mprotect};  // the third argument says what for

@@ -144,6 +144,33 @@ TEST(Hdf5Stream, RefusesMoreThanTheFileCanHold) {
              100);
 }
 
+TEST(Hdf5Stream, CarriesElementsInPieces) {
+  const std::vector<float> values = {1, 2, 3};
+  const auto dataset = [&](Hdf5Encoder& encoder) {
+    encoder.group({"/", {}});
+    encoder.dataset("/w", std::vector<int64_t>{3});
+    encoder.elements(std::span(values).first(2));
+  };
+  EXPECT_EQ(decode(said([&](Hdf5Encoder& encoder) {
+              dataset(encoder);
+              encoder.elements({});
+              encoder.elements(std::span(values).last(1));
+              encoder.end();
+            }))
+                .datasets.at(0)
+                .values,
+            values);
+  expect_bad("/w: elements in other pieces", said([&](Hdf5Encoder& encoder) {
+               dataset(encoder);
+               encoder.elements(std::span(values).last(2));
+             }));
+  // What is wrong is often only found in the middle of a dataset.
+  expect_bad("f.h5: /w: damaged", said([&](Hdf5Encoder& encoder) {
+               dataset(encoder);
+               encoder.error(65, "/w: damaged");
+             }));
+}
+
 TEST(Hdf5Stream, HandsOnErrors) {
   const auto error = [](int code, const std::string& what) {
     return said([&](Hdf5Encoder& encoder) { encoder.error(code, what); });

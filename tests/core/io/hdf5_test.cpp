@@ -78,6 +78,18 @@ TEST(Hdf5, ReadsTheNewestVersionInOrderOfMaking) {
   EXPECT_EQ(file.dataset("/z"), nullptr);
 }
 
+// So many that libhdf5 sorts them with qsort(), which asks for the size of memory.
+TEST(Hdf5, ReadsGroupsOfManyLinksAndAttributes) {
+  const Hdf5File many = read_hdf5(files() / "many.h5");
+  ASSERT_EQ(many.datasets.size(), 61u);
+  EXPECT_EQ(many.datasets[1].name, "/w0");
+  EXPECT_EQ(many.datasets[3].name, "/w10") << "by name";
+  EXPECT_EQ(many.groups[0].attributes.size(), 60u);
+  const Hdf5File ordered = read_hdf5(files() / "many_in_order.h5");
+  ASSERT_EQ(ordered.datasets.size(), 61u);
+  EXPECT_EQ(ordered.datasets[3].name, "/w2") << "by age";
+}
+
 TEST(Hdf5, RefusesWhatLeadsOutOfTheFileOrDeceives) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"external_storage", "/w: expected elements, found external storage"},
@@ -94,6 +106,7 @@ TEST(Hdf5, RefusesWhatLeadsOutOfTheFileOrDeceives) {
       {"own_type", "/w: expected a group or a dataset, found a data type"},
       {"hole", "/w: expected 4398046511104 bytes of elements in the file of 2072, which are not there"},
       {"bomb", "/w: 2072 bytes of file cannot be trusted to hold 1073741824x64 elements"},
+      {"checksum", "/w: cannot be read (libhdf5: data error detected by Fletcher32 checksum)"},
       {"deep", ": groups more than 64 deep"},
       {"not_utf8", "expected names and attributes in UTF-8"},
   };

@@ -1,5 +1,5 @@
 #include "core/io/json_fields.h"
-
+#include "core/io/limited_json.h"
 #include "tests/core/base/testing.h"
 
 namespace convoy {
@@ -25,6 +25,18 @@ TEST(JsonFields, WhatIsNoObjectIsRefused) {
   for (size_t n = 1; n < whole.size(); ++n) expect_bad({"f:3: not JSON"}, whole.substr(0, n));
   const std::string deep = "{\"a\":" + std::string(1'000'000, '[');
   expect_bad({"not JSON"}, deep);
+}
+
+TEST(LimitedJson, IsBoundedInDepthAndTime) {
+  EXPECT_EQ(json_depth(R"({"a": [1, "[[[\"[[", {}]})"), 3);
+  EXPECT_EQ(json_depth(R"("\\", [])"), 1);
+  std::string objects = "[{}";
+  for (int i = 0; i < 300'000; ++i) objects += ",{}";
+  EXPECT_EQ(parse_limited_json(objects + "]", "f").size(), 300'001u);  // hours, were it quadratic
+  const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_EQ(parse_limited_json(nested(200), "f").size(), 1u);
+  expect_error(ExitCode::kBadData, {"f: deeper than 200 levels"}, [&] { parse_limited_json(nested(201), "f"); });
+  expect_error(ExitCode::kBadData, {"f: not JSON"}, [&] { parse_limited_json("[1", "f"); });
 }
 
 }  // namespace

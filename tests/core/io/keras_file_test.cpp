@@ -6,7 +6,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/base/file.h"
 #include "core/io/zip.h"
+#include "core/io/zip_writer.h"
 #include "tests/core/base/testing.h"
 #include "tests/core/io/zipped_files.h"
 
@@ -224,6 +226,21 @@ TEST(KerasFile, RefusesOthers) {
   other.datasets = {};
   write_hdf5(temp / "group.h5", other);
   expect_error(ExitCode::kBadData, {"group.h5: /a: expected a group"}, [&] { read_keras(temp / "group.h5"); });
+  // Recursion over a configuration as deep as this would run out of stack.
+  PosixFileSystem system;
+  const std::string deep =
+      R"({"compile_config": {"a": )" + std::string(5'000'000, '[') + std::string(5'000'000, ']') + "}}";
+  const auto bytes = [](const std::string& text) {
+    return std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  };
+  const auto out = system.create(temp / "deep.keras");
+  ZipWriter archive(*out, "deep.keras");
+  archive.add("metadata.json", bytes("{}"));
+  archive.add("config.json", bytes(deep));
+  archive.finish();
+  out->close();
+  expect_error(ExitCode::kBadData, {"deep.keras: member 'config.json': deeper than 200 levels"},
+               [&] { read_keras(temp / "deep.keras"); });
   put_file(temp / "f.keras", "PK\3\4 and no more");
   expect_error(ExitCode::kBadData, {"f.keras: "}, [&] { read_keras(temp / "f.keras"); });
   expect_error(ExitCode::kNoInput, {"none.keras"}, [&] { read_keras(temp / "none.keras"); });

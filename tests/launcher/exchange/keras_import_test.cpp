@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
+#include "launcher/exchange/keras_graph.h"
 #include "launcher/exchange/readers.h"
 #include "tests/launcher/exchange/keras_files.h"
 
@@ -112,6 +113,26 @@ TEST(KerasImport, WhatIsNoConfigurationIsBadData) {
   error_of("[]", ExitCode::kBadData);
   error_of(sequential(keras_layer("Conv2D", "c", R"("filters": "many", "kernel_size": 3)")), ExitCode::kBadData);
   error_of(sequential(keras_layer("ReLU", "r") + ", " + keras_layer("ReLU", "r")), ExitCode::kBadData);
+}
+
+TEST(KerasImport, BoundsWhatAConfigurationCanAskFor) {
+  const std::string huge = keras_layer("Dense", "d", R"("units": 16777216)");
+  EXPECT_EQ(
+      error_of(sequential(huge + ", " + keras_layer("LayerNormalization", "n", R"("scale": false)")),
+               ExitCode::kConfig),
+      "m.h5: layer 'n' (LayerNormalization): Convoy has no normalisation of so many channels without a parameter");
+  EXPECT_EQ(error_of(sequential(keras_layer(std::string(2000, 'C'), "c")), ExitCode::kBadData),
+            "m.h5: model_config: a layer or its class has a name of more than 1000 characters");
+}
+
+TEST(KerasImport, NamesGroupsAsKerasDoes) {
+  EXPECT_EQ(keras_snake_case("Conv2DTranspose"), "conv2d_transpose");
+  EXPECT_EQ(keras_snake_case("MaxPooling2D"), "max_pooling2d");
+  EXPECT_EQ(keras_snake_case("ReLU"), "re_lu");
+  EXPECT_EQ(keras_snake_case("LeakyReLU"), "leaky_re_lu");
+  EXPECT_EQ(keras_snake_case("GlobalAveragePooling2D"), "global_average_pooling2d");
+  EXPECT_EQ(keras_snake_case("my>Layer_Two"), "my_layer__two");
+  EXPECT_EQ(keras_snake_case("BatchNormalization"), "batch_normalization");
 }
 
 // Keras' momentum holds the learning rate, with the other sign.

@@ -121,6 +121,54 @@ TEST_F(TensorFilesTest, RefusesMetadataThatLie) {
   }
 }
 
+// The text of a network in somebody else's file reads nothing of who opens it.
+TEST_F(TensorFilesTest, AForeignNetworkNamesNoEnvironmentAndNoFiles) {
+  const auto error_of = [](const std::string& text) {
+    try {
+      parse_model(text, "f");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kConfig);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string layers = "layers: [flatten, linear: {units: 2}]\n";
+  EXPECT_EQ(error_of("name: a${env:HOME}\n" + layers),
+            "f:1:7: name: found ${, which only your own files may hold: it reads the environment");
+  EXPECT_EQ(error_of("name: 'a$${env:HOME}'\n" + layers), "");
+  EXPECT_EQ(parse_model("name: 'a$${env:HOME}'\n" + layers, "f").name, "a${env:HOME}");
+  EXPECT_EQ(error_of("name: a\n"), "f:1:1: model.layers: expected at least one layer, or model.config");
+  EXPECT_EQ(error_of("base: {layers: []}\n" + layers),
+            "f:1:7: model.base.layers: expected at least one layer, or model.base.config");
+  const ModelConfig model = parse_model(
+      "weights: /etc/passwd\nbase: {weights: /etc/passwd, " + layers.substr(0, layers.size() - 1) + "}\n" + layers,
+      "f");
+  EXPECT_FALSE(model.weights);
+  EXPECT_FALSE(model.base->weights);
+}
+
+// Where a network that began with the weights of another file is itself the file to begin with.
+TEST_F(TensorFilesTest, AnExportedNetworkIsItsOwnWeights) {
+  Network exported = network();
+  exported.config.weights = "/nowhere/older.h5";
+  write_network(files_, "m.safetensors", exported, {});
+  const Experiment e = load(replaced(
+      replaced(kMinimal, "  layers:\n    - flatten\n    - linear: {units: classes}\n", "  config: m.safetensors\n"),
+      "classes: 10", "classes: 4"));
+  EXPECT_EQ(e.model.weights, (directory_ / "m.safetensors").string());
+  EXPECT_FALSE(open_network("m.safetensors").network.config.weights);
+}
+
+TEST_F(TensorFilesTest, AForeignNetworkOfAnExperimentReadsNoEnvironment) {
+  const Network before = network();
+  auto metadata = describe_network(before.config, before.sample, {}, {});
+  metadata["convoy.model"] = "name: ${env:HOME}\nclasses: 4\nlayers: [flatten, linear: {units: 4}]\n";
+  write_safetensors(files_, "m.safetensors", {}, metadata);
+  const std::string message = error_of(
+      replaced(kMinimal, "  layers:\n    - flatten\n    - linear: {units: classes}\n", "  config: m.safetensors\n"));
+  EXPECT_NE(message.find("m.safetensors:1:7: name: found ${"), std::string::npos) << message;
+}
+
 TEST_F(TensorFilesTest, KnowsFormatsByTheEndOfTheName) {
   EXPECT_THROW(require_known_format("m.pt"), Error);
   EXPECT_THROW(require_known_format("safetensors"), Error);
