@@ -194,11 +194,6 @@ def node_files(directory):
     from onnx.backend.test.case.node import collect_testcases
     cases = [(case.name, case.model, case.data_sets[0][0]) for case in collect_testcases(None)
              if case.model is not None and case.data_sets]
-    root = os.path.join(os.path.dirname(onnx.__file__), "backend/test/data")
-    for folder in sorted(glob.glob(f"{root}/pytorch-*/*")):
-        arrays = [numpy_helper.to_array(onnx.load_tensor(path))
-                  for path in sorted(glob.glob(f"{folder}/test_data_set_0/input_*.pb"))]
-        cases.append((f"{Path(folder).parent.name} {Path(folder).name}", onnx.load(f"{folder}/model.onnx"), arrays))
     for name, model, arrays in cases:
         arrays = [np.asarray(it) for it in arrays] if all(isinstance(it, np.ndarray) for it in arrays) else []
         if not arrays or arrays[0].ndim != 4 or arrays[0].dtype != np.float32 or len(inputs_of(model.graph)) != len(arrays):
@@ -208,7 +203,7 @@ def node_files(directory):
         def make(path, model=model, arrays=arrays):
             onnx.save(with_head(model, arrays, 4), path)
             return arrays[0]
-        yield name, directory / f"{name.replace(' ', '-')}.onnx", make
+        yield name, directory / f"{name}.onnx", make
 
 
 SETS = {"torch": torch_files, "opset": opset_files, "light": light_files, "node": node_files}
