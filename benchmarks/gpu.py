@@ -73,8 +73,6 @@ def convoy_command(options, row, settings, batch):
     command = [options.convoy, "bench", "step", str(CONFIGS / "resnet18-synthetic.yaml"), "device=cuda",
                f"model={{config: {CONFIGS}/models/{network}.yaml}}", f"data.shape={shape}", f"data.classes={classes}",
                f"data.train_size={batch}", f"batch={{global: {batch}, micro: {batch}}}", "data.test_size=1"]  # fmt: skip
-    if not network.startswith("resnet"):
-        command.append("optimizer.groups=[]")  # there is no batch norm
     return [*command, *settings, "--repeat", str(options.repeat), "--json"]
 
 

@@ -137,7 +137,7 @@ constexpr Flag kFlags[] = {
     {kSha256, "HASH", "data", set_flag<kSha256>, "fetch: of the file at a URL"},
     {kTo, "DIR", "data", set_flag<kTo>, "fetch: where to; default a directory of that name, for a URL ."},
     {kModelFile, "FILE", "convert predict", set_flag<kModelFile>, "the network of a file that has weights only"},
-    {kShape, "H,W,C", "convert", set_flag<kShape>, "of an image, where the file does not say it"},
+    {kShape, "H,W,C", "inspect convert predict", set_flag<kShape>, "of an image, where the file does not say it"},
     {kPreprocessing, "NAME", "convert predict", set_flag<kPreprocessing>,
      "of images: rgb/255, torch, caffe, tf or none, where the file does not say it"},
     {kNames, "convoy|pytorch", "convert", set_flag<kNames>, "of tensors in safetensors; default convoy"},
@@ -146,7 +146,8 @@ constexpr Flag kFlags[] = {
     {kFold, nullptr, "convert", set_flag<kFold>, "batch norm becomes part of the convolutions before it"},
     {kPartial, nullptr, "convert", set_flag<kPartial>, "what the file has no weights for starts at random"},
     {kDiff, nullptr, "convert", set_flag<kDiff>, "compare the weights of both files, write nothing"},
-    {kUnsafe, nullptr, "convert predict", set_flag<kUnsafe>, "read HDF5 where the kernel cannot lock the reader in"},
+    {kUnsafe, nullptr, "train eval bench inspect config convert predict", set_flag<kUnsafe>,
+     "read HDF5 where the kernel cannot lock the reader in"},
     {"help", nullptr, kAllVerbs, [](auto& line, auto&) { line.help = true; }, "print this"},
 };
 

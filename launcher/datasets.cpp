@@ -14,6 +14,7 @@
 #include "core/data/skip_bad.h"
 #include "core/data/store_subset.h"
 #include "core/data/synthetic.h"
+#include "launcher/fetch.h"
 
 namespace convoy {
 namespace {
@@ -97,7 +98,7 @@ Datasets open_images(const DataConfig& data, uint64_t seed) {
   return {make(splits.train, crop), make(splits.validation, fixed), std::move(names)};
 }
 
-Datasets open_files(const DataConfig& data, uint64_t seed) {
+Datasets open_any(const DataConfig& data, uint64_t seed) {
   switch (data.format) {
     case DataFormat::kIdx:
       return {open(open_idx_files, data.train, data.classes), open(open_idx_files, data.test, data.classes)};
@@ -110,6 +111,14 @@ Datasets open_files(const DataConfig& data, uint64_t seed) {
     case DataFormat::kSynthetic: return open_synthetic(data, seed);
   }
   return {};
+}
+
+Datasets open_files(const DataConfig& data, uint64_t seed) {
+  try {
+    return open_any(data, seed);
+  } catch (const Error& error) {
+    throw with_fetch_advice(error, data.train ? data.train->images : data.path);
+  }
 }
 
 // In the shape that the experiment asks for.

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string_view>
 
 #include <unistd.h>
@@ -146,6 +147,31 @@ std::string file_of(const std::string& url) {
   const std::string path = url.substr(0, url.find_first_of("?#"));
   const std::string name = path.substr(path.rfind('/') + 1);
   return name == "." || name == ".." ? "" : name;
+}
+
+std::string fetch_advice(const std::string& path) {
+  const std::filesystem::path absent(path);
+  const std::string file = absent.filename().string(), directory = absent.parent_path().string();
+  std::string words = directory;
+  std::ranges::replace(words, '_', '-');
+  std::set<std::string_view> all;
+  std::string_view name;  // that the directory bears: files of several sets are called alike
+  for (const Known& known : kKnown) {
+    const std::string target = file_of(whole_url(known));
+    const bool is_its_file = target == file || target.starts_with(file + ".") ||
+                             (known.name == "cifar10" && file == "cifar-10-batches-bin");  // unpacked
+    if (file.empty() || (!is_its_file && known.name != file)) continue;
+    all.insert(known.name);
+    if (words.ends_with(known.name) && known.name.size() > name.size()) name = known.name;
+  }
+  if (all.size() == 1) name = *all.begin();
+  if (name.empty()) return "";
+  const std::string& to = name == file ? path : directory;
+  return "; convoy data fetch " + std::string(name) + " --to=" + (to.empty() ? "." : to) + " brings it";
+}
+
+Error with_fetch_advice(const Error& error, const std::string& path) {
+  return error.code() == ExitCode::kNoInput ? Error(error.code(), error.what() + fetch_advice(path)) : error;
 }
 
 Fetched fetch(const Download& download, const std::string& directory) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
+
 namespace convoy {
 
 struct Download {
@@ -28,5 +30,11 @@ enum class Fetched { kAlreadyThere, kNew };
 Fetched fetch(const Download& download, const std::string& directory);
 
 std::string file_of(const std::string& url);  // the last part of its path
+
+// Where nothing is at `path`: "; convoy data fetch mnist --to=data/mnist brings it" where the path says of which data
+// set or weights it is, else "".
+std::string fetch_advice(const std::string& path);
+// The error with that behind it, where it is kNoInput; else the error.
+Error with_fetch_advice(const Error& error, const std::string& path);
 
 }  // namespace convoy

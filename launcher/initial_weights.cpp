@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "launcher/config/values.h"
-#include "launcher/exchange/weights.h"
+#include "launcher/fetch.h"
 
 namespace convoy {
 namespace {
@@ -14,21 +14,22 @@ std::string summary(const ForeignModel& file, const MatchedWeights& matched) {
   return text;
 }
 
-std::string load(const std::string& path, const std::vector<WeightPlace>& places, Snapshot& snapshot) {
-  const ForeignModel file = read_model_file(path);
-  const MatchedWeights matched = match_weights(places, file);
-  require_complete(matched, file);
-  snapshot.set_model(matched.weights);
-  return summary(file, matched);
+ForeignModel read(const std::string& path, const Hdf5Options& hdf5) {
+  try {
+    return read_model_file(path, hdf5);
+  } catch (const Error& error) {
+    throw with_fetch_advice(error, path);
+  }
 }
 
-std::string load_state(const OptimizerConfig& config, const std::vector<WeightPlace>& places, Snapshot& snapshot) {
-  const ForeignModel file = read_model_file(*config.state);
+std::string load_state(const OptimizerConfig& config, const std::vector<WeightPlace>& places, Snapshot& snapshot,
+                       const Hdf5Options& hdf5) {
+  const ForeignModel file = read(*config.state, hdf5);
   if (!file.training) bad_data(file.path, "has no state of an optimizer, which optimizer.state asks for");
   if (file.training->optimizer.type != config.type) {
     config_error(config.where, "optimizer.state", file.path + " has the state of another type of optimizer");
   }
-  if (config.type == OptimizerType::kAdam && config.steps_before == 0 && file.training->step > 0) {
+  if (is_adam(config.type) && config.steps_before == 0 && file.training->step > 0) {
     config_error(config.where, "optimizer.steps_before",
                  "the state in " + file.path + " has seen " + std::to_string(file.training->step) +
                      " updates; say so, or the first updates will be too large");
@@ -47,7 +48,17 @@ std::string load_state(const OptimizerConfig& config, const std::vector<WeightPl
 
 }  // namespace
 
-std::vector<std::string> load_initial_weights(const Experiment& experiment, const Model& model, Snapshot& snapshot) {
+std::string load_weights(const std::string& path, const std::vector<WeightPlace>& places, Snapshot& snapshot,
+                         const Hdf5Options& hdf5) {
+  const ForeignModel file = read(path, hdf5);
+  const MatchedWeights matched = match_weights(places, file);
+  require_complete(matched, file);
+  snapshot.set_model(matched.weights);
+  return summary(file, matched);
+}
+
+std::vector<std::string> load_initial_weights(const Experiment& experiment, const Model& model, Snapshot& snapshot,
+                                              const Hdf5Options& hdf5) {
   const ModelConfig& config = experiment.model;
   const bool base_has_weights = config.base && config.base->weights;
   if (!base_has_weights && !config.weights && !experiment.optimizer.state) return {};
@@ -58,9 +69,9 @@ std::vector<std::string> load_initial_weights(const Experiment& experiment, cons
   }
   std::vector<std::string> lines;
   snapshot.take();
-  if (base_has_weights) lines.push_back(load(*config.base->weights, of_base, snapshot));
-  if (config.weights) lines.push_back(load(*config.weights, places, snapshot));
-  if (experiment.optimizer.state) lines.push_back(load_state(experiment.optimizer, places, snapshot));
+  if (base_has_weights) lines.push_back(load_weights(*config.base->weights, of_base, snapshot, hdf5));
+  if (config.weights) lines.push_back(load_weights(*config.weights, places, snapshot, hdf5));
+  if (experiment.optimizer.state) lines.push_back(load_state(experiment.optimizer, places, snapshot, hdf5));
   snapshot.put();
   return lines;
 }

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "launcher/config/describe.h"
+
 namespace convoy {
 namespace {
 
@@ -20,19 +22,27 @@ std::string short_number(double number) {
 
 std::string mib(int64_t bytes) { return short_number(static_cast<double>(bytes) / (1 << 20)) + " MiB"; }
 
+template <class Enum>
+std::string name_of(Enum type) {
+  return std::string(names_of(type)[static_cast<size_t>(type)]);
+}
+
 std::string optimizer_text(const Experiment& experiment) {
   const OptimizerConfig& it = experiment.optimizer;
-  std::string text = it.type == OptimizerType::kSgd ? "sgd" : "adam";
+  std::string text = name_of(it.type);
   text += ", learning rate " + short_number(it.learning_rate);
-  if (it.type == OptimizerType::kSgd && it.momentum > 0) {
+  if (!is_adam(it.type) && it.momentum > 0) {
     text += std::string(it.nesterov ? ", nesterov" : ", momentum") + " " + short_number(it.momentum);
   }
-  if (it.weight_decay > 0) text += ", weight decay " + short_number(it.weight_decay);
-  switch (experiment.schedule.type) {
-    case ScheduleType::kConstant: break;
-    case ScheduleType::kStep: text += ", step schedule"; break;
-    case ScheduleType::kCosine: text += ", cosine schedule"; break;
+  if (it.weight_decay > 0) {
+    text += ", weight decay " + short_number(it.weight_decay) + (it.decay_vectors ? "" : " (not of biases and norms)");
   }
+  if (it.clip_norm > 0) text += ", gradients clipped to norm " + short_number(it.clip_norm);
+  if (it.clip_value > 0) text += ", gradients clipped to " + short_number(it.clip_value);
+  const ScheduleConfig& schedule = experiment.schedule;
+  std::string shapes = schedule.type == ScheduleType::kConstant ? "" : name_of(schedule.type);
+  for (const ScheduleShape& phase : schedule.phases) shapes += (shapes.empty() ? "" : ", then ") + name_of(phase.type);
+  if (!shapes.empty()) text += ", " + shapes + " schedule";
   if (experiment.schedule.warmup_epochs > 0) {
     text += ", warm-up " + short_number(experiment.schedule.warmup_epochs) + " epochs";
   }

@@ -11,6 +11,7 @@
 #include "launcher/collective_errors.h"
 #include "launcher/config/parts.h"
 #include "launcher/config/values.h"
+#include "launcher/network_flags.h"
 
 namespace convoy {
 namespace {
@@ -55,9 +56,10 @@ Start start(MpiSession& session, const CommandLine& line, size_t index) {
   Start result;
   run_on_all_ranks(session, [&] {
     const std::string model_file = flag(line, "model_file");
+    const Hdf5Options hdf5 = hdf5_options(line);
     result.experiment = line.words.size() > index || model_file.empty()
-                            ? load_experiment(require_word(line, index, "an experiment file"), line.overrides)
-                            : experiment_around(model_file, flag(line, "data"), line.overrides);
+                            ? load_experiment(require_word(line, index, "an experiment file"), line.overrides, hdf5)
+                            : experiment_around(model_file, flag(line, "data"), line.overrides, hdf5);
   });
   run_on_all_ranks(session, [&] { agree(session, {{"experiment", show(result.experiment)}}); });
   result.binding = undo_default_binding(session.size(), session.local_size());  // before any thread is made
@@ -100,21 +102,59 @@ Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch) {
           .log_every = experiment.train.log_every_steps};
 }
 
+namespace {
+
+ScheduleOptions schedule_options(const ScheduleShape& shape, double learning_rate, const Horizon& horizon) {
+  using Type = ScheduleOptions::Type;
+  const int64_t epoch = horizon.steps_per_epoch;
+  ScheduleOptions options{.learning_rate = static_cast<float>(learning_rate),
+                          .step_steps = (shape.type == ScheduleType::kStep ? shape.step_epochs : 1) * epoch,
+                          .gamma = static_cast<float>(shape.gamma),
+                          .start_fraction = static_cast<float>(shape.start.value_or(1)),
+                          .final_fraction = static_cast<float>(shape.final),
+                          .power = static_cast<float>(shape.power),
+                          .restart_steps = in_steps(shape.restart_epochs, epoch),
+                          .restart_factor = shape.restart_factor,
+                          .rise = static_cast<float>(shape.rise)};
+  for (double milestone : shape.milestones) options.milestones.push_back(in_steps(milestone, epoch));
+  switch (shape.type) {
+    case ScheduleType::kConstant: options.type = Type::kConstant; break;
+    case ScheduleType::kStep: options.type = Type::kStep; break;
+    case ScheduleType::kMultistep: options.type = Type::kMultistep; break;
+    case ScheduleType::kExponential: options.type = Type::kExponential; break;
+    case ScheduleType::kPolynomial: options.type = Type::kPolynomial; break;
+    case ScheduleType::kCosine: options.type = Type::kCosine; break;
+    case ScheduleType::kOneCycle:
+      options.type = Type::kOneCycle;
+      options.start_fraction = static_cast<float>(shape.start.value_or(0.04));
+      break;
+  }
+  return options;
+}
+
+}  // namespace
+
 Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
   const ScheduleConfig& config = experiment.schedule;
-  ScheduleOptions options{.learning_rate = static_cast<float>(experiment.optimizer.learning_rate),
-                          .total_steps = horizon.steps,
-                          .step_steps = config.step_epochs * horizon.steps_per_epoch,
-                          .gamma = static_cast<float>(config.gamma),
-                          .final_fraction = static_cast<float>(config.final),
-                          .warmup_steps = in_steps(config.warmup_epochs, horizon.steps_per_epoch),
-                          .warmup_start = static_cast<float>(config.warmup_start)};
-  switch (config.type) {
-    case ScheduleType::kConstant: options.type = ScheduleOptions::Type::kConstant; break;
-    case ScheduleType::kStep: options.type = ScheduleOptions::Type::kStep; break;
-    case ScheduleType::kCosine: options.type = ScheduleOptions::Type::kCosine; break;
+  const int64_t epoch = horizon.steps_per_epoch, warmup = in_steps(config.warmup_epochs, epoch);
+  std::vector<const ScheduleShape*> shapes;
+  for (const SchedulePhaseConfig& phase : config.phases) shapes.push_back(&phase);
+  if (shapes.empty()) shapes.push_back(&config);
+  std::vector<SchedulePhase> phases;
+  int64_t steps_left = horizon.steps;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    ScheduleOptions options = schedule_options(*shapes[i], experiment.optimizer.learning_rate, horizon);
+    if (i == 0) {
+      options.warmup_steps = warmup;
+      options.warmup_start = static_cast<float>(config.warmup_start);
+      for (int64_t& milestone : options.milestones) milestone -= warmup;
+    }
+    options.total_steps =
+        i + 1 == shapes.size() ? steps_left : options.warmup_steps + in_steps(*config.phases[i].epochs, epoch);
+    steps_left -= options.total_steps;
+    phases.push_back({make_schedule(options), options.total_steps});
   }
-  return make_schedule(options);
+  return in_sequence(std::move(phases));
 }
 
 void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names) {
@@ -136,19 +176,28 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend
   require_matches(config, names);
   std::vector<GroupSettings> groups;
   for (const ParameterGroup& group : config.groups) {
-    groups.push_back({group.match, static_cast<float>(group.learning_rate_scale),
-                      static_cast<float>(group.weight_decay.value_or(config.weight_decay))});
+    groups.push_back({group.match, static_cast<float>(group.learning_rate_scale), {}});
+    if (group.weight_decay) groups.back().weight_decay = static_cast<float>(*group.weight_decay);
   }
-  std::vector<UpdateRange> ranges = update_ranges(parameters, static_cast<float>(config.weight_decay), groups);
-  std::unique_ptr<Optimizer> optimizer;
-  if (config.type == OptimizerType::kAdam) {
-    optimizer = make_adam(ops, allocator, parameters, std::move(ranges),
-                          {static_cast<float>(config.beta1), static_cast<float>(config.beta2),
-                           static_cast<float>(config.epsilon), config.steps_before});
-  } else {
-    optimizer =
-        make_sgd(ops, allocator, parameters, std::move(ranges), {static_cast<float>(config.momentum), config.nesterov});
-  }
+  std::vector<UpdateRange> ranges =
+      update_ranges(parameters, static_cast<float>(config.weight_decay), groups, config.decay_vectors);
+  const auto momentum = static_cast<float>(config.momentum), epsilon = static_cast<float>(config.epsilon);
+  const auto make = [&]() -> std::unique_ptr<Optimizer> {
+    switch (config.type) {
+      case OptimizerType::kSgd:
+        return make_sgd(ops, allocator, parameters, std::move(ranges), {momentum, config.nesterov});
+      case OptimizerType::kRmsprop:
+        return make_rmsprop(ops, allocator, parameters, std::move(ranges),
+                            {static_cast<float>(config.alpha), epsilon, momentum});
+      case OptimizerType::kAdam:
+      case OptimizerType::kAdamw: break;
+    }
+    return make_adam(ops, allocator, parameters, std::move(ranges),
+                     {static_cast<float>(config.beta1), static_cast<float>(config.beta2), epsilon, config.steps_before,
+                      config.type == OptimizerType::kAdamw});
+  };
+  std::unique_ptr<Optimizer> optimizer = make();
+  optimizer->clip({static_cast<float>(config.clip_norm), static_cast<float>(config.clip_value)}, allocator);
   if (backend.precision == Dtype::kF16) optimizer->scale_loss({});
   return optimizer;
 }

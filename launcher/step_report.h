@@ -12,7 +12,8 @@ struct StepReport {
   int epoch = 0;      // from 0
   double loss = 0;    // mean over the valid rows of the global batch
   double accuracy = 0;
-  int64_t images = 0;  // valid rows of the global batch
+  std::optional<double> gradient_norm;  // before clipping; where gradients are clipped to a norm
+  int64_t images = 0;                   // valid rows of the global batch
   float learning_rate = 0;
   double step_seconds = 0;
   double data_wait_seconds = 0;  // waiting for the loader

@@ -104,6 +104,7 @@ StepReport Trainer::finished_report() {
   report.loss = static_cast<double>(control[kLossSum]) / rows;
   report.accuracy = static_cast<double>(control[kCorrect]) / rows;
   report.images = static_cast<int64_t>(rows);
+  if (parts_.clips_norm) report.gradient_norm = double{control[kGradientNorm]};
   report.overflow = control[kOverflow] > 0 && parts_.scales_loss;
   report.nonfinite = control[kNonFinite] > 0 || (control[kOverflow] > 0 && !parts_.scales_loss);
   report.stop_requested = control[kStopRequested] > 0;
@@ -139,15 +140,15 @@ void Trainer::publish(const StepReport& report) {
   if (parts_.metrics != nullptr) parts_.metrics->publish(report);
   const bool last = report.step == report.steps || report.nonfinite || report.stop_requested;
   if (parts_.run_directory == nullptr || (!due(horizon_.log_every) && !last)) return;
-  parts_.run_directory->append_log(nlohmann::json{
-      {"event", "step"},
-      {"step", report.step},
-      {"epoch", report.epoch},
-      {"loss", report.loss},  // null when it is not finite
-      {"accuracy", report.accuracy},
-      {"learning_rate", report.learning_rate},
-      {"step_seconds",
-       report.step_seconds}}.dump());
+  nlohmann::json event{{"event", "step"},
+                       {"step", report.step},
+                       {"epoch", report.epoch},
+                       {"loss", report.loss},  // null when it is not finite
+                       {"accuracy", report.accuracy},
+                       {"learning_rate", report.learning_rate},
+                       {"step_seconds", report.step_seconds}};
+  if (report.gradient_norm) event["gradient_norm"] = *report.gradient_norm;
+  parts_.run_directory->append_log(event.dump());
 }
 
 void Trainer::report_bad_samples() {

@@ -38,6 +38,7 @@ class Trainer {
     Communicator& communicator;
     Replica& replica;  // whose last pass ends with the update
     bool scales_loss;  // f16: gradients that overflow are no fault
+    bool clips_norm;   // of gradients
     const Feeding& feeding;
     int64_t global_batch;   // rows …
     int64_t micro_batches;  // … and micro-batches of a step, over all ranks

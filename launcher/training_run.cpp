@@ -154,7 +154,9 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   run_on_all_ranks(communicator_, [&] { make_network(); });
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
-    if (leads() && !resume()) initial_ = load_initial_weights(experiment_, replica_->model(), *snapshot_);
+    if (leads() && !resume()) {
+      initial_ = load_initial_weights(experiment_, replica_->model(), *snapshot_, options_.hdf5);
+    }
     if (leads()) directory_->write_config(show(experiment_));
     metrics_ = make_metrics(experiment_, communicator_);
   });
@@ -293,6 +295,7 @@ ExitCode TrainingRun::run() {
                    communicator_,
                    *replica_,
                    optimizer_->scales_loss(),
+                   optimizer_->clips_norm(),
                    *feeding_,
                    batch_.global,
                    batch_.micro_batches,

@@ -17,6 +17,7 @@ class TrainingRun {
     bool gpustat = false;      // report on the GPU, or say that there is none
     int threads = 1;           // of each rank
     std::string binding = {};  // a line for the run header
+    Hdf5Options hdf5 = {};     // of the files that weights start from
   };
   // Collective; the references must outlive it.  Rank 0 opens the run directory, finds where to go on, and prints the
   // run header.  Throws CollectiveError, the same on every rank.

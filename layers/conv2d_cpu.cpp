@@ -17,7 +17,8 @@ using onednn::Desc;
 using onednn::Staging;
 using Tag = dnnl::memory::format_tag;
 
-constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+using Algorithm = dnnl::algorithm;
+constexpr auto kDirect = Algorithm::convolution_direct;
 
 struct Geometry {
   onednn::Dims stride, dilation, low, high;
@@ -30,6 +31,14 @@ Geometry geometry(const WindowAxes& axes) {
           {axes.h.high, axes.w.high}};
 }
 
+// How what is to be added gets to the result.
+enum class Adding : uint8_t {
+  kNothing,
+  kInPlace,  // the result is written over it
+  kFused,    // read from where it is
+  kApart     // in a loop afterwards, as is the relu
+};
+
 // The primitives for one pair of layouts.
 struct Primitives {
   convolution_forward::primitive_desc forward;
@@ -38,8 +47,8 @@ struct Primitives {
   std::optional<DepthwiseWeights> own_weights;  // in the place of `weights`
   std::optional<Layout> x;                      // none: oneDNN wants x in a layout we have no name for
   Layout y;
-  int penalty = 0;          // for each primitive that is one of oneDNN's slow ones
-  bool adds_apart = false;  // what is to be added is not, nor is the relu applied that follows
+  int penalty = 0;  // for each primitive that is one of oneDNN's slow ones
+  Adding adding = Adding::kNothing;
 };
 
 // For depthwise convolutions, oneDNN's code for others is a slow one too: it fills one lane of each vector (measured:
@@ -49,9 +58,36 @@ bool is_slow(const std::string& engine, bool depthwise) {
 }
 
 // Convolutions of oneDNN 2.6.3 by matrix products add wrong elements in N,H,W,C (17 channels, SSE4.1).
-bool adds_well(const char* engine) {
-  const std::string name = engine;
-  return name.find("gemm") == std::string::npos && name.find("ref") == std::string::npos;
+bool adds_well(const std::string& engine) {
+  return engine.find("gemm") == std::string::npos && engine.find("ref") == std::string::npos;
+}
+
+bool is_winograd(const std::string& engine) { return engine.find("wino") != std::string::npos; }
+
+// Where Winograd's algorithm F(4x4, 3x3) (arXiv:1509.09308) saves more products than its transforms cost: oneDNN has it
+// for 3x3 filters of f32 on AVX-512 and never takes it by itself.  It computes whole tiles of 4x4 pixels, of which at
+// least half must be wanted.  Its sums are rounded more often: about 2e-6 of the largest element, against 3e-7.
+bool suits_winograd(const Conv2dOptions& options, const ValueType& x, const Shape& y) {
+  const Window& window = options.window;
+  const bool is_3x3 = window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 && window.stride_w == 1 &&
+                      window.dilation_h == 1 && window.dilation_w == 1 && options.groups == 1;
+  constexpr int kTile = 4, kLanes = 16;
+  const int64_t tiles = int64_t{(y.h + kTile - 1) / kTile} * ((y.w + kTile - 1) / kTile);
+  return is_3x3 && x.dtype == Dtype::kF32 && x.shape.c >= kLanes && y.c >= kLanes &&
+         int64_t{y.h} * y.w >= tiles * kTile * kTile / 2;
+}
+
+// What `make` makes of an algorithm: by Winograd's, if that is wanted and oneDNN has it here.
+template <class Make>
+auto fastest(bool winograd, Make make) {
+  if (winograd) {
+    try {
+      return make(Algorithm::convolution_winograd);
+    } catch (const dnnl::error& error) {
+      if (error.status != dnnl_unimplemented) throw;
+    }
+  }
+  return make(kDirect);
 }
 
 class Conv2dCpu : public CpuKernel {
@@ -60,6 +96,7 @@ class Conv2dCpu : public CpuKernel {
   std::string engine() const override;
   bool backward_reads_input(int) const override { return reads_x_; }
   bool backward_reads_output() const override { return options_.relu && !parts_.empty(); }
+  int overwrites() const override { return chosen_.adding == Adding::kInPlace ? 1 : -1; }
   void bind(const KernelArgs& args) override;
   void forward(Stream&) override;
   void backward(int part, Stream&) override;
@@ -67,7 +104,10 @@ class Conv2dCpu : public CpuKernel {
  private:
   Shape y_shape(const Shape& x) const;
   Primitives choose(const CompileRequest& request) const;
-  std::optional<Primitives> try_layouts(const CompileRequest& request, Tag x, Tag y) const;
+  std::optional<Primitives> try_layout(const CompileRequest& request, Tag tag) const;
+  std::vector<Adding> ways_to_add(const CompileRequest& request) const;
+  convolution_forward::primitive_desc forward_desc(Algorithm algorithm, dnnl::prop_kind kind, const Desc& x,
+                                                   const Desc& y, const WindowAxes& axes, Adding adding) const;
   template <class T>
   void add_after(T* y, const T* x) const;
   void plan_memory();
@@ -89,17 +129,19 @@ class Conv2dCpu : public CpuKernel {
   void* dy_ = nullptr;  // dy, behind the relu if there is one
 
   std::optional<Staging> x_, forward_weight_, data_weight_, dw_;
+  std::optional<Staging> dense_weight_;  // constant weights, which oneDNN transforms for Winograd only from O,I,H,W
   onednn::Call forward_, backward_data_, backward_weights_;
 };
 
 Conv2dCpu::Conv2dCpu(const Conv2d& layer, const CompileRequest& request)
     : options_(layer.options()),
       constant_(request.constant_parameters && request.mode == Mode::kEval),
-      weight_(layer.parameters(std::vector{request.inputs[0].shape})[0].shape),
-      chosen_(onednn::available(request.inputs[0].dtype, [&] { return choose(request); })) {
+      weight_(layer.parameters(std::vector{request.inputs[0].shape})[0].shape) {
   const ValueType& offered = request.inputs[0];
+  output_ = {y_shape(offered.shape), offered.dtype, {}};
+  chosen_ = onednn::available(offered.dtype, [&] { return choose(request); });
   inputs_ = {{offered.shape, offered.dtype, chosen_.x.value_or(Layout{})}};
-  output_ = {y_shape(offered.shape), offered.dtype, chosen_.y};
+  output_.layout = chosen_.y;
   if (options_.add) inputs_.push_back(output_);
   CHECK(!options_.add || request.mode == Mode::kEval, "a convolution that adds has no gradient");
   const bool dx = chosen_.data.has_value(), dw = chosen_.weights || chosen_.own_weights;
@@ -124,7 +166,7 @@ Shape Conv2dCpu::y_shape(const Shape& x) const {
 Primitives Conv2dCpu::choose(const CompileRequest& request) const {
   std::optional<Primitives> best;
   for (const auto tag : {Tag::any, Tag::nChw16c, Tag::nChw8c, Tag::nhwc}) {
-    std::optional<Primitives> tried = try_layouts(request, tag, tag);
+    std::optional<Primitives> tried = try_layout(request, tag);
     if (tried && (!best || tried->penalty < best->penalty)) best = std::move(tried);
     if (best && best->penalty == 0) break;
   }
@@ -132,48 +174,63 @@ Primitives Conv2dCpu::choose(const CompileRequest& request) const {
   return *best;
 }
 
-std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, Tag x_tag, Tag y_tag) const {
+convolution_forward::primitive_desc Conv2dCpu::forward_desc(Algorithm algorithm, dnnl::prop_kind kind, const Desc& x,
+                                                            const Desc& y, const WindowAxes& axes,
+                                                            Adding adding) const {
+  dnnl::post_ops ops;
+  if (adding == Adding::kInPlace) ops.append_sum();
+  if (adding == Adding::kFused) ops.append_binary(Algorithm::binary_add, y);
+  if (options_.relu && adding != Adding::kApart) onednn::append_relu(ops);
+  const Geometry g = geometry(axes);
+  const Desc w = onednn::weights_any(weight_, options_.groups, output_.dtype);
+  const Desc bias = options_.bias ? onednn::vector(options_.filters) : Desc();
+  return onednn::forward_desc<convolution_forward>(context_, onednn::attributes(ops), kind, algorithm, x, w, bias, y,
+                                                   g.stride, g.dilation, g.low, g.high);
+}
+
+std::optional<Primitives> Conv2dCpu::try_layout(const CompileRequest& request, Tag tag) const {
   const auto& [shape, dtype, offered] = request.inputs[0];
   const WindowAxes axes = window_axes(options_.window, shape);
-  const Shape y_shape = this->y_shape(shape);
+  const Shape& y_shape = output_.shape;
   const Geometry g = geometry(axes);
-  const Desc x = onednn::activation(shape, dtype, x_tag), y = onednn::activation(y_shape, dtype, y_tag);
   const Desc w = onednn::weights_any(weight_, options_.groups, dtype);
   const Desc dw = onednn::weights_any(weight_, options_.groups, Dtype::kF32);
   const Desc bias = options_.bias ? onednn::vector(options_.filters) : Desc();
   const dnnl::primitive_attr plain = onednn::attributes();
-  const auto kind =
-      request.mode == Mode::kTrain ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
   const bool depthwise = options_.groups == shape.c && options_.groups == options_.filters && shape.c > 1;
+  const bool winograd = suits_winograd(options_, request.inputs[0], y_shape);
+  constexpr auto kTraining = dnnl::prop_kind::forward_training;
+  const auto kind = constant_ ? dnnl::prop_kind::forward_inference : kTraining;
   try {
     Primitives result;
-    const auto forward = [&](const Desc& from, const Desc& to, bool relu, const Desc* add) {
-      return onednn::forward_desc<convolution_forward>(context_, onednn::attributes(relu, add), kind, kDirect, from, w,
-                                                       bias, to, g.stride, g.dilation, g.low, g.high);
-    };
-    result.forward = forward(x, y, options_.relu && !options_.add, nullptr);
-    if (options_.add) {  // oneDNN must be told how what is added lies
-      const Desc from = result.forward.src_desc(), to = result.forward.dst_desc();
-      const auto with_add = forward(from, to, options_.relu, &to);
-      result.adds_apart = !adds_well(with_add.impl_info_str());
-      if (!result.adds_apart) result.forward = with_add;
+    // The layouts that oneDNN wants for training, blocks of channels, are the faster ones for inference too.
+    const auto layouts = forward_desc(kDirect, kTraining, onednn::activation(shape, dtype, tag),
+                                      onednn::activation(y_shape, dtype, tag), axes, Adding::kNothing);
+    const Desc x = layouts.src_desc(), y = layouts.dst_desc();
+    for (const Adding adding : ways_to_add(request)) {
+      result.adding = adding;
+      result.forward = fastest(winograd, [&](Algorithm by) { return forward_desc(by, kind, x, y, axes, adding); });
+      if (adds_well(result.forward.impl_info_str())) break;
     }
-    const Desc chosen_x = result.forward.src_desc(), chosen_y = result.forward.dst_desc();
     if (is_slow(result.forward.impl_info_str(), depthwise)) ++result.penalty;
-    result.x = onednn::layout_of(chosen_x, request.inputs[0]);
-    const std::optional<Layout> layout = onednn::layout_of(chosen_y, {y_shape, dtype});
+    result.x = onednn::layout_of(x, request.inputs[0]);
+    const std::optional<Layout> layout = onednn::layout_of(y, {y_shape, dtype});
     const bool train_mode = request.mode == Mode::kTrain;
     const bool wants_dx = train_mode && request.wants_dx[0];
     if (!layout || (!result.x && wants_dx)) return std::nullopt;
     result.y = *layout;
     if (wants_dx) {
-      result.data = onednn::backward_desc<convolution_backward_data>(context_, plain, result.forward, kDirect, chosen_x,
-                                                                     w, chosen_y, g.stride, g.dilation, g.low, g.high);
+      result.data = fastest(winograd, [&](Algorithm by) {
+        return onednn::backward_desc<convolution_backward_data>(context_, plain, layouts, by, x, w, y, g.stride,
+                                                                g.dilation, g.low, g.high);
+      });
       if (is_slow(result.data->impl_info_str(), depthwise)) ++result.penalty;
     }
     if (train_mode && request.wants_dw) {
-      result.weights = onednn::backward_desc<convolution_backward_weights>(
-          context_, plain, result.forward, kDirect, chosen_x, dw, bias, chosen_y, g.stride, g.dilation, g.low, g.high);
+      result.weights = fastest(winograd, [&](Algorithm by) {
+        return onednn::backward_desc<convolution_backward_weights>(context_, plain, layouts, by, x, dw, bias, y,
+                                                                   g.stride, g.dilation, g.low, g.high);
+      });
       if (is_slow(result.weights->impl_info_str(), depthwise)) {
         ++result.penalty;
         if (depthwise && result.x == layout) {
@@ -189,11 +246,21 @@ std::optional<Primitives> Conv2dCpu::try_layouts(const CompileRequest& request, 
   }
 }
 
+// Best first; the last one always adds well.
+std::vector<Adding> Conv2dCpu::ways_to_add(const CompileRequest& request) const {
+  if (!options_.add) return {Adding::kNothing};
+  if (!request.may_overwrite(1)) return {Adding::kFused, Adding::kApart};
+  return {Adding::kInPlace, Adding::kFused, Adding::kApart};
+}
+
 void Conv2dCpu::plan_memory() {
   const Desc canonical = onednn::weights(weight_, options_.groups, Dtype::kF32);
   onednn::WorkspaceParts parts;
   if (options_.relu && !parts_.empty()) masked_offset_ = parts.add(output_.bytes());
-  forward_weight_.emplace(context_, canonical, chosen_.forward.weights_desc());
+  const bool transformed = constant_ && is_winograd(chosen_.forward.impl_info_str());
+  forward_weight_.emplace(context_, transformed ? onednn::dense_weights(weight_) : canonical,
+                          chosen_.forward.weights_desc());
+  if (transformed) dense_weight_.emplace(context_, canonical, onednn::dense_weights(weight_));
   int64_t weight_bytes = constant_ ? 0 : forward_weight_->bytes();
   int64_t scratch_bytes = static_cast<int64_t>(chosen_.forward.scratchpad_desc().get_size());
   if (chosen_.data) {
@@ -242,7 +309,13 @@ void Conv2dCpu::bind(const KernelArgs& args) {
 void Conv2dCpu::bind_forward() {
   const auto& pd = chosen_.forward;
   if (constant_) {
-    forward_weight_->bind_constant(context_, args_.w[0].data);
+    void* weight = args_.w[0].data;
+    if (dense_weight_) {
+      dense_weight_->bind_constant(context_, weight);
+      weight = dense_weight_->target().get_data_handle();
+    }
+    forward_weight_->bind_constant(context_, weight);
+    dense_weight_.reset();
   } else {
     forward_weight_->bind(context_, args_.w[0].data, onednn::at(args_.workspace, weight_offset_));
   }
@@ -251,7 +324,7 @@ void Conv2dCpu::bind_forward() {
                               {DNNL_ARG_DST, {pd.dst_desc(), context_.engine, args_.y.data}},
                               {DNNL_ARG_SCRATCHPAD, scratchpad(pd.scratchpad_desc())}};
   if (options_.bias) arguments.insert({DNNL_ARG_BIAS, {pd.bias_desc(), context_.engine, args_.w[1].data}});
-  if (options_.add && !chosen_.adds_apart) {
+  if (chosen_.adding == Adding::kFused) {
     arguments.insert(
         {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, {pd.dst_desc(), context_.engine, args_.x[1].data}});
   }
@@ -286,7 +359,7 @@ void Conv2dCpu::forward(Stream&) {
   x_->run(context_);
   if (!constant_) forward_weight_->run(context_);
   forward_.run(context_);
-  if (!chosen_.adds_apart) return;
+  if (chosen_.adding != Adding::kApart) return;
   with_elements(output_.dtype, [&](auto zero) {
     using T = decltype(zero);
     add_after(args_.y.as<T>(), args_.x[1].as<T>());

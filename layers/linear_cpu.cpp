@@ -70,8 +70,10 @@ void LinearCpu::make_descs(const CompileRequest& request) {
   const Desc packed{{out, in}, onednn::data_type(dtype), dnnl::memory::format_tag::any};
   const Desc bias = options_.bias ? onednn::vector(out) : Desc();
   const dnnl::primitive_attr plain = onednn::attributes();
+  dnnl::post_ops ops;
+  if (options_.relu) onednn::append_relu(ops);
   forward_desc_ = onednn::forward_desc<inner_product_forward>(
-      context_, onednn::attributes(options_.relu),
+      context_, onednn::attributes(ops),
       request.mode == Mode::kTrain ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference, x,
       constant_ ? packed : w, bias, y);
   if (request.mode != Mode::kTrain) return;

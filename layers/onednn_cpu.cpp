@@ -51,6 +51,8 @@ Desc weights_any(const Shape& shape, int groups, Dtype dtype) {
   return {weight_dims(shape, groups), data_type(dtype), Tag::any};
 }
 
+Desc dense_weights(const Shape& shape) { return {weight_dims(shape, 1), data_type(Dtype::kF32), Tag::oihw}; }
+
 Desc vector(int64_t length) { return {{length}, dnnl::memory::data_type::f32, Tag::a}; }
 
 std::optional<Layout> layout_of(const Desc& desc, const ValueType& canonical) {
@@ -66,20 +68,19 @@ std::optional<Layout> layout_of(const Desc& desc, const ValueType& canonical) {
   return std::nullopt;
 }
 
-dnnl::primitive_attr attributes(bool relu, const Desc* add) {
+dnnl::primitive_attr attributes(const dnnl::post_ops& ops) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  dnnl::post_ops ops;
-  if (add != nullptr) ops.append_binary(dnnl::algorithm::binary_add, *add);
-  if (relu) {
-#if DNNL_VERSION_MAJOR >= 3
-    ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-#else
-    ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-#endif
-  }
   attr.set_post_ops(ops);
   return attr;
+}
+
+void append_relu(dnnl::post_ops& ops) {
+#if DNNL_VERSION_MAJOR >= 3
+  ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+#else
+  ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+#endif
 }
 
 Staging::Staging(const Context& context, const Desc& from, const Desc& to) : from_(from), to_(to) {

@@ -29,7 +29,8 @@ Desc activation(const Shape& shape, Dtype dtype, dnnl::memory::format_tag tag);
 // Canonical O,H,W,I weights; with groups > 1 as G,O/G,I,H,W.
 Desc weights(const Shape& shape, int groups, Dtype dtype);
 Desc weights_any(const Shape& shape, int groups, Dtype dtype);
-Desc vector(int64_t length);  // f32
+Desc dense_weights(const Shape& shape);  // f32 as O,I,H,W
+Desc vector(int64_t length);             // f32
 // Our name of a layout that oneDNN chose; nothing when we have none.
 std::optional<Layout> layout_of(const Desc& desc, const ValueType& canonical);
 
@@ -54,9 +55,9 @@ typename Primitive::primitive_desc backward_desc(const Context& context, const d
 #endif
 }
 
-// Scratchpads are planned memory, not allocations of oneDNN.  With `add`: what lies so is added, before the relu; it is
-// argument DNNL_ARG_SRC_1 of post-op 0.
-dnnl::primitive_attr attributes(bool relu = false, const Desc* add = nullptr);
+// Scratchpads are planned memory, not allocations of oneDNN.
+dnnl::primitive_attr attributes(const dnnl::post_ops& ops = {});
+void append_relu(dnnl::post_ops& ops);
 
 // Turns oneDNN's "unimplemented" into an Error that says what to do.
 template <class Make>

@@ -47,6 +47,7 @@ enum Control : int {
   kSaveRequested,  // save and go on
   kInterrupted,    // stop, because a person at the keyboard asked
   kOverflow,       // gradients that are not finite
+  kGradientNorm,   // of the sum over all ranks, before clipping; written behind the sum by an optimizer that clips
   kControlSize = 16
 };
 
@@ -96,6 +97,9 @@ struct CompileRequest {
   Dtype compute = Dtype::kF32;  // of activations; only layers that change the dtype (normalize) look at it
   // kEval: parameters have their values before bind(), and keep them.  A kernel may then hold them in another layout.
   bool constant_parameters = false;
+  std::vector<bool> last_reader{};  // kEval, by input: nobody reads its memory after this step; empty: none is so
+
+  bool may_overwrite(size_t input) const { return input < last_reader.size() && last_reader[input]; }
 };
 
 // Final addresses.  Tensors that a kernel did not ask for have no data.
@@ -121,7 +125,8 @@ struct BackwardPart {
   bool dw = false;      // whether it writes the gradients of the parameters
 };
 
-// Contract: every step fully overwrites its outputs (y, the dx and dw of its part); it never reads them before.
+// Contract: every step fully overwrites its outputs (y, the dx and dw of its part); it never reads them before, except
+// where y is an input that it overwrites.
 // Padding channels of a blocked output are written as zeros.  Nothing else is written but saved and workspace.
 class Kernel {
  public:
@@ -137,6 +142,7 @@ class Kernel {
   virtual bool backward_reads_output() const { return false; }
   virtual bool output_is_input() const { return false; }  // y is x[0] under another shape, and dx[0] is dy; no steps
   virtual bool dx_is_dy(int) const { return false; }      // the gradient of this input is dy itself; no step
+  virtual int overwrites() const { return -1; }           // y lies where this input does, which it may_overwrite()
   virtual std::string engine() const { return ""; }       // what runs it, for the plan table: "brgconv:avx512_core"
 
   virtual void bind(const KernelArgs& args) = 0;

@@ -35,9 +35,15 @@ int Program::new_slot(const ValueType& type, int storage, bool needs_gradient) {
 
 void Program::compile(const Graph& graph, const KernelFactory& kernels, const ProgramOptions& options) {
   value_slots_.assign(static_cast<size_t>(graph.values()), -1);
+  reads_.assign(value_slots_.size(), 0);
+  for (const Graph::Node& node : graph.nodes()) {
+    for (ValueId value : node.inputs) ++reads_[static_cast<size_t>(value.index)];
+  }
+  for (ValueId value : options.keep) ++reads_[static_cast<size_t>(value.index)];
   for (const Graph::Input& input : graph.inputs()) {
     const int storage = new_storage(0);  // lies outside the arena
     storages_.back().input = input.name;
+    storages_.back().reads_left = 1 + reads_[static_cast<size_t>(input.value.index)];  // also by the next run
     inputs_[input.name] = {nullptr, input.type};
     value_slots_[static_cast<size_t>(input.value.index)] = new_slot(input.type, storage, false);
   }
@@ -55,19 +61,21 @@ void Program::compile_node(const Graph& graph, const Graph::Node& node, const Ke
   for (int i = 0; i < state_count; ++i) result.state.push_back(parameters_->first_state_slot(node.name) + i);
 
   const bool training = options.mode == Mode::kTrain;
-  CompileRequest request{{},
-                         {},
-                         training && !node.frozen && parameter_count > 0,
-                         options.mode,
-                         options.compute,
-                         options.constant_parameters};
+  CompileRequest request{.inputs = {},
+                         .wants_dx = {},
+                         .wants_dw = training && !node.frozen && parameter_count > 0,
+                         .mode = options.mode,
+                         .compute = options.compute,
+                         .constant_parameters = options.constant_parameters};
   bool needs_gradient = request.wants_dw;
   for (ValueId value : node.inputs) {
     result.x.push_back(value_slots_[static_cast<size_t>(value.index)]);
     request.inputs.push_back(slot(result.x.back()).type);
     request.wants_dx.push_back(training && slot(result.x.back()).needs_gradient);
     needs_gradient |= request.wants_dx.back();
+    --storage_of(result.x.back()).reads_left;
   }
+  if (!training) request.last_reader = last_reader(result.x);
   try {
     result.kernel = kernels.make(*node.layer, request);
   } catch (const Error& error) {
@@ -75,35 +83,60 @@ void Program::compile_node(const Graph& graph, const Graph::Node& node, const Ke
     throw Error(error.code(), prefix + node.layer->type() + " '" + node.name + "': " + error.what());
   }
   const std::vector<ValueType> wanted = result.kernel->inputs();
-  for (size_t i = 0; i < wanted.size(); ++i) result.x[i] = converted(result.x[i], wanted[i], kernels, node.name);
+  const int overwritten = result.kernel->overwrites();
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const bool own = static_cast<int>(i) == overwritten && slot(result.x[i]).type != wanted[i];
+    result.x[i] = own ? conversion(result.x[i], wanted[i], kernels, node.name)  // others may read a shared one later
+                      : converted(result.x[i], wanted[i], kernels, node.name);
+  }
   result.wants_dw = request.wants_dw;
   result.loss = node.layer->is_loss();
   result.flops = node.layer->forward_flops(shapes);
 
   const ValueType type = result.kernel->output();
-  const int storage = result.kernel->output_is_input() ? slot(result.x[0]).storage : new_storage(type.bytes());
+  const int shared = result.kernel->output_is_input() ? 0 : overwritten;
+  const int storage = shared < 0 ? new_storage(type.bytes()) : slot(result.x[static_cast<size_t>(shared)]).storage;
   result.y = new_slot(type, storage, needs_gradient);
   value_slots_[static_cast<size_t>(node.output.index)] = result.y;
+  storage_of(result.y).reads_left += reads_[static_cast<size_t>(node.output.index)];
   compiled_.push_back(std::move(result));
   append_forward(static_cast<int>(compiled_.size()) - 1);
 }
 
+// Whether the step that reads these slots, and has been counted, is the last to read where each of them lies.
+std::vector<bool> Program::last_reader(const std::vector<int>& x) const {
+  std::vector<bool> result;
+  for (int index : x) {
+    const int readers =
+        static_cast<int>(std::ranges::count(x, slot(index).storage, [&](int i) { return slot(i).storage; }));
+    result.push_back(storage_of(index).reads_left == 0 && readers == 1);
+  }
+  return result;
+}
+
 // The slot that holds `from` as `to`, made by an inserted conversion the first time.
 int Program::converted(int from, const ValueType& to, const KernelFactory& kernels, const std::string& reader) {
-  const Slot source = slot(from);
-  if (source.type == to) return from;
-  CHECK(source.type.shape == to.shape, reader + " asked for another shape");
+  if (slot(from).type == to) return from;
   const auto [entry, inserted] = conversions_.try_emplace({from, to_string(to)}, -1);
-  if (!inserted) return entry->second;
+  if (inserted) {
+    entry->second = conversion(from, to, kernels, reader);
+    storage_of(entry->second).reads_left = 1;  // by whoever finds it here
+  }
+  return entry->second;
+}
 
+int Program::conversion(int from, const ValueType& to, const KernelFactory& kernels, const std::string& reader) {
+  const Slot source = slot(from);
+  CHECK(source.type.shape == to.shape, reader + " asked for another shape");
   Compiled conversion;
   conversion.name = reader + ".convert";
   conversion.kernel = kernels.make_conversion(source.type, to, source.needs_gradient);
   conversion.x = {from};
-  conversion.y = entry->second = new_slot(to, new_storage(to.bytes()), source.needs_gradient);
+  conversion.y = new_slot(to, new_storage(to.bytes()), source.needs_gradient);
+  const int result = conversion.y;
   compiled_.push_back(std::move(conversion));
   append_forward(static_cast<int>(compiled_.size()) - 1);
-  return entry->second;
+  return result;
 }
 
 void Program::append_forward(int index) {

@@ -52,7 +52,8 @@ class Program {
   };
   struct Storage {
     Lifetime lifetime;
-    std::string input;  // name of the graph input that lies here, outside the arena
+    std::string input;   // name of the graph input that lies here, outside the arena
+    int reads_left = 0;  // of all values that lie here, by nodes that are not compiled yet and by `keep`
   };
   struct Compiled {
     std::string name;
@@ -75,7 +76,9 @@ class Program {
   void compile(const Graph& graph, const KernelFactory& kernels, const ProgramOptions& options);
   void compile_node(const Graph& graph, const Graph::Node& node, const KernelFactory& kernels,
                     const ProgramOptions& options);
+  std::vector<bool> last_reader(const std::vector<int>& x) const;
   int converted(int slot, const ValueType& to, const KernelFactory& kernels, const std::string& reader);
+  int conversion(int slot, const ValueType& to, const KernelFactory& kernels, const std::string& reader);
   void append_forward(int compiled);
   void append_backward(const KernelFactory& kernels);
   void append_backward_of(int compiled, int dy);
@@ -88,6 +91,8 @@ class Program {
   Step make_step(const PendingStep& pending) const;
 
   const Slot& slot(int index) const { return slots_[static_cast<size_t>(index)]; }
+  Storage& storage_of(int index) { return storages_[static_cast<size_t>(slot(index).storage)]; }
+  const Storage& storage_of(int index) const { return storages_[static_cast<size_t>(slot(index).storage)]; }
   Compiled& compiled(int index) { return compiled_[static_cast<size_t>(index)]; }
   const Compiled& compiled(int index) const { return compiled_[static_cast<size_t>(index)]; }
 
@@ -97,6 +102,7 @@ class Program {
   std::vector<Compiled> compiled_;
   std::vector<PendingStep> steps_;
   std::vector<int> value_slots_;                            // by ValueId
+  std::vector<int> reads_;                                  // by ValueId: how often nodes and `keep` do
   std::map<std::pair<int, std::string>, int> conversions_;  // (slot, type) → converted slot
   std::map<int, std::vector<int>> contributions_;           // slot → slots of gradients that readers wrote
   int workspace_storage_ = -1;

@@ -87,7 +87,8 @@ void say(const Hdf5File& file, Hdf5Encoder& encoder) {
 // The file as convoy-h5 made it: in memory, because only a FileSystem writes to disks.
 FileDescriptor write_to_memory(const Hdf5File& file, const Hdf5Options& options) {
   FileDescriptor memory = memory_file(file.path);
-  Hdf5Child child(command("write", options), memory.get(), {options.patience_seconds, element_bytes(file)}, file.path);
+  Hdf5Child child(command("write", options), memory.get(),
+                  {options.patience_seconds, element_bytes(file), ExitCode::kIo}, file.path);
   Hdf5Encoder encoder(child);
   say(file, encoder);
   // It answers with the root alone, or an error.

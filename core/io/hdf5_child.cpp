@@ -112,7 +112,9 @@ Hdf5Child::~Hdf5Child() {
   while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) continue;
 }
 
-void Hdf5Child::fail(const std::string& what) const { bad_data(name_, "convoy-h5, which opens it, " + what); }
+void Hdf5Child::fail(const std::string& what) const {
+  throw Error(patience_.broken, name_ + ": convoy-h5, which opens it, " + what);
+}
 
 // In slices, so that time in which this process is stopped or starved counts once at most.
 void Hdf5Child::spend_time() {

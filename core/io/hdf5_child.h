@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/base/file_descriptor.h"
 #include "core/io/hdf5_stream.h"
 
@@ -17,9 +18,9 @@ namespace convoy {
 // Error(kUnavailable) saying where it was looked for.
 std::string find_h5_program();
 
-// Bytes to and from a child that may do anything: crash, hang, fall silent, drip, talk without end.  All errors are
-// kBadData and begin with `name`, but kUnavailable where it cannot be started.  The destructor ends it; no zombie is
-// left.
+// Bytes to and from a child that may do anything: crash, hang, fall silent, drip, talk without end.  All errors are as
+// `broken` says and begin with `name`, but kUnavailable where it cannot be started.  The destructor ends it; no zombie
+// is left.
 //
 // It has a few seconds of patience.  Time uses them up, bytes that come or go through give them back, at a rate that
 // any disk has, but in all no more bytes than the file has.  So whatever it does it has ended after `seconds` and what
@@ -29,6 +30,7 @@ class Hdf5Child final : public ByteSource, public ByteSink {
   struct Patience {
     int seconds = 4;
     int64_t file_bytes = 0;  // or of what is written
+    ExitCode broken = ExitCode::kBadData;
   };
   // The child has `file` as descriptor 0 and the line as descriptor 1, nothing else but standard error.
   Hdf5Child(const std::vector<std::string>& arguments, int file, const Patience& patience, std::string name);

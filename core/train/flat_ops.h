@@ -20,6 +20,12 @@ struct UpdateRange {
   float weight_decay = 0;  // gradient += weight_decay * value (coupled, L2), as torch.optim.SGD and Adam do
 };
 
+// Of gradients, before anything else is done with them.
+struct ClipOptions {
+  float norm = 0;   // the most that the 2-norm of all gradients together may be; 0: any
+  float value = 0;  // the most that an element's absolute value may be; 0: any
+};
+
 struct SgdOptions {
   float momentum = 0;
   bool nesterov = false;
@@ -28,6 +34,11 @@ struct SgdOptions {
 struct AdamOptions {
   float beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-8F;
   int64_t steps_before = 0;  // updates that mean and variance have seen before step 0
+  bool decoupled = false;    // AdamW: value -= learning rate * weight_decay * value, and the gradient stays as it is
+};
+
+struct RmspropOptions {
+  float alpha = 0.99F, epsilon = 1e-8F, momentum = 0;
 };
 
 // f16 only: after an overflow the scale is halved and the step skipped; after `grow_every` good steps it is doubled.
@@ -50,6 +61,8 @@ struct UpdateControl {
   const StepScalars* scalars = nullptr;
   const LossScale* loss_scale = nullptr;
   const float* control = nullptr;  // [kControlSize], summed over ranks: where kNonFinite or kOverflow > 0, all skip
+  const float* clip = nullptr;     // what gradients are multiplied by; null: they are not
+  float largest = 0;               // absolute value of a gradient; 0: any
 };
 
 class FlatOps {
@@ -67,14 +80,23 @@ class FlatOps {
   // Adds 1 to control[kOverflow] when one of the elements is NaN or infinite.
   virtual void flag_nonfinite(const float* from, int64_t elements, float* control, Stream& stream) = 0;
 
-  // One optimizer update of a range; g = gradient / loss scale.
+  // control[kGradientNorm] = the 2-norm of gradient / loss scale, summed up in f64 in an order that depends on nothing
+  // but `elements`;  *clip = min(1, largest / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
+  virtual void clip_norm(const float* gradient, int64_t elements, const LossScale* loss_scale, float largest,
+                         float* control, float* clip, Stream& stream) = 0;
+
+  // One optimizer update of a range; g = gradient / loss scale, clipped.
   // torch.optim.SGD (dampening 0): g += decay w; m = momentum m + g; w -= lr (nesterov ? g + momentum m : m).
   // `momentum` may be null when options.momentum is 0.
   virtual void sgd(const UpdateBuffers& buffers, float* momentum, const UpdateRange& range, const SgdOptions& options,
                    const UpdateControl& control, Stream& stream) = 0;
-  // Kingma & Ba 2015 with bias correction, as torch.optim.Adam; step = steps_before + scalars->step + 1.
+  // Kingma & Ba 2015 with bias correction, as torch.optim.Adam and AdamW; step = steps_before + scalars->step + 1.
   virtual void adam(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
                     const AdamOptions& options, const UpdateControl& control, Stream& stream) = 0;
+  // torch.optim.RMSprop: g += decay w; v = alpha v + (1 - alpha) g²; m = momentum m + g / (√v + ε); w -= lr m.
+  // `momentum` may be null when options.momentum is 0.
+  virtual void rmsprop(const UpdateBuffers& buffers, float* variance, float* momentum, const UpdateRange& range,
+                       const RmspropOptions& options, const UpdateControl& control, Stream& stream) = 0;
   // state = (1 - momentum) state + momentum * sum / (micro-batches of the global batch); skips as the optimizer does.
   virtual void update_state(float* state, const float* sum, int64_t elements, float momentum,
                             const UpdateControl& control, Stream& stream) = 0;

@@ -2,6 +2,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <vector>
 
 #include "core/base/simd.h"
 #include "core/base/threads.h"
@@ -11,6 +13,18 @@ namespace convoy {
 namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements worth a thread of their own
+
+// What a gradient goes through before anything else.
+struct Gradient {
+  const float* from;
+  float factor, largest;
+
+  explicit Gradient(const UpdateBuffers& buffers, const UpdateControl& control)
+      : from(buffers.gradient),
+        factor(1 / control.loss_scale->scale * (control.clip == nullptr ? 1 : *control.clip)),
+        largest(control.largest > 0 ? control.largest : std::numeric_limits<float>::infinity()) {}
+  float operator[](int64_t i) const { return std::min(std::max(from[i] * factor, -largest), largest); }
+};
 
 bool skips(const UpdateControl& it) { return it.control[kNonFinite] > 0 || it.control[kOverflow] > 0; }
 
@@ -98,16 +112,15 @@ class CpuFlatOps : public FlatOps {
            const UpdateControl& control, Stream& stream) override {
     if (skips(control)) return;
     float* value = buffers.value;
-    const float* gradient = buffers.gradient;
+    const Gradient gradient(buffers, control);
     const float rate = control.scalars->learning_rate * range.learning_rate_scale;
-    const float unscale = 1 / control.loss_scale->scale;
     const float decay = range.weight_decay, momentum = options.momentum;
     const bool nesterov = options.nesterov;
     if (momentum == 0) {
-      for_range(range, [=](int64_t i) CONVOY_INLINE { value[i] -= rate * (gradient[i] * unscale + decay * value[i]); });
+      for_range(range, [=](int64_t i) CONVOY_INLINE { value[i] -= rate * (gradient[i] + decay * value[i]); });
     } else {
       for_range(range, [=](int64_t i) CONVOY_INLINE {
-        const float g = gradient[i] * unscale + decay * value[i];
+        const float g = gradient[i] + decay * value[i];
         const float m = momentum * momentum_buffer[i] + g;
         momentum_buffer[i] = m;
         value[i] -= rate * (nesterov ? g + momentum * m : m);
@@ -120,24 +133,64 @@ class CpuFlatOps : public FlatOps {
             const AdamOptions& options, const UpdateControl& control, Stream& stream) override {
     if (skips(control)) return;
     float* value = buffers.value;
-    const float* gradient = buffers.gradient;
+    const Gradient gradient(buffers, control);
     const auto step = static_cast<double>(options.steps_before + control.scalars->step + 1);
     const double correction1 = 1 - std::pow(static_cast<double>(options.beta1), step);
     const double correction2 = 1 - std::pow(static_cast<double>(options.beta2), step);
     const auto rate =
         static_cast<float>(double{control.scalars->learning_rate} * range.learning_rate_scale / correction1);
     const auto root = static_cast<float>(1 / std::sqrt(correction2));
-    const float unscale = 1 / control.loss_scale->scale;
-    const float b1 = options.beta1, b2 = options.beta2, epsilon = options.epsilon, decay = range.weight_decay;
+    const float b1 = options.beta1, b2 = options.beta2, epsilon = options.epsilon;
+    const float decay = options.decoupled ? 0 : range.weight_decay;
+    const float keep = options.decoupled ? kept(range, control) : 1;
     for_range(range, [=](int64_t i) CONVOY_INLINE {
-      const float g = gradient[i] * unscale + decay * value[i];
+      const float g = gradient[i] + decay * value[i];
       const float m = b1 * mean[i] + (1 - b1) * g;
       const float v = b2 * variance[i] + (1 - b2) * g * g;
       mean[i] = m;
       variance[i] = v;
-      value[i] -= rate * m / (std::sqrt(v) * root + epsilon);
+      value[i] = keep * value[i] - rate * m / (std::sqrt(v) * root + epsilon);
     });
     write_shadow(buffers, range, stream);
+  }
+
+  void rmsprop(const UpdateBuffers& buffers, float* variance, float* momentum_buffer, const UpdateRange& range,
+               const RmspropOptions& options, const UpdateControl& control, Stream& stream) override {
+    if (skips(control)) return;
+    float* value = buffers.value;
+    const Gradient gradient(buffers, control);
+    const float rate = control.scalars->learning_rate * range.learning_rate_scale;
+    const float alpha = options.alpha, epsilon = options.epsilon, momentum = options.momentum;
+    const float decay = range.weight_decay;
+    for_range(range, [=](int64_t i) CONVOY_INLINE {
+      const float g = gradient[i] + decay * value[i];
+      const float v = alpha * variance[i] + (1 - alpha) * g * g;
+      variance[i] = v;
+      float m = g / (std::sqrt(v) + epsilon);
+      if (momentum != 0) {
+        m += momentum * momentum_buffer[i];
+        momentum_buffer[i] = m;
+      }
+      value[i] -= rate * m;
+    });
+    write_shadow(buffers, range, stream);
+  }
+
+  void clip_norm(const float* gradient, int64_t elements, const LossScale* loss_scale, float largest, float* control,
+                 float* clip, Stream&) override {
+    constexpr int64_t kBlock = 1 << 14;
+    std::vector<double> sums(static_cast<size_t>((elements + kBlock - 1) / kBlock));
+    parallel_for(static_cast<int64_t>(sums.size()), 1, [=, this, &sums](int64_t begin, int64_t end) {
+      for (int64_t block = begin; block < end; ++block) {
+        const int64_t first = block * kBlock, last = std::min(first + kBlock, elements);
+        sums[static_cast<size_t>(block)] = sum_of_squares(gradient + first, last - first);
+      }
+    });
+    double sum = 0;
+    for (double of_block : sums) sum += of_block;
+    const double norm = std::sqrt(sum) / double{loss_scale->scale};
+    control[kGradientNorm] = static_cast<float>(norm);
+    *clip = static_cast<float>(std::min(1.0, double{largest} / (norm + 1e-6)));
   }
 
   void update_state(float* state, const float* sum, int64_t elements, float momentum, const UpdateControl& control,
@@ -157,6 +210,31 @@ class CpuFlatOps : public FlatOps {
   }
 
  private:
+  // 16 sums side by side, so that all levels add in one order.
+  double sum_of_squares(const float* from, int64_t elements) const {
+    constexpr int64_t kLanes = 16;
+    double lanes[kLanes] = {};
+    double* const sums = lanes;
+    simd(
+        [=]() CONVOY_INLINE {
+          int64_t i = 0;
+          for (; i + kLanes <= elements; i += kLanes) {
+            for (int64_t k = 0; k < kLanes; ++k) sums[k] += double{from[i + k]} * double{from[i + k]};
+          }
+          for (int64_t k = 0; i + k < elements; ++k) sums[k] += double{from[i + k]} * double{from[i + k]};
+        },
+        level_);
+    double sum = 0;
+    for (double lane : lanes) sum += lane;
+    return sum;
+  }
+
+  // The share of a value that decoupled decay leaves.
+  static float kept(const UpdateRange& range, const UpdateControl& control) {
+    return static_cast<float>(1 -
+                              double{control.scalars->learning_rate} * range.learning_rate_scale * range.weight_decay);
+  }
+
   void write_shadow(const UpdateBuffers& buffers, const UpdateRange& range, Stream& stream) {
     if (buffers.shadow == nullptr) return;
     convert(static_cast<std::byte*>(buffers.shadow) + range.begin * size_of(buffers.shadow_dtype), buffers.shadow_dtype,

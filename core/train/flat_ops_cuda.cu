@@ -56,11 +56,40 @@ __global__ void flag_kernel(unsigned* found, float* control) {
   *found = 0;
 }
 
+// ---- The norm of all gradients, always by as many threads, so that the order of summing depends on nothing else
+
+constexpr int kNormBlocks = 256, kNormThreads = 256;
+
+// sums [kNormBlocks]
+__global__ void sum_of_squares_kernel(const float* from, int64_t elements, double* sums) {
+  __shared__ double of_threads[kNormThreads];
+  double sum = 0;
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < elements; i += stride) {
+    sum += static_cast<double>(from[i]) * from[i];
+  }
+  of_threads[threadIdx.x] = sum;
+  for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) of_threads[threadIdx.x] += of_threads[threadIdx.x + half];
+  }
+  if (threadIdx.x == 0) sums[blockIdx.x] = of_threads[0];
+}
+
+__global__ void clip_kernel(const double* sums, int count, const LossScale* loss_scale, float largest, float* control,
+                            float* clip) {
+  double sum = 0;
+  for (int i = 0; i < count; ++i) sum += sums[i];
+  const double norm = sqrt(sum) / loss_scale->scale;
+  control[kGradientNorm] = static_cast<float>(norm);
+  *clip = static_cast<float>(fmin(1.0, largest / (norm + 1e-6)));
+}
+
 // ---- Updates
 
 __device__ bool skips(const UpdateControl& it) { return it.control[kNonFinite] > 0 || it.control[kOverflow] > 0; }
 
-// What SGD and Adam have in common; S: the type of the shadow.
+// What all rules have in common; S: the type of the shadow.
 template <class S>
 struct Update {
   float* value;
@@ -69,12 +98,20 @@ struct Update {
   UpdateControl control;
   float decay;
 
-  float unscale = 1;
+  float rate = 0, factor = 1, largest = 0;  // of the gradients
 
+  // False where there is nothing to do.
+  __device__ bool start(float learning_rate_scale) {
+    if (skips(control)) return false;
+    rate = control.scalars->learning_rate * learning_rate_scale;
+    factor = 1 / control.loss_scale->scale * (control.clip == nullptr ? 1 : *control.clip);
+    largest = control.largest > 0 ? control.largest : INFINITY;
+    return true;
+  }
   template <int N>
   __device__ Pack<float, N> decayed(int64_t i, const Pack<float, N>& w) const {
     Pack<float, N> g = load<N>(gradient + i);
-    for (int k = 0; k < N; ++k) g.at[k] = g.at[k] * unscale + decay * w.at[k];
+    for (int k = 0; k < N; ++k) g.at[k] = fminf(fmaxf(g.at[k] * factor, -largest), largest) + decay * w.at[k];
     return g;
   }
   template <int N>
@@ -101,14 +138,7 @@ struct Sgd {
   float learning_rate_scale, factor;
   bool nesterov;
 
-  float rate = 0;
-
-  __device__ bool start() {
-    if (skips(update.control)) return false;
-    rate = update.control.scalars->learning_rate * learning_rate_scale;
-    update.unscale = 1 / update.control.loss_scale->scale;
-    return true;
-  }
+  __device__ bool start() { return update.start(learning_rate_scale); }
   template <int N>
   __device__ void run(int64_t i) const {
     Pack<float, N> w = load<N>(update.value + i), g = update.decayed(i, w);
@@ -118,7 +148,35 @@ struct Sgd {
       store(momentum + i, m);
       for (int k = 0; k < N; ++k) g.at[k] = nesterov ? g.at[k] + factor * m.at[k] : m.at[k];
     }
-    for (int k = 0; k < N; ++k) w.at[k] -= rate * g.at[k];
+    for (int k = 0; k < N; ++k) w.at[k] -= update.rate * g.at[k];
+    update.write(i, w);
+  }
+};
+
+template <class S>
+struct Rmsprop {
+  Update<S> update;
+  float *variance, *momentum;
+  float learning_rate_scale;
+  RmspropOptions options;
+
+  __device__ bool start() { return update.start(learning_rate_scale); }
+  template <int N>
+  __device__ void run(int64_t i) const {
+    const float alpha = options.alpha;
+    Pack<float, N> w = load<N>(update.value + i), v = load<N>(variance + i), m = update.decayed(i, w);
+    for (int k = 0; k < N; ++k) {
+      const float g = m.at[k];
+      v.at[k] = alpha * v.at[k] + (1 - alpha) * g * g;
+      m.at[k] = g / (sqrtf(v.at[k]) + options.epsilon);
+    }
+    store(variance + i, v);
+    if (options.momentum != 0) {
+      const Pack<float, N> last = load<N>(momentum + i);
+      for (int k = 0; k < N; ++k) m.at[k] += options.momentum * last.at[k];
+      store(momentum + i, m);
+    }
+    for (int k = 0; k < N; ++k) w.at[k] -= update.rate * m.at[k];
     update.write(i, w);
   }
 };
@@ -130,10 +188,10 @@ struct Adam {
   float learning_rate_scale;
   AdamOptions options;
 
-  float rate = 0, root = 0;
+  float rate = 0, root = 0, keep = 1;
 
   __device__ bool start() {
-    if (skips(update.control)) return false;
+    if (!update.start(learning_rate_scale)) return false;
     __shared__ float shared[2];  // powers in f64 are dear: one thread's are enough
     if (threadIdx.x == 0) {
       const auto step = static_cast<double>(options.steps_before + update.control.scalars->step + 1);
@@ -146,7 +204,11 @@ struct Adam {
     __syncthreads();
     rate = shared[0];
     root = shared[1];
-    update.unscale = 1 / update.control.loss_scale->scale;
+    if (options.decoupled) {
+      keep = static_cast<float>(1 - static_cast<double>(update.control.scalars->learning_rate) * learning_rate_scale *
+                                        update.decay);
+      update.decay = 0;
+    }
     return true;
   }
   template <int N>
@@ -157,7 +219,7 @@ struct Adam {
     for (int k = 0; k < N; ++k) {
       m.at[k] = b1 * m.at[k] + (1 - b1) * g.at[k];
       v.at[k] = b2 * v.at[k] + (1 - b2) * g.at[k] * g.at[k];
-      w.at[k] -= rate * m.at[k] / (sqrtf(v.at[k]) * root + options.epsilon);
+      w.at[k] = keep * w.at[k] - rate * m.at[k] / (sqrtf(v.at[k]) * root + options.epsilon);
     }
     store(mean + i, m);
     store(variance + i, v);
@@ -204,6 +266,7 @@ class CudaFlatOps : public FlatOps {
   CudaFlatOps() {
     check(cudaMalloc(found_.out(), sizeof(unsigned)));
     check(cudaMemset(found_.get(), 0, sizeof(unsigned)));
+    check(cudaMalloc(sums_.out(), kNormBlocks * sizeof(double)));
     check(cudaDeviceSynchronize());  // streams do not wait for it by themselves
   }
 
@@ -249,6 +312,23 @@ class CudaFlatOps : public FlatOps {
     });
   }
 
+  void rmsprop(const UpdateBuffers& buffers, float* variance, float* momentum, const UpdateRange& range,
+               const RmspropOptions& options, const UpdateControl& control, Stream& stream) override {
+    with_elements_cuda(buffers.shadow_dtype, [&](auto zero) {
+      const auto update = update_of<decltype(zero)>(buffers, range, control);
+      float *const v = variance + range.begin, *const m = momentum == nullptr ? nullptr : momentum + range.begin;
+      for_each<kN>(Rmsprop<decltype(zero)>{update, v, m, range.learning_rate_scale, options}, range.end - range.begin,
+                   aligned<kN>(update.value, update.gradient, update.shadow, v, m), stream);
+    });
+  }
+
+  void clip_norm(const float* gradient, int64_t elements, const LossScale* loss_scale, float largest, float* control,
+                 float* clip, Stream& stream) override {
+    auto* const sums = static_cast<double*>(sums_.get());
+    launch(sum_of_squares_kernel, kNormBlocks, kNormThreads, stream, gradient, elements, sums);
+    launch(clip_kernel, 1, 1, stream, sums, kNormBlocks, loss_scale, largest, control, clip);
+  }
+
   void update_state(float* state, const float* sum, int64_t elements, float momentum, const UpdateControl& control,
                     Stream& stream) override {
     for_each<kN>(UpdateState{state, sum, momentum, control}, elements, aligned<kN>(state, sum), stream);
@@ -259,6 +339,7 @@ class CudaFlatOps : public FlatOps {
   }
 
  private:
+  Handle<void*, cudaFree> sums_;   // double [kNormBlocks]
   Handle<void*, cudaFree> found_;  // unsigned: threads that met a non-finite gradient; 0 between calls
 };
 

@@ -34,7 +34,7 @@ std::vector<StateRange> state_ranges(const Parameters& parameters) {
 }  // namespace
 
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
-                                       const std::vector<GroupSettings>& groups) {
+                                       const std::vector<GroupSettings>& groups, bool decay_vectors) {
   for (const GroupSettings& group : groups) {
     const bool used = std::ranges::any_of(
         parameters.slots(), [&](const ParameterSlot& slot) { return matches_glob(group.match, slot.name); });
@@ -43,12 +43,14 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
   std::vector<UpdateRange> ranges;
   for (const ParameterSlot& slot : parameters.slots()) {
     if (!slot.trainable) continue;
-    UpdateRange range{slot.offset, slot.offset + slot.elements(), slot.learning_rate_scale, weight_decay};
+    const bool is_vector = slot.shape.n == 1 && slot.shape.h == 1 && slot.shape.w == 1;
+    UpdateRange range{slot.offset, slot.offset + slot.elements(), slot.learning_rate_scale,
+                      is_vector && !decay_vectors ? 0 : weight_decay};
     const auto group =
         std::ranges::find_if(groups, [&](const GroupSettings& g) { return matches_glob(g.match, slot.name); });
     if (group != groups.end()) {
       range.learning_rate_scale *= group->learning_rate_scale;
-      range.weight_decay = group->weight_decay;
+      range.weight_decay = group->weight_decay.value_or(range.weight_decay);
     }
     // The gap between two slots holds zeros, which every update leaves zero.
     const bool alike = !ranges.empty() && ranges.back().learning_rate_scale == range.learning_rate_scale &&
@@ -64,7 +66,12 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
 
 void Optimizer::step(Parameters& parameters, const StepScalars* scalars, Stream& stream) {
   ops_.flag_nonfinite(parameters.gradients(), parameters.trainable_elements(), parameters.control(), stream);
-  const UpdateControl control{scalars, parameters.loss_scale(), parameters.control()};
+  if (clips_norm()) {
+    ops_.clip_norm(parameters.gradients(), parameters.trainable_elements(), parameters.loss_scale(), clip_.norm,
+                   parameters.control(), clip_factor_.as<float>(), stream);
+  }
+  const UpdateControl control{scalars, parameters.loss_scale(), parameters.control(), clip_factor_.as<float>(),
+                              clip_.value};
   const UpdateBuffers buffers{parameters.values(), parameters.gradients(), parameters.shadow(),
                               parameters.shadow_dtype()};
   for (const UpdateRange& range : ranges_) update(buffers, range, control, stream);
@@ -73,6 +80,11 @@ void Optimizer::step(Parameters& parameters, const StepScalars* scalars, Stream&
                       range.momentum, control, stream);
   }
   if (loss_scale_) ops_.update_loss_scale(parameters.loss_scale(), parameters.control(), *loss_scale_, stream);
+}
+
+void Optimizer::clip(const ClipOptions& options, Allocator& allocator) {
+  clip_ = options;
+  if (clips_norm()) clip_factor_ = Buffer(allocator, size_of(Dtype::kF32));
 }
 
 namespace {
@@ -98,6 +110,32 @@ class Sgd : public Optimizer {
  private:
   SgdOptions options_;
   Buffer momentum_;
+};
+
+class Rmsprop : public Optimizer {
+ public:
+  Rmsprop(FlatOps& ops, Allocator& allocator, const Parameters& parameters, std::vector<UpdateRange> ranges,
+          const RmspropOptions& options)
+      : Optimizer(ops, std::move(ranges)),
+        options_(options),
+        variance_(allocator, parameters.trainable_elements() * size_of(Dtype::kF32)) {
+    if (options.momentum != 0) momentum_ = Buffer(allocator, parameters.trainable_elements() * size_of(Dtype::kF32));
+  }
+  std::vector<State> state() override {
+    std::vector<State> state{{"variance", variance_.as<float>()}};
+    if (momentum_.data() != nullptr) state.push_back({"momentum", momentum_.as<float>()});
+    return state;
+  }
+
+ protected:
+  void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
+              Stream& stream) override {
+    ops_.rmsprop(buffers, variance_.as<float>(), momentum_.as<float>(), range, options_, control, stream);
+  }
+
+ private:
+  RmspropOptions options_;
+  Buffer variance_, momentum_;
 };
 
 class Adam : public Optimizer {
@@ -126,6 +164,11 @@ class Adam : public Optimizer {
 std::unique_ptr<Optimizer> make_sgd(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
                                     std::vector<UpdateRange> ranges, const SgdOptions& options) {
   return std::make_unique<Sgd>(ops, allocator, parameters, std::move(ranges), options);
+}
+
+std::unique_ptr<Optimizer> make_rmsprop(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                        std::vector<UpdateRange> ranges, const RmspropOptions& options) {
+  return std::make_unique<Rmsprop>(ops, allocator, parameters, std::move(ranges), options);
 }
 
 std::unique_ptr<Optimizer> make_adam(FlatOps& ops, Allocator& allocator, const Parameters& parameters,

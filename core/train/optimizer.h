@@ -15,12 +15,13 @@ namespace convoy {
 struct GroupSettings {
   std::string match;
   float learning_rate_scale = 1;
-  float weight_decay = 0;
+  std::optional<float> weight_decay = {};  // instead of what they would have
 };
 
-// Cuts [0, T) into the fewest ranges that are updated alike.  Throws Error(kConfig) when a pattern matches nothing.
+// Cuts [0, T) into the fewest ranges that are updated alike.  Biases and the parameters of norms, which are vectors, do
+// not decay unless decay_vectors or their group says so.  Throws Error(kConfig) when a pattern matches nothing.
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
-                                       const std::vector<GroupSettings>& groups);
+                                       const std::vector<GroupSettings>& groups, bool decay_vectors = true);
 
 class Optimizer {
  public:
@@ -31,6 +32,9 @@ class Optimizer {
   // From now on the loss scale moves on with every step (f16).
   void scale_loss(const LossScaleOptions& options) { loss_scale_ = options; }
   bool scales_loss() const { return loss_scale_.has_value(); }
+  // From now on gradients are clipped.
+  void clip(const ClipOptions& options, Allocator& allocator);
+  bool clips_norm() const { return clip_.norm > 0; }
 
   // The optimizer's own buffers, T elements each at the parameters' offsets; for checkpoints.
   struct State {
@@ -47,11 +51,15 @@ class Optimizer {
 
  private:
   std::vector<UpdateRange> ranges_;
+  ClipOptions clip_;
+  Buffer clip_factor_;  // f32
   std::optional<LossScaleOptions> loss_scale_;
 };
 
 std::unique_ptr<Optimizer> make_sgd(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
                                     std::vector<UpdateRange> ranges, const SgdOptions& options);
+std::unique_ptr<Optimizer> make_rmsprop(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                        std::vector<UpdateRange> ranges, const RmspropOptions& options);
 std::unique_ptr<Optimizer> make_adam(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
                                      std::vector<UpdateRange> ranges, const AdamOptions& options);
 

@@ -8,13 +8,14 @@
 #include "launcher/config/values.h"
 #include "launcher/datasets.h"
 #include "launcher/model_builder.h"
+#include "launcher/network_flags.h"
 #include "launcher/setup.h"
 
 namespace convoy {
 namespace {
 
 Experiment load(const CommandLine& line) {
-  return load_experiment(require_word(line, 1, "an experiment file"), line.overrides);
+  return load_experiment(require_word(line, 1, "an experiment file"), line.overrides, hdf5_options(line));
 }
 
 std::vector<std::string> parameter_names(const Graph& graph) {

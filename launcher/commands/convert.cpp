@@ -1,42 +1,16 @@
 // convoy convert: a network with its weights in another format, or how the weights of two files differ.
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "launcher/commands/commands.h"
 #include "launcher/config/parts.h"
-#include "launcher/exchange/open_network.h"
+#include "launcher/network_flags.h"
 
 namespace convoy {
 namespace {
 
 [[noreturn]] void usage(const std::string& message) { throw Error(ExitCode::kUsage, "convert: " + message); }
-
-// "224,224,3".
-std::array<int, 3> shape_of(const std::string& text) {
-  std::array<int, 3> shape{};
-  const char *at = text.data(), *end = text.data() + text.size();
-  for (size_t i = 0; i < shape.size(); ++i) {
-    const auto [next, error] = std::from_chars(at, end, shape[i]);
-    const bool last = i + 1 == shape.size();
-    if (error != std::errc() || shape[i] < 1 || (last ? next != end : next == end || *next != ',')) {
-      usage("--shape: expected HEIGHT,WIDTH,CHANNELS, found '" + text + "'");
-    }
-    at = next + 1;
-  }
-  return shape;
-}
-
-NetworkOptions network_options(const CommandLine& line) {
-  NetworkOptions options;
-  options.model_file = flag(line, "model_file");
-  options.preprocessing = flag(line, "preprocessing");
-  options.partial = line.flags.contains("partial");
-  options.hdf5.unsafe = line.flags.contains("unsafe_import");
-  if (line.flags.contains("shape")) options.shape = shape_of(flag(line, "shape"));
-  return options;
-}
 
 // Whether the flag says the first of two words.
 bool chooses(const CommandLine& line, const std::string& name, const std::string& one, const std::string& other,

@@ -6,7 +6,8 @@
 #include "core/train/checkpoint.h"
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
-#include "launcher/exchange/weights.h"
+#include "launcher/initial_weights.h"
+#include "launcher/network_flags.h"
 #include "launcher/setup.h"
 
 namespace convoy {
@@ -19,15 +20,7 @@ std::string weights_file(const CommandLine& line, const Experiment& experiment) 
   return line.words.empty() ? experiment.model.weights.value_or("") : "";
 }
 
-// Both on rank 0 only.
-std::string load_weights(const std::string& path, const Graph& graph, Snapshot& snapshot) {
-  const ForeignModel file = read_model_file(path);
-  const MatchedWeights matched = match_weights(weight_places(graph), file);
-  require_complete(matched, file);
-  snapshot.set_model(matched.weights);
-  return path;
-}
-
+// On rank 0 only.
 Checkpoint chosen_checkpoint(const CommandLine& line, const Experiment& experiment) {
   if (!line.checkpoint.empty()) return load_checkpoint(line.checkpoint);
   const std::string root = RunDirectory::checkpoints_of(experiment.experiment.output_dir, experiment.experiment.name);
@@ -68,7 +61,8 @@ int eval_command(const CommandLine& line, MpiSession& session) {
     Snapshot snapshot(replica->parameters(), nullptr, *backend.device);
     snapshot.take();
     if (const std::string file = weights_file(line, experiment); !file.empty()) {
-      path = load_weights(file, replica->graph(), snapshot);
+      load_weights(file, weight_places(replica->graph()), snapshot, hdf5_options(line));
+      path = file;
     } else {
       const Checkpoint checkpoint = chosen_checkpoint(line, experiment);
       snapshot.restore_model(checkpoint);

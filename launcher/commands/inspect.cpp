@@ -13,6 +13,7 @@
 #include "launcher/config/parts.h"
 #include "launcher/datasets.h"
 #include "launcher/layer_rows.h"
+#include "launcher/network_flags.h"
 #include "launcher/setup.h"
 
 namespace convoy {
@@ -62,7 +63,8 @@ struct Inspection {
 
 FlatBytes Inspection::flat_bytes(const OptimizerConfig& optimizer) const {
   const int64_t each = size_of(Dtype::kF32), trainable = parameters.trainable_elements() * each;
-  const int copies = optimizer.type == OptimizerType::kAdam ? 2 : optimizer.momentum > 0 ? 1 : 0;
+  const int squares = optimizer.type == OptimizerType::kSgd ? 0 : 1;
+  const int copies = squares + (is_adam(optimizer.type) || optimizer.momentum > 0 ? 1 : 0);
   return {parameters.value_elements() * each, parameters.reduced_elements() * each,
           batch.micro_batches > 1 ? trainable : 0, copies * trainable};
 }
@@ -152,7 +154,7 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
 int inspect_command(const CommandLine& line) {
   const std::string& file = require_word(line, 0, "an experiment or model file");
   if (line.words.size() > 1 || names_foreign_model(file) || is_model_file(file)) return inspect_models(line);
-  const Experiment experiment = load_experiment(file, line.overrides);
+  const Experiment experiment = load_experiment(file, with_shape(line), hdf5_options(line));
   const Inspection inspection(experiment);
   if (line.json) {
     std::cout << to_json(experiment, inspection).dump(2) << "\n";

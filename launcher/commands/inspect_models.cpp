@@ -9,9 +9,9 @@
 #include "launcher/commands/commands.h"
 #include "launcher/config/parts.h"
 #include "launcher/datasets.h"
-#include "launcher/exchange/open_network.h"
 #include "launcher/layer_rows.h"
 #include "launcher/model_builder.h"
+#include "launcher/network_flags.h"
 
 namespace convoy {
 namespace {
@@ -34,14 +34,14 @@ int64_t elements(const std::vector<int64_t>& dims) {
   return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
 }
 
-Inspected inspect_weights(const std::string& path) {
-  const ForeignModel file = read_model_file(path);
+Inspected inspect_weights(const std::string& path, const NetworkOptions& options) {
+  const ForeignModel file = read_model_file(path, options.hdf5);
   Inspected it{.name = path, .format = file.format, .notes = file.notes};
   if (file.model.empty()) {
     for (const ForeignTensor& tensor : file.tensors) it.tensors.emplace_back(tensor.original, tensor.tensor.dims);
     return it;
   }
-  const OpenedNetwork opened = open_network(file);
+  const OpenedNetwork opened = open_network(file, options);
   it.name = opened.network.config.name;
   it.image = opened.network.sample;
   it.classes = opened.network.config.classes;
@@ -49,12 +49,13 @@ Inspected inspect_weights(const std::string& path) {
   return it;
 }
 
-Inspected inspect(const std::string& path, const std::vector<std::string>& overrides) {
+Inspected inspect(const std::string& path, const CommandLine& line) {
+  const NetworkOptions options = network_options(line);
   if (names_foreign_model(path)) {
-    if (!overrides.empty()) throw Error(ExitCode::kUsage, path + ": key=value is for model files and experiments");
-    return inspect_weights(path);
+    if (!line.overrides.empty()) throw Error(ExitCode::kUsage, path + ": key=value is for model files and experiments");
+    return inspect_weights(path, options);
   }
-  const Experiment e = load_model(path, overrides);
+  const Experiment e = load_model(path, with_shape(line), options.hdf5);
   const Shape image = sample_shape(e.data);
   const Model model = build_model(e.model, e.data, image, {.training = false, .normalize = false, .rewrite = false});
   return {e.model.name, image, e.model.classes, layer_rows(model.graph)};
@@ -120,7 +121,7 @@ void print_several(const std::vector<Inspected>& all) {
 
 int inspect_models(const CommandLine& line) {
   std::vector<Inspected> all;
-  for (const std::string& file : line.words) all.push_back(inspect(file, line.overrides));
+  for (const std::string& file : line.words) all.push_back(inspect(file, line));
   if (line.json) {
     ordered_json json = ordered_json::array();
     for (const Inspected& it : all) json.push_back(to_json(it));

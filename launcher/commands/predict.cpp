@@ -18,8 +18,8 @@
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
-#include "launcher/exchange/open_network.h"
 #include "launcher/inference.h"
+#include "launcher/network_flags.h"
 #include "launcher/picture_list.h"
 #include "launcher/prediction_text.h"
 #include "launcher/setup.h"
@@ -82,14 +82,6 @@ std::vector<std::string> read_class_names(const std::string& path, int classes) 
     bad_data(path, "expected " + std::to_string(classes) + " names, one a line, found " + std::to_string(names.size()));
   }
   return names;
-}
-
-OpenedNetwork open_model(const CommandLine& line) {
-  NetworkOptions options;
-  options.model_file = flag(line, "model_file");
-  options.preprocessing = flag(line, "preprocessing");
-  options.hdf5.unsafe = line.flags.contains("unsafe_import");
-  return open_network(line.words.front(), options);
 }
 
 ImageCrop crop_of(const Network& network) {
@@ -305,7 +297,7 @@ int predict_command(const CommandLine& line, MpiSession& session) {
     const PredictionFormat format = prediction_format(flag(line, "format", "text"));
     require_word(line, 0, "a file with a network");
     require_word(line, 1, "images");
-    opened = open_model(line);
+    opened = open_network(line.words.front(), network_options(line));
     Network& network = opened.network;
     const int classes = network.model.graph.shape(network.model.logits).c;
     if (line.flags.contains("classes")) network.class_names = read_class_names(flag(line, "classes"), classes);

@@ -37,8 +37,10 @@ constexpr std::array<std::string_view, 2> names_of(OnError) { return {"fail", "s
 constexpr std::array<std::string_view, 3> names_of(DataCache) { return {"none", "ram", "device"}; }
 constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
 constexpr std::array<std::string_view, 1> names_of(NonFinitePolicy) { return {"stop"}; }
-constexpr std::array<std::string_view, 2> names_of(OptimizerType) { return {"sgd", "adam"}; }
-constexpr std::array<std::string_view, 3> names_of(ScheduleType) { return {"constant", "step", "cosine"}; }
+constexpr std::array<std::string_view, 4> names_of(OptimizerType) { return {"sgd", "adam", "adamw", "rmsprop"}; }
+constexpr std::array<std::string_view, 7> names_of(ScheduleType) {
+  return {"constant", "step", "multistep", "exponential", "polynomial", "cosine", "one_cycle"};
+}
 constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto", "cpu", "cuda"}; }
 constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
 constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
@@ -252,63 +254,124 @@ void describe(Visitor& v, ParameterGroup& c) {
   v.key(c.match, {.name = "match", .doc = "glob pattern of parameter names", .required = true});
   v.key(c.learning_rate_scale,
         {.name = "learning_rate_scale", .doc = "times the learning rate; 0 freezes", .range = at_least(0)});
-  v.key(c.weight_decay, {.name = "weight_decay", .doc = "instead of the optimizer's", .range = at_least(0)});
+  v.key(c.weight_decay,
+        {.name = "weight_decay", .doc = "instead of the optimizer's, of biases and norms too", .range = at_least(0)});
 }
 
 template <class Visitor>
 void describe(Visitor& v, OptimizerConfig& c) {
   v.place(c.where);
   v.key(c.type, {.name = "type", .doc = "update rule", .required = true});
-  const bool sgd = c.type == OptimizerType::kSgd;
-  constexpr std::string_view kSgdOnly = "type: sgd", kAdamOnly = "type: adam";
+  const bool sgd = c.type == OptimizerType::kSgd, rmsprop = c.type == OptimizerType::kRmsprop;
+  const bool adam = is_adam(c.type);
+  constexpr std::string_view kSgdOnly = "type: sgd", kAdamOnly = "type: adam or adamw";
   const Range fraction = from_below(0, 1);
   v.key(c.learning_rate,
         {.name = "learning_rate", .doc = "for the global batch; never rescaled", .required = true, .range = above(0)});
   v.key(c.momentum, {.name = "momentum",
                      .doc = "share of the last update kept",
                      .range = fraction,
-                     .only_for = kSgdOnly,
-                     .applies = sgd});
+                     .only_for = "type: sgd or rmsprop",
+                     .applies = sgd || rmsprop});
   v.key(c.nesterov, {.name = "nesterov", .doc = "look ahead along the momentum", .only_for = kSgdOnly, .applies = sgd});
-  v.key(c.weight_decay, {.name = "weight_decay", .doc = "L2, added to the gradient", .range = at_least(0)});
+  v.key(c.weight_decay, {.name = "weight_decay",
+                         .doc = "L2, added to the gradient; adamw: times the learning rate, off the weight itself",
+                         .range = at_least(0)});
+  v.key(c.decay_vectors, {.name = "decay_vectors", .doc = "biases and the parameters of norms decay too"});
   v.key(c.beta1,
-        {.name = "beta1", .doc = "decay of the mean", .range = fraction, .only_for = kAdamOnly, .applies = !sgd});
+        {.name = "beta1", .doc = "decay of the mean", .range = fraction, .only_for = kAdamOnly, .applies = adam});
   v.key(
       c.beta2,
-      {.name = "beta2", .doc = "decay of the mean square", .range = fraction, .only_for = kAdamOnly, .applies = !sgd});
-  v.key(c.epsilon,
-        {.name = "epsilon", .doc = "added to the root", .range = above(0), .only_for = kAdamOnly, .applies = !sgd});
+      {.name = "beta2", .doc = "decay of the mean square", .range = fraction, .only_for = kAdamOnly, .applies = adam});
+  v.key(c.alpha, {.name = "alpha",
+                  .doc = "decay of the mean square",
+                  .range = fraction,
+                  .only_for = "type: rmsprop",
+                  .applies = rmsprop});
+  v.key(c.epsilon, {.name = "epsilon",
+                    .doc = "added to the root",
+                    .range = above(0),
+                    .only_for = "type: adam, adamw or rmsprop",
+                    .applies = !sgd});
+  v.key(c.clip_norm, {.name = "clip_norm",
+                      .doc = "the most that the norm of all gradients together may be; 0: any",
+                      .range = at_least(0)});
+  v.key(c.clip_value,
+        {.name = "clip_value", .doc = "the most that an element of a gradient may be; 0: any", .range = at_least(0)});
   v.key(c.groups, {.name = "groups", .doc = "parameters with their own settings; the first match counts"});
   v.key(c.state, {.name = "state", .doc = "a file whose momentum and the like training goes on from", .is_path = true});
   v.key(c.steps_before, {.name = "steps_before",
-                         .doc = "updates that this state has seen",
-                         .range = at_least(0),
-                         .only_for = kAdamOnly,
-                         .applies = !sgd});
+                         .doc = "updates that this state has seen: Adam's next ones, and exported files, count them",
+                         .range = at_least(0)});
 }
 
 template <class Visitor>
-void describe(Visitor& v, ScheduleConfig& c) {
+void describe_shape(Visitor& v, ScheduleShape& c) {
+  using enum ScheduleType;
+  const auto is = [&](auto... types) { return ((c.type == types) || ...); };
   v.key(c.type, {.name = "type", .doc = "of the learning rate after warm-up"});
-  const bool step = c.type == ScheduleType::kStep, cosine = c.type == ScheduleType::kCosine;
   v.key(c.step_epochs, {.name = "step_epochs",
                         .doc = "epochs between two drops",
                         .range = at_least(1),
                         .only_for = "type: step",
-                        .applies = step});
+                        .applies = is(kStep)});
+  v.key(c.milestones, {.name = "milestones",
+                       .doc = "epochs after which the rate drops",
+                       .required = true,
+                       .range = above(0),
+                       .only_for = "type: multistep",
+                       .applies = is(kMultistep)});
   v.key(c.gamma, {.name = "gamma",
-                  .doc = "factor of a drop",
+                  .doc = "factor of a drop; exponential: of an epoch",
                   .range = above_up_to(0, 1),
-                  .only_for = "type: step",
-                  .applies = step});
-  v.key(c.final, {.name = "final",
-                  .doc = "floor as a fraction of the learning rate",
+                  .only_for = "type: step, multistep or exponential",
+                  .applies = is(kStep, kMultistep, kExponential)});
+  v.key(c.start, {.name = "start",
+                  .doc = "where it begins, as a fraction of the learning rate; else 1, of one_cycle 0.04",
                   .range = between(0, 1),
-                  .only_for = "type: cosine",
-                  .applies = cosine});
+                  .only_for = "type: constant, polynomial, cosine or one_cycle",
+                  .applies = is(kConstant, kPolynomial, kCosine, kOneCycle)});
+  v.key(c.final, {.name = "final",
+                  .doc = "where it ends, as a fraction of the learning rate",
+                  .range = between(0, 1),
+                  .only_for = "type: polynomial, cosine or one_cycle",
+                  .applies = is(kPolynomial, kCosine, kOneCycle)});
+  v.key(c.power, {.name = "power",
+                  .doc = "1: a straight line",
+                  .range = above(0),
+                  .only_for = "type: polynomial",
+                  .applies = is(kPolynomial)});
+  v.key(c.restart_epochs, {.name = "restart_epochs",
+                           .doc = "length of the first cosine of several; 0: one for all epochs",
+                           .range = at_least(0),
+                           .only_for = "type: cosine",
+                           .applies = is(kCosine)});
+  v.key(c.restart_factor, {.name = "restart_factor",
+                           .doc = "length of each next cosine, times the one before",
+                           .range = between(1, 1000),
+                           .only_for = "type: cosine",
+                           .applies = is(kCosine)});
+  v.key(c.rise, {.name = "rise",
+                 .doc = "share of all steps in which the rate rises",
+                 .range = between(0, 1),
+                 .only_for = "type: one_cycle",
+                 .applies = is(kOneCycle)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, SchedulePhaseConfig& c) {
+  describe_shape(v, c);
+  v.key(c.epochs, {.name = "epochs", .doc = "how long; of the last phase: the rest", .range = above(0)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, ScheduleConfig& c) {
+  v.place(c.where);
+  describe_shape(v, c);
   v.key(c.warmup_epochs, {.name = "warmup_epochs", .doc = "linear warm-up; may be a fraction", .range = at_least(0)});
   v.key(c.warmup_start,
         {.name = "warmup_start", .doc = "fraction of the learning rate at step 0", .range = between(0, 1)});
+  v.key(c.phases, {.name = "phases", .doc = "shapes one after another, in the place of one"});
 }
 
 template <class Visitor>

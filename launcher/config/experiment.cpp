@@ -10,7 +10,7 @@
 #include "launcher/config/compose.h"
 #include "launcher/config/parts.h"
 #include "launcher/config/visitors.h"
-#include "launcher/exchange/network.h"
+#include "launcher/exchange/open_network.h"
 
 namespace convoy {
 namespace {
@@ -18,15 +18,13 @@ namespace {
 constexpr int kLargestDefaultMicro = 32;
 constexpr int kMostChannels = 4096;  // of an image
 
-constexpr std::string_view kForeign[] = {".h5", ".hdf5", ".keras", ".onnx", ".safetensors", ".npz"};
-
 void drop_weights(Node& section) {
   std::erase_if(section.children, [](const Node& child) { return child.key == "weights"; });
 }
 
 // The network of a file by somebody else, as a model file; its weights are those to start from.
-Node foreign_model(const std::string& file, const Mark& where, const std::string& path) {
-  const ForeignModel foreign = read_model_file(file);
+Node foreign_model(const std::string& file, const Mark& where, const std::string& path, const Hdf5Options& hdf5) {
+  const ForeignModel foreign = read_model_file(file, hdf5);
   if (foreign.model.empty()) {
     config_error(
         where, path,
@@ -42,8 +40,8 @@ Node foreign_model(const std::string& file, const Mark& where, const std::string
   return content;
 }
 
-Node model_of_file(const std::string& file, const Mark& where, const std::string& path) {
-  if (names_foreign_model(file)) return foreign_model(file, where, path);
+Node model_of_file(const std::string& file, const Mark& where, const std::string& path, const Hdf5Options& hdf5) {
+  if (names_foreign_model(file)) return foreign_model(file, where, path, hdf5);
   Node content = parse_yaml_file(file, where);
   require_map(content, "model");
   interpolate(content, "model");
@@ -55,13 +53,13 @@ Node model_of_file(const std::string& file, const Mark& where, const std::string
 
 // {config: file} becomes the content of the file; what the experiment says itself stays on top.  `path` is that of the
 // section, "model" or "model.base".
-void inline_model_file(Node& model, const std::string& path) {
+void inline_model_file(Node& model, const std::string& path, const Hdf5Options& hdf5) {
   expand_blocks(model, path);
   Node* config = model.find("config");
   if (config == nullptr) return;
   const std::string key = child_path(path, "config");
   const std::string file = resolve_path(to_text(*config, key), config->where);
-  Node content = model_of_file(file, config->where, key);
+  Node content = model_of_file(file, config->where, key, hdf5);
   if (content.find("name") == nullptr) {
     Node name = text_node(std::filesystem::path(file).stem().string());
     name.key = "name";
@@ -162,7 +160,38 @@ void check_data(const DataConfig& data) {
   if (data.cache != DataCache::kNone) check_cache(data);
 }
 
+void check_shape(const ScheduleShape& shape, const Mark& where, const std::string& path) {
+  if (std::ranges::adjacent_find(shape.milestones, std::greater_equal()) != shape.milestones.end()) {
+    config_error(where, child_path(path, "milestones"), "expected rising numbers");
+  }
+  if (shape.type == ScheduleType::kMultistep && shape.milestones.empty()) {
+    config_error(where, child_path(path, "milestones"), "expected at least one number");
+  }
+}
+
+void check_schedule(const ScheduleConfig& schedule) {
+  const std::string path = "schedule";
+  check_shape(schedule, schedule.where, path);
+  const std::vector<double>& milestones = schedule.phases.empty() ? schedule.milestones : schedule.phases[0].milestones;
+  if (!milestones.empty() && milestones.front() <= schedule.warmup_epochs) {
+    config_error(schedule.where, child_path(path, "milestones"), "the first lies in the warm-up");
+  }
+  if (schedule.phases.empty()) return;
+  if (schedule.type != ScheduleType::kConstant || schedule.start) {
+    config_error(schedule.where, child_path(path, "phases"), "takes the place of type; give one of the two");
+  }
+  for (size_t i = 0; i < schedule.phases.size(); ++i) {
+    const std::string phase = child_path(child_path(path, "phases"), i);
+    check_shape(schedule.phases[i], schedule.where, phase);
+    if (i + 1 < schedule.phases.size() && !schedule.phases[i].epochs) {
+      config_error(schedule.where, child_path(phase, "epochs"),
+                   "required key is missing; only the last phase has the rest");
+    }
+  }
+}
+
 void check_sections(const Experiment& e) {
+  check_schedule(e.schedule);
   check_data(e.data);
   if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");
   if (e.batch.global) resolve(e.batch, 1);  // micro divides global for any number of ranks, or for none
@@ -170,16 +199,19 @@ void check_sections(const Experiment& e) {
   if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
     config_error(e.optimizer.where, "optimizer.nesterov", "needs momentum > 0");
   }
+  if (e.optimizer.clip_norm > 0 && e.optimizer.clip_value > 0) {
+    config_error(e.optimizer.where, "optimizer.clip_value", "excludes optimizer.clip_norm; give one of the two");
+  }
   if (e.metrics.host.find(':') != std::string::npos) {
     config_error(e.metrics.where, "metrics.host", "IPv6 addresses are not supported; give an IPv4 address or a name");
   }
 }
 
-Experiment to_experiment(Node tree) {
+Experiment to_experiment(Node tree, const Hdf5Options& hdf5) {
   check_exclusive(tree);
   if (Node* model = tree.find("model")) {
-    inline_model_file(*model, "model");
-    if (Node* base = model->find("base")) inline_model_file(*base, "model.base");
+    inline_model_file(*model, "model", hdf5);
+    if (Node* base = model->find("base")) inline_model_file(*base, "model.base", hdf5);
   }
   Experiment experiment;
   bind_section(tree, "", experiment);
@@ -218,26 +250,21 @@ int largest_divisor_up_to(int number, int limit) {
 
 }  // namespace
 
-Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides) {
-  return to_experiment(compose(path, overrides));
+Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides,
+                           const Hdf5Options& hdf5) {
+  return to_experiment(compose(path, overrides), hdf5);
 }
 
-bool names_foreign_model(const std::string& path) {
-  const auto has_end = [&](std::string_view end) { return path.ends_with(end); };
-  std::error_code ignored;
-  return std::ranges::any_of(kForeign, has_end) || std::filesystem::is_directory(path, ignored);
-}
-
-Experiment experiment_of(Node tree, const std::vector<std::string>& overrides) {
+Experiment experiment_of(Node tree, const std::vector<std::string>& overrides, const Hdf5Options& hdf5) {
   escape_interpolation(tree);
   apply_overrides(tree, overrides);
   interpolate(tree);
-  return to_experiment(std::move(tree));
+  return to_experiment(std::move(tree), hdf5);
 }
 
 bool is_model_file(const std::string& path) { return parse_yaml_file(path).find("layers") != nullptr; }
 
-Experiment load_model(const std::string& path, const std::vector<std::string>& overrides) {
+Experiment load_model(const std::string& path, const std::vector<std::string>& overrides, const Hdf5Options& hdf5) {
   const Node file = parse_yaml_file(path);
   const Node* made_for = file.find("made_for");
   Node tree = parse_yaml(kAroundAModel, path);
@@ -249,7 +276,7 @@ Experiment load_model(const std::string& path, const std::vector<std::string>& o
   data->children.push_back(made_for_value(made_for, "classes", "1000"));
   apply_overrides(tree, overrides);
   interpolate(tree);
-  return to_experiment(std::move(tree));
+  return to_experiment(std::move(tree), hdf5);
 }
 
 std::string show(const Experiment& experiment) {

@@ -13,6 +13,7 @@
 
 #include "core/data/augment.h"
 #include "core/device/types.h"
+#include "core/io/hdf5.h"
 #include "launcher/config/yaml.h"
 
 namespace convoy {
@@ -26,8 +27,9 @@ enum class Sharding { kShared, kLocal };
 enum class LastBatch { kDrop };
 enum class FrozenBatchNorm { kInference, kTrain };
 enum class NonFinitePolicy { kStop };
-enum class OptimizerType { kSgd, kAdam };
-enum class ScheduleType { kConstant, kStep, kCosine };
+enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop };
+constexpr bool is_adam(OptimizerType type) { return type == OptimizerType::kAdam || type == OptimizerType::kAdamw; }
+enum class ScheduleType { kConstant, kStep, kMultistep, kExponential, kPolynomial, kCosine, kOneCycle };
 enum class Precision { kAuto, kF32, kBF16, kF16 };
 enum class CudaGraph { kAuto, kOn, kOff };
 enum class DeviceChoice { kAuto, kCpu, kCuda };
@@ -171,32 +173,52 @@ struct TrainConfig {
 struct ParameterGroup {
   std::string match;
   double learning_rate_scale = 1;      // 0 freezes
-  std::optional<double> weight_decay;  // instead of the optimizer's
+  std::optional<double> weight_decay;  // instead of the optimizer's, of vectors too
   Mark where;
 };
 
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kSgd;
   double learning_rate = 0;  // for the global batch; never scaled behind the user's back
-  double momentum = 0;       // sgd
+  double momentum = 0;       // sgd, rmsprop
   bool nesterov = false;     // sgd
-  double weight_decay = 0;   // L2, added to the gradient
-  double beta1 = 0.9;        // adam
-  double beta2 = 0.999;      // adam
-  double epsilon = 1e-8;     // adam
+  double weight_decay = 0;   // L2, added to the gradient; adamw: times the learning rate, taken from the weight itself
+  bool decay_vectors = false;  // biases and the parameters of norms decay too
+  double beta1 = 0.9;          // adam, adamw
+  double beta2 = 0.999;        // adam, adamw
+  double alpha = 0.99;         // rmsprop
+  double epsilon = 1e-8;       // adam, adamw, rmsprop
+  double clip_norm = 0;        // the most that the norm of all gradients together may be; 0: any
+  double clip_value = 0;       // the most that an element of a gradient may be; 0: any
   std::vector<ParameterGroup> groups;
   std::optional<std::string> state;  // a file whose momentum and the like training goes on from; else zeros
-  int64_t steps_before = 0;          // adam: updates that this state has seen
+  int64_t steps_before = 0;          // updates that this state has seen
   Mark where;
 };
 
-struct ScheduleConfig {
+// Fractions are of learning_rate.  ScheduleOptions (core/train/schedule.h) has the formulas.
+struct ScheduleShape {
   ScheduleType type = ScheduleType::kConstant;
-  int step_epochs = 30;      // step: every so many epochs the rate is multiplied by gamma
-  double gamma = 0.1;        // step
-  double final = 0;          // cosine: the floor as a fraction of learning_rate
+  int step_epochs = 30;            // step: every so many epochs the rate is multiplied by gamma
+  std::vector<double> milestones;  // multistep: the epochs after which it is, warm-up included
+  double gamma = 0.1;              // step, multistep; exponential: of an epoch
+  std::optional<double> start;     // constant, polynomial, cosine, one_cycle: a fraction; else 1, of one_cycle 0.04
+  double final = 0;                // polynomial, cosine, one_cycle: a fraction
+  double power = 1;                // polynomial
+  double restart_epochs = 0;       // cosine: length of the first of several; 0: one only
+  int restart_factor = 1;          // cosine: each is so many times as long as the one before
+  double rise = 0.3;               // one_cycle: share of all steps in which the rate rises
+};
+
+struct SchedulePhaseConfig : ScheduleShape {
+  std::optional<double> epochs;  // of the last one: the rest
+};
+
+struct ScheduleConfig : ScheduleShape {
   double warmup_epochs = 0;  // linear from warmup_start × learning_rate; may be a fraction of an epoch
   double warmup_start = 0;
+  std::vector<SchedulePhaseConfig> phases;  // one after another, in the place of `type`
+  Mark where;
 };
 
 struct DistributedConfig {
@@ -243,11 +265,13 @@ struct Experiment {
 // Reads, merges and checks everything: base files, `key=value` overrides, the model file.  An Experiment that this
 // returns is complete and consistent as far as one file can tell.  Throws Error with kConfig (78), kNoInput (66) for a
 // missing file, kUsage (64) for an override without '='; the message starts with file:line:column.
-Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides);
+// `hdf5` is for the files of Keras that it names as models.
+Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides,
+                           const Hdf5Options& hdf5 = {});
 
 // Likewise from a model file alone, as if an experiment trained it on the synthetic images of the size and number of
 // classes that its key `made_for` says: {shape: [H,W,C], classes}, by default [224,224,3] and 1000.
-Experiment load_model(const std::string& path, const std::vector<std::string>& overrides);
+Experiment load_model(const std::string& path, const std::vector<std::string>& overrides, const Hdf5Options& hdf5 = {});
 
 // Whether the YAML in `path` is a model file (with `layers`), not an experiment.  Throws as load_experiment().
 bool is_model_file(const std::string& path);

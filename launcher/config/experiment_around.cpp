@@ -3,7 +3,8 @@
 #include "launcher/config/compose.h"
 #include "launcher/config/parts.h"
 #include "launcher/config/visitors.h"
-#include "launcher/exchange/network.h"
+#include "launcher/exchange/open_network.h"
+#include "launcher/fetch.h"
 
 namespace convoy {
 namespace {
@@ -38,7 +39,7 @@ std::string default_data() {
 
 // Format and files of what lies at `path`.
 DataConfig found_data(const std::string& path) {
-  if (!exists(path)) throw Error(ExitCode::kNoInput, path + ": no such file or directory");
+  if (!exists(path)) throw Error(ExitCode::kNoInput, path + ": no such file or directory" + fetch_advice(path));
   DataConfig data;
   data.path = absolute(path);
   const std::string images = idx_file(path, "train-images-idx3-ubyte");
@@ -73,10 +74,7 @@ DataConfig data_for(const ForeignModel& model, const std::string& path) {
 // That of the model file, where its format can be written.
 std::string export_name(const std::string& model_file) {
   const fs::path path(model_file);
-  for (const char* end : {".h5", ".keras", ".onnx", ".safetensors"}) {
-    if (path.extension() == end) return path.filename().string();
-  }
-  return path.stem().string() + ".safetensors";
+  return can_write(model_file) ? path.filename().string() : path.stem().string() + ".safetensors";
 }
 
 void add(Node& map, const char* key, Node value) {
@@ -87,8 +85,8 @@ void add(Node& map, const char* key, Node value) {
 }  // namespace
 
 Experiment experiment_around(const std::string& model_file, const std::string& data,
-                             const std::vector<std::string>& overrides) {
-  const ForeignModel model = read_model_file(model_file);
+                             const std::vector<std::string>& overrides, const Hdf5Options& hdf5) {
+  const ForeignModel model = read_model_file(model_file, hdf5);
   if (model.model.empty()) {
     throw Error(ExitCode::kConfig, model_file + ": has weights only; an experiment file must say of which network");
   }
@@ -109,16 +107,14 @@ Experiment experiment_around(const std::string& model_file, const std::string& d
   add(tree, "train", to_node(made.train));
   if (model.training) {
     OptimizerConfig optimizer = model.training->optimizer;
-    if (!model.training->slots.empty()) {
-      optimizer.state = absolute(model_file);
-      optimizer.steps_before = model.training->step;
-    }
+    if (!model.training->slots.empty()) optimizer.state = absolute(model_file);
+    optimizer.steps_before = model.training->step;
     add(tree, "optimizer", to_node(optimizer));
   } else {
     Node optimizer{.kind = Node::Kind::kMap, .where = {model_file + ": has no optimizer (it was not compiled)", 0, 0}};
     add(tree, "optimizer", std::move(optimizer));
   }
-  return experiment_of(std::move(tree), overrides);
+  return experiment_of(std::move(tree), overrides, hdf5);
 }
 
 }  // namespace convoy

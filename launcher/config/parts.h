@@ -23,17 +23,13 @@ void require_layers(const ModelConfig& model);
 ModelConfig parse_model(const std::string& text, const std::string& source);
 OptimizerConfig parse_optimizer(const std::string& text, const std::string& source);
 
-// Whether `path` is one that read_model_file() (launcher/exchange/network.h) is for, not YAML: by its ending, or
-// because it is a directory.
-bool names_foreign_model(const std::string& path);
-
 // The experiment that `tree` says, with overrides.  Throws Error(kConfig).
-Experiment experiment_of(Node tree, const std::vector<std::string>& overrides);
+Experiment experiment_of(Node tree, const std::vector<std::string>& overrides, const Hdf5Options& hdf5 = {});
 
 // An experiment without a file: trains the network of `model_file`, which says its optimizer too, on `data`: an .npz, a
 // directory of MNIST's or CIFAR's files or of images; "" is MNIST in data/mnist or mnist.  The result is exported under
 // the name of the model file.  Throws Error(kConfig, kNoInput), and as read_model_file().
 Experiment experiment_around(const std::string& model_file, const std::string& data,
-                             const std::vector<std::string>& overrides);
+                             const std::vector<std::string>& overrides, const Hdf5Options& hdf5 = {});
 
 }  // namespace convoy

@@ -58,10 +58,23 @@ std::vector<KerasLayer> weights_of(const std::vector<KerasLayerOut>& layers, con
 
 // ---- Training
 
+bool has_twin(const OptimizerConfig& optimizer) { return optimizer.type != OptimizerType::kRmsprop; }
+
+// Keras' and ours.
+std::string name_of(OptimizerType type) {
+  switch (type) {
+    case OptimizerType::kSgd: return "sgd";
+    case OptimizerType::kAdam: return "adam";
+    case OptimizerType::kAdamw: return "adamw";
+    case OptimizerType::kRmsprop: break;
+  }
+  return "rmsprop";
+}
+
 Json optimizer_config(const OptimizerConfig& optimizer) {
-  const bool sgd = optimizer.type == OptimizerType::kSgd;
-  Json config = {{"name", sgd ? "sgd" : "adam"}, {"learning_rate", optimizer.learning_rate}};
-  if (sgd) {
+  Json config = {{"name", name_of(optimizer.type)}, {"learning_rate", optimizer.learning_rate}};
+  if (optimizer.type == OptimizerType::kAdamw) config["weight_decay"] = optimizer.weight_decay;
+  if (optimizer.type == OptimizerType::kSgd) {
     config.update({{"momentum", optimizer.momentum}, {"nesterov", optimizer.nesterov}});
   } else {
     config.update(
@@ -76,7 +89,9 @@ Json training_config(const OptimizerConfig& optimizer, bool probabilities, bool 
     return Json{{"module", module}, {"class_name", class_name}, {"config", config}, {"registered_name", nullptr}};
   };
   const Json logits = {{"from_logits", true}, {"name", "sparse_categorical_crossentropy"}};
-  const char* type = optimizer.type == OptimizerType::kSgd ? "SGD" : "Adam";
+  const char* type = optimizer.type == OptimizerType::kSgd    ? "SGD"
+                     : optimizer.type == OptimizerType::kAdam ? "Adam"
+                                                              : "AdamW";
   Json out;
   out["loss"] = probabilities ? Json("sparse_categorical_crossentropy")
                               : object("keras.losses", "SparseCategoricalCrossentropy", logits);
@@ -98,7 +113,7 @@ std::vector<HostTensor> optimizer_weights(const TrainingState& training, const s
                                           const Network& network, const std::string& model) {
   const OptimizerConfig& optimizer = training.optimizer;
   const bool sgd = optimizer.type == OptimizerType::kSgd;
-  const std::string prefix = sgd ? "sgd/" : "adam/";
+  const std::string prefix = name_of(optimizer.type) + "/";
   std::vector<std::pair<std::string, std::string>> slots;  // ours and Keras'
   if (!sgd) slots = {{"mean", "momentum"}, {"variance", "velocity"}};
   if (sgd && optimizer.momentum != 0) slots = {{"momentum", "momentum"}};
@@ -149,7 +164,15 @@ std::vector<std::string> notes_of(const Network& network) {
         listed(do_not));
   }
   if (network.training && network.training->optimizer.weight_decay != 0) {
-    notes.emplace_back("the optimizer's weight_decay is left out: it is an L2 penalty, Keras' is another");
+    const OptimizerConfig& optimizer = network.training->optimizer;
+    if (optimizer.type != OptimizerType::kAdamw) {
+      notes.emplace_back("the optimizer's weight_decay is left out: it is an L2 penalty, Keras' is another");
+    } else if (!optimizer.decay_vectors) {
+      notes.emplace_back("in fit() Keras' AdamW decays biases and norms too");
+    }
+  }
+  if (network.training && !has_twin(network.training->optimizer)) {
+    notes.emplace_back("the optimizer is left out: Keras' RMSprop adds epsilon elsewhere");
   }
   if (network.training && !network.training->optimizer.groups.empty()) {
     notes.emplace_back("the optimizer's groups are left out: Keras has one learning rate for all");
@@ -182,12 +205,13 @@ KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFo
     if (!network.class_names.empty()) extras["class_names"] = network.class_names;
     if (!extras.empty()) model["convoy"] = extras;
     file.model_config = model.dump(-1, ' ', false, Json::error_handler_t::replace);
-    if (network.training) {
+    if (network.training && has_twin(network.training->optimizer)) {
       file.training_config = training_config(network.training->optimizer, options.probabilities, legacy).dump();
     }
   }
   const bool weights_only = format == KerasFormat::kLegacyWeights;
-  if (network.training && !weights_only && has_state(*network.training, legacy)) {
+  if (network.training && has_twin(network.training->optimizer) && !weights_only &&
+      has_state(*network.training, legacy)) {
     file.optimizer = optimizer_weights(*network.training, layers, network, name);
     for (size_t i = 0; i < file.optimizer.size() && !legacy; ++i) file.optimizer[i].name = std::to_string(i);
   }

@@ -28,11 +28,12 @@ double learning_rate(const KerasFields& config, std::vector<std::string>& notes)
   return start;
 }
 
-void note_left_out(const KerasFields& config, std::vector<std::string>& notes) {
+void note_left_out(const KerasFields& config, bool decays, std::vector<std::string>& notes) {
   for (const char* key : {"weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "decay", "use_ema",
                           "gradient_accumulation_steps"}) {
     const json* value = config.find(key);
-    if (value == nullptr || *value == 0 || *value == false) continue;
+    if (value == nullptr || *value == 0 || *value == false || (decays && key == std::string_view("weight_decay")))
+      continue;
     notes.push_back(std::string("the optimizer's ") + key + " is left out");
   }
 }
@@ -44,8 +45,10 @@ std::optional<OptimizerConfig> settings(const std::string& type, const KerasFiel
     out.type = OptimizerType::kSgd;
     out.momentum = config.number_or("momentum", 0);
     out.nesterov = config.boolean_or("nesterov", false);
-  } else if (type == "Adam" && !config.boolean_or("amsgrad", false)) {
-    out.type = OptimizerType::kAdam;
+  } else if ((type == "Adam" || type == "AdamW") && !config.boolean_or("amsgrad", false)) {
+    out.type = type == "Adam" ? OptimizerType::kAdam : OptimizerType::kAdamw;
+    if (type == "AdamW") out.weight_decay = config.number_or("weight_decay", 0.004);
+    out.decay_vectors = type == "AdamW";  // as all of Keras' variables do
     out.beta1 = config.number_or("beta_1", 0.9);
     out.beta2 = config.number_or("beta_2", 0.999);
     out.epsilon = config.number_or("epsilon", 1e-7);
@@ -53,12 +56,12 @@ std::optional<OptimizerConfig> settings(const std::string& type, const KerasFiel
         "Adam: Keras adds epsilon before the bias correction, Convoy behind it as in the paper's algorithm; "
         "the steps differ where gradients are as small as epsilon");
   } else {
-    notes.push_back("the optimizer " + type.substr(0, 100) + (type == "Adam" ? " with amsgrad" : "") +
-                    " is left out: Convoy goes on from SGD and Adam");
+    notes.push_back("the optimizer " + type.substr(0, 100) + (type.starts_with("Adam") ? " with amsgrad" : "") +
+                    " is left out: Convoy goes on from SGD, Adam and AdamW");
     return std::nullopt;
   }
   out.learning_rate = learning_rate(config, notes);
-  note_left_out(config, notes);
+  note_left_out(config, type == "AdamW", notes);
   return out;
 }
 
@@ -176,6 +179,7 @@ std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const 
     if (slot.trainable && tensor != weights.by_role.end()) parameters.emplace_back(slot.name, tensor->second->dims);
   }
   const OptimizerWeights stored = sorted(file, config->type);
+  if (config->type == OptimizerType::kSgd) out.step = stored.step.value_or(0);  // Adam's is that of its slots
   if (stored.slots.empty()) return out;
   if (config->type == OptimizerType::kSgd && !(config->learning_rate > 0)) {
     notes.push_back("the momentum is left out: with a learning rate of 0 it says nothing of the gradients");

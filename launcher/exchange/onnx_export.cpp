@@ -69,10 +69,10 @@ class Exporter {
     if (write_layer == kLayers.end())
       throw Error(ExitCode::kConfig,
                   node.where + ": layer '" + node.name + "' (" + node.layer->type() + ") cannot be written as ONNX");
-    const OnnxWriter::Value& first = out_.value(node.inputs.front());
     OnnxWriter::Value& output = out_.value(node.output);
-    output.flat = first.flat;  // of what keeps the rank; others set it
-    output.ours = first.ours && is_elementwise(node.layer->type());
+    output.flat = out_.value(node.inputs.front()).flat;  // of what keeps the rank; others set it
+    output.ours = !has_matrix(node.layer->type()) &&
+                  std::ranges::any_of(node.inputs, [&](ValueId input) { return out_.value(input).ours; });
     output.name = (this->*write_layer->second)(node);
   }
 
@@ -91,7 +91,7 @@ class Exporter {
   // The initializer with a parameter or statistic of the layer, under other dims where they are given.
   std::string weight(const Node& node, const std::string& parameter, Integers dims = {}) {
     WeightPlace place = places_.at(node.name + "." + parameter);
-    if (out_.value(node.inputs.front()).ours) place.flattened = {1, 1, 1, place.shape.c};
+    if (out_.value(node.inputs.front()).ours) place.inputs = {{1, place.shape.c}};
     const auto found = network_.weights.find(place.name);
     CHECK(found != network_.weights.end(), place.name);
     if (dims.empty()) dims = dims_in(WeightOrder::kPytorch, place);
@@ -292,12 +292,11 @@ class Exporter {
   std::string flatten(const Node& node) {
     const OnnxWriter::Value before = out_.value(node.inputs[0]);
     OnnxWriter::Value& output = out_.value(node.output);
-    output.ours = before.ours;
     if (before.flat) return before.name;
     output.flat = true;
     std::string from = before.name;
     const Shape& shape = input(node);
-    if ((shape.h > 1 || shape.w > 1) && shape.c > 1 && !order_is_free(node.output)) {
+    if ((shape.h > 1 || shape.w > 1) && shape.c > 1 && (before.ours || !order_is_free(node.output))) {
       from = out_.node(node.name + ".hwc", "Transpose", {from}, {onnx_integers_attribute("perm", {0, 2, 3, 1})});
       output.ours = true;
     }

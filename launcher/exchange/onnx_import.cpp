@@ -316,12 +316,12 @@ std::vector<float> OnnxImporter::take_transposed(const OnnxOperator& op, const V
 }
 
 void OnnxImporter::weight(const OnnxOperator& op, const std::string& name, std::string_view tensor,
-                          std::vector<int64_t> dims) {
+                          std::vector<int64_t> dims, std::optional<WeightOrder> order) {
   const Value& it = value(op, tensor);
   if (it.form != Form::kConstant || it.tensor == nullptr)
     op.refuse("'" + std::string(tensor) + "': expected a constant, found a weight that is computed");
   if (dims.empty()) dims = it.tensor->dims;
-  weight_values(name, it.tensor_name, std::move(dims), take_values(op, it));
+  weight_values(name, it.tensor_name, std::move(dims), take_values(op, it), order);
 }
 
 void OnnxImporter::weight_values(const std::string& name, const std::string& original, std::vector<int64_t> dims,

@@ -105,7 +105,9 @@ void OnnxImporter::softmax(OnnxOperator& op) {
   const int64_t rank = x.form == Form::kFlat ? 2 : 4, channels = x.form == Form::kLast ? 3 : 1;
   int64_t axis = op.integer_or("axis", model_.opset < 13 ? 1 : -1);
   axis += axis < 0 ? rank : 0;
-  if (axis != channels || (model_.opset < 13 && rank != 2)) op.refuse("expected it over the channels");
+  const bool of_all = model_.opset < 13;  // axes behind this one count as one
+  if (axis != channels || (of_all && rank != 2 && !(x.form == Form::kImage && x.one_pixel)))
+    op.refuse("expected it over the channels");
   if (op.node().outputs.front() == output_name_) {
     notes_.push_back("the final " + op.type() + " is left out: the network ends in logits");
     give(op, x);
@@ -135,7 +137,6 @@ void OnnxImporter::binary(OnnxOperator& op) {
     op.refuse("of two values that were flattened differently");
   if (both[0].one_pixel && !both[1].one_pixel) std::swap(both[0], both[1]);
   if (op.type() == "Add" && both[1].one_pixel != both[0].one_pixel) op.refuse("of an image and one pixel");
-  if (both[0].unordered) op.refuse("of flattened images of more than one pixel");
   give(op, layer_of_several(op.type() == "Add" ? "add" : "multiply", layer_name(op), both));
 }
 

@@ -282,10 +282,12 @@ void OnnxImporter::batch_normalization(OnnxOperator& op) {
   fields.number("epsilon", op.number_or("epsilon", 1e-5));
   const double kept = op.number_or("momentum", 0.9);
   if (kept < 1) fields.number("momentum", 1 - kept);  // 1: of inference only
-  weight(op, name + ".weight", op.input(1));
-  weight(op, name + ".bias", op.input(2));
-  weight(op, name + ".running_mean", op.input(3));
-  weight(op, name + ".running_variance", op.input(4));
+  std::optional<WeightOrder> order;
+  if (x.last_order) order = WeightOrder::kConvoy;
+  size_t i = 0;
+  for (const char* role : {".weight", ".bias", ".running_mean", ".running_variance"}) {
+    weight(op, name + role, op.input(++i), {}, order);
+  }
   give(op, layer("batch_norm", name, x, fields));
 }
 

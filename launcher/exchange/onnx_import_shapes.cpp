@@ -116,13 +116,13 @@ void OnnxImporter::concat(OnnxOperator& op) {
   const int64_t rank = form == Form::kFlat ? 2 : 4, channels = form == Form::kLast ? 3 : 1;
   axis += axis < 0 ? rank : 0;
   if (axis != channels) op.refuse("expected channels one behind the other, found axis " + std::to_string(axis));
-  if (std::ranges::any_of(all, [](const Value& it) { return it.unordered || it.last_order; }))
-    op.refuse("of flattened images of more than one pixel");
-  if (all.size() == 1) {
-    give(op, all.front());
-  } else {
-    give(op, layer_of_several("concat", layer_name(op), all));
-  }
+  Value joined = all.front();
+  joined.unordered = std::ranges::any_of(all, &Value::unordered);
+  joined.last_order = std::ranges::any_of(all, &Value::last_order);
+  if (joined.unordered && joined.last_order) op.refuse("of images that were flattened in different orders of axes");
+  if (all.size() > 1) joined.layer = layer_of_several("concat", layer_name(op), all).layer;
+  joined.one_pixel = std::ranges::all_of(all, &Value::one_pixel);
+  give(op, std::move(joined));
 }
 
 // ---- To [N,C] and back

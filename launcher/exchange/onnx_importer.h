@@ -35,8 +35,8 @@ class OnnxImporter {
     Form form = Form::kImage;
     std::string layer;                   // that makes it; "image" for the input
     bool one_pixel = false;              // H = W = 1 for sure
-    bool unordered = false;              // flattened c,h,w of more than one pixel, perhaps: linear layers only
-    bool last_order = false;             // flattened h,w,c
+    bool unordered = false;              // flattened c,h,w of more than one pixel, perhaps; in parts, perhaps
+    bool last_order = false;             // flattened h,w,c, likewise
     OnnxTensor* tensor = nullptr;        // of kConstant
     std::string tensor_name;             // as the file calls it
     std::vector<int64_t> integers = {};  // of kConstant without a tensor; kBatch for the number of images
@@ -91,7 +91,8 @@ class OnnxImporter {
   Value layer(const std::string& type, const std::string& name, const Value& from, const Fields& fields = {});
   Value layer_of_several(const std::string& type, const std::string& name, const std::vector<Value>& from);
   // The tensor becomes a parameter of the layer.  dims: as stored, or other ones for the same elements.
-  void weight(const OnnxOperator& op, const std::string& name, std::string_view tensor, std::vector<int64_t> dims = {});
+  void weight(const OnnxOperator& op, const std::string& name, std::string_view tensor, std::vector<int64_t> dims = {},
+              std::optional<WeightOrder> order = {});
   void weight_values(const std::string& name, const std::string& original, std::vector<int64_t> dims,
                      std::vector<float> values, std::optional<WeightOrder> order = {});
   void count_copied(const OnnxOperator& op, const OnnxTensor& tensor);

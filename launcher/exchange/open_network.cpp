@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "core/device/device.h"
 #include "core/graph/parameters.h"
@@ -78,6 +79,7 @@ void start_missing(const Graph& graph, std::map<std::string, std::vector<float>>
   for (const StateSlot& slot : parameters.state_slots()) put(slot.name, parameters.state(slot));
 }
 
+// What ends so; null: is only read.
 struct Format {
   std::string_view end;
   Notes (*write)(FileSystem& files, const std::string& path, const Network& network, const ExportOptions& options);
@@ -109,22 +111,42 @@ constexpr Format kFormats[] = {
     {".keras", write_keras_model<KerasFormat::kKeras>},
     {".onnx", write_onnx},
     {".safetensors", write_safetensors},
+    {".hdf5", nullptr},
+    {".npz", nullptr},
 };
 
-const Format& format_of(const std::string& path) {
+// Null: nothing that Convoy knows ends so.
+const Format* find_format(const std::string& path) {
+  const auto* found = std::ranges::find_if(kFormats, [&](const Format& it) { return path.ends_with(it.end); });
+  return found == std::end(kFormats) ? nullptr : found;
+}
+
+const Format& written_format(const std::string& path) {
+  if (can_write(path)) return *find_format(path);
+  std::string ends;
   for (const Format& format : kFormats) {
-    if (path.ends_with(format.end)) return format;
+    if (format.write != nullptr) ends += (ends.empty() ? "" : ", ") + std::string(format.end);
   }
-  usage(path, "expected a name that ends in .safetensors, .h5, .weights.h5, .keras or .onnx");
+  usage(path, "expected a name that ends in one of " + ends);
 }
 
 }  // namespace
 
-void require_known_format(const std::string& path) { format_of(path); }
+bool names_foreign_model(const std::string& path) {
+  std::error_code ignored;
+  return find_format(path) != nullptr || std::filesystem::is_directory(path, ignored);
+}
+
+bool can_write(const std::string& path) {
+  const Format* format = find_format(path);
+  return format != nullptr && format->write != nullptr;
+}
+
+void require_known_format(const std::string& path) { written_format(path); }
 
 std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
                                        const ExportOptions& options) {
-  const Format& format = format_of(path);
+  const Format& format = written_format(path);
   try {
     return format.write(files, path, network, options);
   } catch (...) {  // what was written beside it so far would fill the disk

@@ -1,7 +1,9 @@
 #include "launcher/exchange/weights.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "layers/conv2d.h"
@@ -13,25 +15,68 @@ using Kind = WeightPlace::Kind;
 
 // ---- Places
 
-// The node that makes `value`; null: it is an input of the graph.
-const Graph::Node* producer(const Graph& graph, ValueId value) {
-  const auto found = std::ranges::find(graph.nodes(), value, &Graph::Node::output);
-  return found == graph.nodes().end() ? nullptr : &*found;
+FlattenedImages plain(int channels) { return {{1, channels}}; }
+bool is_plain(const FlattenedImages& images) { return images.size() == 1 && images.front().pixels == 1; }
+
+FlattenedImages flattened(const Shape& image, const FlattenedImages& channels) {
+  const int pixels = image.h * image.w;
+  if (pixels == 1) return channels;
+  if (!is_plain(channels)) return {};
+  return image.c == 1 ? plain(pixels) : FlattenedImages{{pixels, image.c}};
 }
 
-// What a flatten made `value` of, through layers that keep the shape; else 1x1x1xC.
-Shape flattened(const Graph& graph, ValueId value) {
-  const Shape here = graph.shape(value);
-  const Shape plain{1, 1, 1, here.c};
-  if (here.h != 1 || here.w != 1) return plain;
-  for (const Graph::Node* node = producer(graph, value); node != nullptr; node = producer(graph, value)) {
-    value = node->inputs.front();
-    const Shape& before = graph.shape(value);
-    const std::string type = node->layer->type();
-    if (type == "flatten") return {1, before.h, before.w, before.c};
-    if (before != here || type == "linear" || type == "conv2d" || type == "conv_transpose") return plain;
+FlattenedImages joined(const std::vector<FlattenedImages>& parts) {
+  FlattenedImages all;
+  for (const FlattenedImages& part : parts) {
+    if (part.empty()) return {};
+    for (const FlattenedImage& image : part) {
+      if (!all.empty() && all.back().pixels == 1 && image.pixels == 1) {
+        all.back().channels += image.channels;
+      } else {
+        all.push_back(image);
+      }
+    }
   }
-  return plain;
+  return all;
+}
+
+// Whether the layer makes each channel from the same channel of its inputs, and all alike or with parameters of it.
+bool keeps_channels(const std::string& type) {
+  static const std::set<std::string_view> kTypes = {"adaptive_average_pool",
+                                                    "add",
+                                                    "average_pool",
+                                                    "batch_norm",
+                                                    "dropout",
+                                                    "elu",
+                                                    "gelu",
+                                                    "global_average",
+                                                    "global_max",
+                                                    "hard_sigmoid",
+                                                    "hard_swish",
+                                                    "layer_norm",
+                                                    "leaky_relu",
+                                                    "max_pool",
+                                                    "multiply",
+                                                    "normalize",
+                                                    "pad",
+                                                    "relu",
+                                                    "relu6",
+                                                    "sigmoid",
+                                                    "silu",
+                                                    "softmax",
+                                                    "stochastic_depth",
+                                                    "tanh",
+                                                    "upsample"};
+  return kTypes.contains(type);
+}
+
+FlattenedImages output_of(const Graph& graph, const Graph::Node& node, const std::vector<FlattenedImages>& inputs) {
+  const std::string type = node.layer->type();
+  if (type == "flatten") return flattened(graph.shape(node.inputs.front()), inputs.front());
+  if (type == "concat") return joined(inputs);
+  if (has_matrix(type) || std::ranges::all_of(inputs, is_plain)) return plain(graph.shape(node.output).c);
+  const bool alike = std::ranges::all_of(inputs, [&](const FlattenedImages& it) { return it == inputs.front(); });
+  return alike && keeps_channels(type) ? inputs.front() : FlattenedImages{};
 }
 
 Kind kind_of(const std::string& layer_type, const std::string& parameter) {
@@ -43,10 +88,16 @@ Kind kind_of(const std::string& layer_type, const std::string& parameter) {
 
 // ---- Orders of elements
 
-// Where element `i` (h,w,c) of a flattened image lies in the order c,h,w.
-int64_t channel_first(const Shape& image, int64_t i) {
-  const int64_t c = i % image.c, pixel = i / image.c;
-  return c * image.h * image.w + pixel;
+// Where each element of flattened images (h,w,c) lies in the order c,h,w.
+std::vector<int64_t> channels_first(const FlattenedImages& images) {
+  std::vector<int64_t> places;
+  for (const auto& [pixels, channels] : images) {
+    const auto before = std::ssize(places);
+    for (int pixel = 0; pixel < pixels; ++pixel) {
+      for (int c = 0; c < channels; ++c) places.push_back(before + int64_t{c} * pixels + pixel);
+    }
+  }
+  return places;
 }
 
 // Calls each(ours, theirs) for every element.
@@ -54,20 +105,23 @@ template <class Each>
 void for_each_element(WeightOrder order, const WeightPlace& place, const Each& each) {
   const int64_t O = place.shape.n, H = place.shape.h, W = place.shape.w, I = place.shape.c;
   const bool pytorch = order == WeightOrder::kPytorch;
+  std::vector<int64_t> inputs(static_cast<size_t>(I));
+  std::iota(inputs.begin(), inputs.end(), 0);
+  if (pytorch) inputs = channels_first(place.inputs);
+  CHECK(std::ssize(inputs) == I, place.name);
   int64_t ours = 0;
   for (int64_t o = 0; o < O; ++o) {
     for (int64_t y = 0; y < H; ++y) {
       for (int64_t x = 0; x < W; ++x) {
-        for (int64_t i = 0; i < I; ++i, ++ours) {
-          const int64_t input = pytorch ? channel_first(place.flattened, i) : i;
+        for (const int64_t i : inputs) {
           switch (place.kind) {
-            case Kind::kVector: each(ours, input); break;
-            case Kind::kLinear: each(ours, pytorch ? o * I + input : i * O + o); break;
+            case Kind::kVector: each(ours++, i); break;
+            case Kind::kLinear: each(ours++, pytorch ? o * I + i : i * O + o); break;
             case Kind::kConv:
-              each(ours, pytorch ? ((o * I + i) * H + y) * W + x : ((y * W + x) * I + i) * O + o);
+              each(ours++, pytorch ? ((o * I + i) * H + y) * W + x : ((y * W + x) * I + i) * O + o);
               break;
             case Kind::kConvTranspose:
-              each(ours, pytorch ? ((i * O + o) * H + y) * W + x : ((y * W + x) * O + o) * I + i);
+              each(ours++, pytorch ? ((i * O + o) * H + y) * W + x : ((y * W + x) * O + o) * I + i);
               break;
           }
         }
@@ -79,7 +133,15 @@ void for_each_element(WeightOrder order, const WeightPlace& place, const Each& e
 bool same_order(WeightOrder order, const WeightPlace& place) {
   if (order == WeightOrder::kConvoy) return true;
   if (place.kind != Kind::kVector) return false;
-  return order == WeightOrder::kKeras || (place.flattened.h == 1 && place.flattened.w == 1);
+  return order == WeightOrder::kKeras || is_plain(place.inputs);
+}
+
+void require_order(WeightOrder order, const WeightPlace& place) {
+  if (order != WeightOrder::kPytorch || !place.inputs.empty()) return;
+  throw Error(ExitCode::kConfig, (place.where.empty() ? "" : place.where + ": ") + "layer '" + place.layer + "' (" +
+                                     place.layer_type + "): the order of the elements of '" + place.name +
+                                     "' in PyTorch cannot be told: behind flatten, its input went through a layer that "
+                                     "is not the same in PyTorch's order c,h,w and in ours, h,w,c");
 }
 
 // ---- Shapes
@@ -182,24 +244,38 @@ Pairs by_order(const std::vector<WeightPlace>& places, const ForeignModel& file)
 
 }  // namespace
 
+bool has_matrix(const std::string& layer_type) {
+  return layer_type == "linear" || layer_type == "conv2d" || layer_type == "conv_transpose";
+}
+
 std::vector<WeightPlace> weight_places(const Graph& graph) {
+  std::vector<FlattenedImages> channels(static_cast<size_t>(graph.values()));  // by value
+  for (const Graph::Input& input : graph.inputs()) {
+    channels[static_cast<size_t>(input.value.index)] = plain(input.type.shape.c);
+  }
   std::vector<WeightPlace> places;
   for (const Graph::Node& node : graph.nodes()) {
-    const std::vector<Shape> inputs = graph.input_shapes(node);
+    const std::vector<Shape> shapes = graph.input_shapes(node);
+    std::vector<FlattenedImages> inputs;
+    for (const ValueId input : node.inputs) inputs.push_back(channels[static_cast<size_t>(input.index)]);
+    channels[static_cast<size_t>(node.output.index)] = output_of(graph, node, inputs);
+
     const std::string type = node.layer->type();
-    const Shape flat = flattened(graph, node.inputs.front());
-    const int channels = inputs.front().c;
     const auto* conv = dynamic_cast<const Conv2d*>(node.layer.get());
-    const bool depthwise = conv != nullptr && channels > 1 && conv->options().groups == channels;
-    // A flattened order of elements is that of the input: of a bias of the output, which is in nobody's order.
+    const int groups = conv == nullptr ? 1 : conv->options().groups;
+    const bool depthwise = groups > 1 && groups == shapes.front().c;
+    // Elements are in the order of the input: a bias is in that of the output, which is nobody's.
     const auto place = [&](const std::string& name, const Shape& shape, bool is_state) {
       const Kind kind = kind_of(type, name);
-      const bool of_input = kind == Kind::kLinear || (kind == Kind::kVector && type != "linear" && type != "conv2d");
-      const Shape source = of_input && int64_t{flat.h} * flat.w * flat.c == shape.c ? flat : Shape{1, 1, 1, shape.c};
-      places.push_back({kind, node.name + "." + name, node.name, type, shape, source, is_state, depthwise});
+      FlattenedImages order = plain(shape.c);
+      if (kind != Kind::kVector || !has_matrix(type)) {
+        if (!is_plain(inputs.front())) order = groups > 1 ? FlattenedImages{} : inputs.front();
+      }
+      places.push_back(
+          {kind, node.name + "." + name, node.name, type, shape, std::move(order), is_state, depthwise, node.where});
     };
-    for (const ParameterSpec& parameter : node.layer->parameters(inputs)) place(parameter.name, parameter.shape, false);
-    for (const StateSpec& state : node.layer->state(inputs)) place(state.name, state.shape, true);
+    for (const ParameterSpec& parameter : node.layer->parameters(shapes)) place(parameter.name, parameter.shape, false);
+    for (const StateSpec& state : node.layer->state(shapes)) place(state.name, state.shape, true);
   }
   return places;
 }
@@ -226,6 +302,7 @@ std::vector<int64_t> dims_in(WeightOrder order, const WeightPlace& place) {
 std::vector<float> from_order(WeightOrder order, const WeightPlace& place, const std::vector<float>& theirs) {
   CHECK(static_cast<int64_t>(theirs.size()) == place.shape.elements(), place.name);
   if (same_order(order, place)) return theirs;
+  require_order(order, place);
   std::vector<float> ours(theirs.size());
   for_each_element(order, place, [&](int64_t to, int64_t from) {
     ours[static_cast<size_t>(to)] = theirs[static_cast<size_t>(from)];
@@ -236,6 +313,7 @@ std::vector<float> from_order(WeightOrder order, const WeightPlace& place, const
 std::vector<float> to_order(WeightOrder order, const WeightPlace& place, const std::vector<float>& ours) {
   CHECK(static_cast<int64_t>(ours.size()) == place.shape.elements(), place.name);
   if (same_order(order, place)) return ours;
+  require_order(order, place);
   std::vector<float> theirs(ours.size());
   for_each_element(order, place, [&](int64_t from, int64_t to) {
     theirs[static_cast<size_t>(to)] = ours[static_cast<size_t>(from)];

@@ -10,6 +10,15 @@
 
 namespace convoy {
 
+// The channels of a value as far as their order is concerned: images that flatten made them of, one behind the other.
+// Ours is pixel by pixel (h,w,c), PyTorch's channel by channel (c,h,w).  What no flatten made is one pixel.  Empty:
+// PyTorch's order cannot be told, as in a sum of images of different shapes that were flattened.
+struct FlattenedImage {
+  int pixels = 1, channels = 1;
+  friend bool operator==(const FlattenedImage&, const FlattenedImage&) = default;
+};
+using FlattenedImages = std::vector<FlattenedImage>;
+
 // One parameter or running statistic of a graph.
 struct WeightPlace {
   enum class Kind : uint8_t { kVector, kConv, kConvTranspose, kLinear } kind = Kind::kVector;
@@ -17,13 +26,18 @@ struct WeightPlace {
   std::string layer;       // "conv1"
   std::string layer_type;  // "conv2d"
   Shape shape;             // as in ParameterSpec and StateSpec
-  Shape flattened = {};    // [1,H,W,C] that a flatten made the input of this layer of; else 1x1x1xC
+  FlattenedImages inputs;  // of the layer, where the elements follow them
   bool is_state = false;
   bool depthwise = false;  // conv2d with as many groups as channels, and more than one
+  std::string where = {};  // of the layer, "model.yaml:12:5"
 };
 std::vector<WeightPlace> weight_places(const Graph& graph);  // in graph order; of a layer first parameters, then state
 
-// What a file in that order holds for `place`: its dims, and its elements from and to ours.
+// Whether layers of this type multiply their input by a matrix, behind which the order of channels is nobody's.
+bool has_matrix(const std::string& layer_type);
+
+// What a file in that order holds for `place`: its dims, and its elements from and to ours.  from_order() and
+// to_order() throw Error(kConfig) naming layer and place for PyTorch's order where that cannot be told.
 std::vector<int64_t> dims_in(WeightOrder order, const WeightPlace& place);
 std::vector<float> from_order(WeightOrder order, const WeightPlace& place, const std::vector<float>& theirs);
 std::vector<float> to_order(WeightOrder order, const WeightPlace& place, const std::vector<float>& ours);

@@ -77,13 +77,14 @@ KernelRig::Region KernelRig::region(std::string name, const ValueType& type) {
 
 // ---- Making
 
-KernelRig::KernelRig(const LayerCase& it, const KernelFactory& kernels, Device& device, Dtype dtype, Layout layout)
-    : case_(it), device_(device), kernel_(kernels.make(*it.layer(), request(dtype, layout))) {
+KernelRig::KernelRig(const LayerCase& it, const KernelFactory& kernels, Device& device, Dtype dtype, Layout layout,
+                     bool last_reader)
+    : case_(it), device_(device), kernel_(kernels.make(*it.layer(), request(dtype, layout, last_reader))) {
   make_regions();
   bind();
 }
 
-CompileRequest KernelRig::request(Dtype dtype, Layout layout) const {
+CompileRequest KernelRig::request(Dtype dtype, Layout layout, bool last_reader) const {
   CompileRequest request;
   for (size_t i = 0; i < case_.inputs.size(); ++i) {
     const Dtype of_input = input_dtype(case_, i, dtype);
@@ -93,6 +94,7 @@ CompileRequest KernelRig::request(Dtype dtype, Layout layout) const {
   request.wants_dw = wants_dw(case_);
   request.mode = case_.mode;
   request.compute = dtype;
+  request.last_reader.assign(case_.inputs.size(), last_reader);
   return request;
 }
 
@@ -135,7 +137,7 @@ void KernelRig::bind() {
   std::vector<void*> saved;
   for (const Region& region : saved_) saved.push_back(region.tensor.data);
   kernel_->bind({.x = tensors(x_),
-                 .y = {kernel_->output_is_input() ? x_[0].tensor.data : y_.tensor.data, y_.tensor.type},
+                 .y = {result().tensor.data, y_.tensor.type},
                  .dy = dy_.tensor,
                  .dx = tensors(dx_),
                  .w = tensors(w_),
@@ -241,7 +243,7 @@ std::vector<std::string> KernelRig::watch(const std::string& step, const std::ve
 }
 
 std::vector<const KernelRig::Region*> KernelRig::written_by_forward() const {
-  std::vector<const Region*> result{&y_, &workspace_};
+  std::vector<const Region*> result{&this->result(), &workspace_};
   for (const Region& region : saved_) result.push_back(&region);
   if (case_.layer()->is_loss()) result.push_back(&control_);
   if (case_.mode == Mode::kEval) return result;
@@ -272,9 +274,14 @@ bool KernelRig::is_view(size_t input) const {
   return kernel_->output_is_input() || kernel_->dx_is_dy(static_cast<int>(input));
 }
 
+const KernelRig::Region& KernelRig::result() const {
+  if (kernel_->output_is_input()) return x_[0];
+  return kernel_->overwrites() < 0 ? y_ : x_[static_cast<size_t>(kernel_->overwrites())];
+}
+
 reference::Outputs KernelRig::outputs() const {
   reference::Outputs out;
-  out.y = read(kernel_->output_is_input() ? x_[0] : y_, y_.tensor.type);
+  out.y = read(result(), y_.tensor.type);
   for (const Region& region : batch_state_) {
     out.batch_state.push_back(minus(read(region, region.tensor.type), kStart));
   }

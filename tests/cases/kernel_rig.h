@@ -11,8 +11,9 @@ namespace convoy {
 class KernelRig {
  public:
   // Activations are offered as `dtype` in `layout`; the kernel gets them as it asks for them.
-  // Throws what the factory throws.
-  KernelRig(const LayerCase& it, const KernelFactory& kernels, Device& device, Dtype dtype, Layout layout);
+  // With `last_reader`, the kernel may write over any of them.  Throws what the factory throws.
+  KernelRig(const LayerCase& it, const KernelFactory& kernels, Device& device, Dtype dtype, Layout layout,
+            bool last_reader = false);
   const Kernel& kernel() const { return *kernel_; }
 
   // Fills the memory: batch_state and control start at kStart, everything that is to be written as NaN.
@@ -42,7 +43,7 @@ class KernelRig {
     Buffer memory;  // guard, bytes, guard
   };
 
-  CompileRequest request(Dtype dtype, Layout layout) const;
+  CompileRequest request(Dtype dtype, Layout layout, bool last_reader) const;
   Region region(std::string name, const ValueType& type);
   Region region(std::string name, int64_t bytes);
   Bytes contents(const Region& region) const;  // with the guards
@@ -63,6 +64,7 @@ class KernelRig {
   reference::Outputs outputs() const;
   reference::Gradients gradients() const;
   bool is_view(size_t input) const;  // dx[input] is dy
+  const Region& result() const;      // where y is
 
   const LayerCase& case_;
   Device& device_;

@@ -42,6 +42,10 @@ def momentum():
     return plain(keras.optimizers.SGD(0.02, momentum=0.9, nesterov=True))
 
 
+def decoupled():
+    return plain(keras.optimizers.AdamW(0.01, weight_decay=0.05))
+
+
 def branches():
     image = keras.Input((12, 10, 3))
     x = L.Conv2D(8, 3, padding="same", activation="relu")(image)
@@ -91,7 +95,7 @@ def windows():
     return keras.Model(image, L.Dense(3, activation="softmax")(L.Flatten()(x))), "adam"
 
 
-MODELS = [plain, momentum, branches, nested_frozen, vgg, elementwise, windows]
+MODELS = [plain, momentum, decoupled, branches, nested_frozen, vgg, elementwise, windows]
 
 
 def convert(convoy, source, to, probabilities):

@@ -54,6 +54,10 @@ TEST(ExitCode, HelpAndVersionAreFine) {
 TEST(ExitCode, AMissingFileIs66) {
   EXPECT_EQ(convoy("config show no-such-file.yaml").code, 66);
   EXPECT_EQ(convoy("data verify no-such-directory").code, 66);
+  const Result absent = run("MNIST=/none/mnist " CONVOY_PROGRAM " train " CONVOY_SOURCE_DIR "/configs/article.yaml");
+  EXPECT_EQ(absent.code, 66) << absent.output;
+  EXPECT_NE(absent.output.find("; convoy data fetch mnist --to=/none/mnist brings it"), std::string::npos)
+      << absent.output;
 }
 
 TEST(ExitCode, WhatValidateFindsIs78) {

@@ -23,6 +23,24 @@ TEST(Child, OutputAndExitCodeComeBack) {
   expect_error(ExitCode::kUnavailable, {"no-such-program", "No such file"}, [] { run_program({"no-such-program"}); });
 }
 
+TEST(Fetch, SaysHowToGetWhatIsAbsent) {
+  EXPECT_EQ(fetch_advice("data/mnist/train-images-idx3-ubyte.gz"),
+            "; convoy data fetch mnist --to=data/mnist brings it");
+  EXPECT_EQ(fetch_advice("/d/fashion_mnist/t10k-labels-idx1-ubyte"),
+            "; convoy data fetch fashion-mnist --to=/d/fashion_mnist brings it");
+  EXPECT_EQ(fetch_advice("train-images-idx3-ubyte.gz"), "");  // of two sets
+  EXPECT_EQ(fetch_advice("cifar-10-binary.tar.gz"), "; convoy data fetch cifar10 --to=. brings it");
+  EXPECT_EQ(fetch_advice("data/cifar-10-batches-bin"), "; convoy data fetch cifar10 --to=data brings it");
+  EXPECT_EQ(fetch_advice("data/imagenette2-320"), "; convoy data fetch imagenette --to=data brings it");
+  EXPECT_EQ(fetch_advice("data/mnist"), "; convoy data fetch mnist --to=data/mnist brings it");
+  EXPECT_EQ(fetch_advice("w/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+            "; convoy data fetch vgg16-notop --to=w brings it");
+  for (const char* path : {"", "/", "data", "photos/train", "mnistlike.npz"}) EXPECT_EQ(fetch_advice(path), "") << path;
+  expect_error(ExitCode::kNoInput, {"x: no such file; convoy data fetch cifar10"},
+               [] { throw with_fetch_advice(Error(ExitCode::kNoInput, "x: no such file"), "cifar10"); });
+  expect_error(ExitCode::kBadData, {"x"}, [] { throw with_fetch_advice(Error(ExitCode::kBadData, "x"), "cifar10"); });
+}
+
 TEST(Fetch, KnownNamesAndUrls) {
   EXPECT_EQ(downloads_of("mnist").size(), 4u);
   EXPECT_EQ(

@@ -107,8 +107,12 @@ void LayerTest::check_twice(KernelRig& rig, const Device& device) {
 void LayerTest::check_all_layouts(const KernelFactory& kernels, Device& device) {
   std::set<std::string> seen;  // a kernel that takes one layout only need not run for each that is offered
   for (int block : {0, 8, 16}) {
-    KernelRig rig(it_, kernels, device, dtype_, {block});
-    if (seen.insert(types_of(rig.kernel())).second) check_twice(rig, device);
+    for (bool last_reader : {false, true}) {
+      if (last_reader && it_.mode == Mode::kTrain) continue;
+      KernelRig rig(it_, kernels, device, dtype_, {block}, last_reader);
+      const std::string in_place = std::to_string(rig.kernel().overwrites());
+      if (seen.insert(types_of(rig.kernel()) + in_place).second) check_twice(rig, device);
+    }
   }
 }
 

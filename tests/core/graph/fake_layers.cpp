@@ -125,19 +125,36 @@ class Scale : public FakeKernel {
   float b() const { return args_.w.size() > 1 ? *args_.w[1].as<float>() : 0; }
 };
 
+// In the place of the first input that may be overwritten.
 class Add : public FakeKernel {
  public:
-  using FakeKernel::FakeKernel;
+  Add(const CompileRequest& request, const Shape& output) : FakeKernel(request, output) {
+    for (size_t i = request.inputs.size(); i-- > 0;) {
+      if (request.may_overwrite(i)) overwrites_ = static_cast<int>(i);
+    }
+  }
   bool dx_is_dy(int) const override { return true; }
+  int overwrites() const override { return overwrites_; }
+  std::string engine() const override { return overwrites_ < 0 ? "" : "in place"; }
 
  protected:
   void forward() override {
-    fill(args_.y, [&](int64_t i) {
-      float sum = 0;
-      for (size_t input = 0; input < args_.x.size(); ++input) sum += x(i, input);
-      return sum;
-    });
+    std::vector<float> sums(static_cast<size_t>(output_.shape.elements()));
+    const auto add = [&](size_t input) {
+      for (size_t i = 0; i < sums.size(); ++i) sums[i] += x(static_cast<int64_t>(i), input);
+    };
+    if (overwrites_ >= 0) {
+      add(static_cast<size_t>(overwrites_));
+      std::memset(args_.y.data, 0xff, static_cast<size_t>(output_.bytes()));  // the others lie elsewhere
+    }
+    for (size_t input = 0; input < args_.x.size(); ++input) {
+      if (static_cast<int>(input) != overwrites_) add(input);
+    }
+    fill(args_.y, [&](int64_t i) { return sums[static_cast<size_t>(i)]; });
   }
+
+ private:
+  int overwrites_ = -1;
 };
 
 class Count : public Add {

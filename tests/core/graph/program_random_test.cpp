@@ -142,13 +142,17 @@ void expect_near(double found, double expected) {
   EXPECT_NEAR(found, expected, 1e-4 * std::max(1.0, std::abs(expected)));
 }
 
-void expect_results(RandomNetwork& network, const Naive& naive) {
+void expect_values(RandomNetwork& network, const Naive& naive) {
   ProgramRig& rig = network.rig;
   expect_near(rig.parameters().control()[kLossSum], naive.loss);
   for (ValueId value : network.keep) {
     const std::vector<float> found = rig.kept(value);
     for (size_t i = 0; i < kElements; ++i) expect_near(found[i], naive.values[static_cast<size_t>(value.index)][i]);
   }
+}
+
+void expect_gradients(RandomNetwork& network, const Naive& naive) {
+  ProgramRig& rig = network.rig;
   for (size_t n = 0; n < rig.graph.nodes().size(); ++n) {
     const Graph::Node& node = rig.graph.nodes()[n];
     if (node.layer->type() == "scale" && !node.frozen) expect_near(rig.gradient(node.name), naive.weight_gradients[n]);
@@ -179,8 +183,28 @@ TEST(RandomPrograms, EqualTheNaiveEvaluation) {
     network.rig.compile({.keep = network.keep});
     expect_sound(network.rig.program().memory());
     network.rig.run_poisoned();
-    expect_results(network, naive);
+    expect_values(network, naive);
+    expect_gradients(network, naive);
   }
+}
+
+TEST(RandomPrograms, EvaluateOverWhatNobodyReadsAnyMore) {
+  int in_place = 0;
+  for (unsigned seed = 0; seed < 2000 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    RandomNetwork network(seed);
+    const Naive naive = evaluate(network.rig.graph, network.image, network.weights);
+    network.rig.compile({.mode = Mode::kEval, .keep = network.keep});
+    expect_sound(network.rig.program().memory());
+    for (int run = 0; run < 2; ++run) {
+      network.rig.parameters().control()[kLossSum] = 0;
+      network.rig.run_poisoned();
+      expect_values(network, naive);
+    }
+    const Plan plan = network.rig.program().plan();
+    for (const Step& step : plan.steps()) in_place += step.detail.ends_with("in place") ? 1 : 0;
+  }
+  EXPECT_GT(in_place, 1000);
 }
 
 TEST(RandomPrograms, RepeatWithEqualBits) {

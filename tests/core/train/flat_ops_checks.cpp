@@ -77,6 +77,29 @@ Updated run_adam(const UpdateCase& it, FlatOps& ops, Device& device) {
   return on.read();
 }
 
+Updated run_adamw(const UpdateCase& it, FlatOps& ops, Device& device) {
+  const Buffers on(it, initial(it), device);
+  Floats control(kControlSize);
+  const OnDevice<float> norm(device, control), clip(device, Floats(1));
+  ops.clip_norm(on.gradient.data(), static_cast<int64_t>(it.elements), on.loss_scale.data(), 100, norm.data(),
+                clip.data(), device.compute());
+  UpdateControl how = on.control();
+  how.clip = clip.data();
+  ops.adam(on.update(it.shadow), on.momentum.data(), on.variance.data(), it.range(), {.decoupled = true}, how,
+           device.compute());
+  return on.read();
+}
+
+Updated run_rmsprop(const UpdateCase& it, FlatOps& ops, Device& device) {
+  const Buffers on(it, initial(it), device);
+  UpdateControl how = on.control();
+  how.largest = 0.5F;
+  ops.rmsprop(on.update(it.shadow), on.variance.data(), nullptr, it.range(), {}, how, device.compute());
+  ops.rmsprop(on.update(it.shadow), on.variance.data(), on.momentum.data(), it.range(), {0.9F, 1e-3F, 0.9F}, how,
+              device.compute());
+  return on.read();
+}
+
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
@@ -89,8 +112,8 @@ class FlatOpsTest : public testing::Test {
     return {device_, values};
   }
   void for_updates(const std::function<void(Updated (*run)(const UpdateCase&, FlatOps&, Device&))>& body) {
-    for (const auto run : {run_sgd, run_adam}) {
-      SCOPED_TRACE(run == run_sgd ? "SGD" : "Adam");
+    for (const auto run : {run_sgd, run_adam, run_adamw, run_rmsprop}) {
+      SCOPED_TRACE(run == run_sgd ? "SGD" : run == run_adam ? "Adam" : run == run_adamw ? "AdamW" : "RMSprop");
       body(run);
     }
   }
@@ -236,6 +259,23 @@ TEST_F(FlatOpsTest, FlagsNanAndInfinityWhereverTheyAre) {
   flag(Floats(values.size(), kNan));  // many are one
   wanted[kOverflow] += 1;
   EXPECT_EQ(control.read(), wanted);
+}
+
+TEST_F(FlatOpsTest, TheNormIsThatOfAllElements) {
+  for (const size_t elements : {size_t{1}, size_t{17}, size_t{300'007}}) {
+    const Floats values = random_floats(9, elements, -3, 3);
+    double sum = 0;
+    for (float value : values) sum += double{value} * value;
+    const double norm = std::sqrt(sum) / 4;
+    const auto from = put(values), control = put(Floats(kControlSize)), clip = put(Floats(1));
+    const auto scale = put(std::vector<LossScale>{{4, 0}});
+    for (const double share : {0.5, 2.0}) {
+      ops_.clip_norm(from.data(), static_cast<int64_t>(elements), scale.data(), static_cast<float>(share * norm),
+                     control.data(), clip.data(), stream());
+      EXPECT_NEAR(control.read()[kGradientNorm], norm, 1e-7 * norm);
+      EXPECT_NEAR(clip.read()[0], std::min(1.0, share), 1e-5);
+    }
+  }
 }
 
 TEST_F(FlatOpsTest, UpdatesSkipWhenANumberWasNotFinite) {

@@ -40,5 +40,8 @@ Updated initial(const UpdateCase& it);
 // Plain SGD, SGD with momentum, with Nesterov's, and the running statistics, one after the other on the same buffers.
 Updated run_sgd(const UpdateCase& it, FlatOps& ops, Device& device);
 Updated run_adam(const UpdateCase& it, FlatOps& ops, Device& device);
+Updated run_adamw(const UpdateCase& it, FlatOps& ops, Device& device);  // with the norm clipped
+// Plain, then with momentum, with values clipped.
+Updated run_rmsprop(const UpdateCase& it, FlatOps& ops, Device& device);
 
 }  // namespace convoy

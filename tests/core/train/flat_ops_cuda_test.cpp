@@ -51,6 +51,12 @@ TEST(CudaFlatOps, SgdAndRunningStatisticsHaveTheBitsOfTheCpu) {
   });
 }
 
+TEST(CudaFlatOps, RmspropHasTheBitsOfTheCpu) {
+  for_cases([](const UpdateCase& it, FlatOps& cpu_ops, Device& cpu, FlatOps& ops, Device& device) {
+    EXPECT_TRUE(run_rmsprop(it, ops, device) == run_rmsprop(it, cpu_ops, cpu));
+  });
+}
+
 // But for the last bit: the powers of its bias correction come from another library.
 void expect_within_one_bit(const Floats& found, const Floats& wanted) {
   ASSERT_EQ(found.size(), wanted.size());
@@ -63,6 +69,16 @@ void expect_within_one_bit(const Floats& found, const Floats& wanted) {
 TEST(CudaFlatOps, AdamHasTheBitsOfTheCpu) {
   for_cases([](const UpdateCase& it, FlatOps& cpu_ops, Device& cpu, FlatOps& ops, Device& device) {
     const Updated found = run_adam(it, ops, device), wanted = run_adam(it, cpu_ops, cpu);
+    EXPECT_EQ(found.momentum, wanted.momentum);
+    EXPECT_EQ(found.variance, wanted.variance);
+    expect_within_one_bit(found.value, wanted.value);
+  });
+}
+
+// The norm, too, is summed in another order, but in f64.
+TEST(CudaFlatOps, AdamWWithTheNormClippedIsThatOfTheCpu) {
+  for_cases([](const UpdateCase& it, FlatOps& cpu_ops, Device& cpu, FlatOps& ops, Device& device) {
+    const Updated found = run_adamw(it, ops, device), wanted = run_adamw(it, cpu_ops, cpu);
     EXPECT_EQ(found.momentum, wanted.momentum);
     EXPECT_EQ(found.variance, wanted.variance);
     expect_within_one_bit(found.value, wanted.value);

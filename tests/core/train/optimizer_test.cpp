@@ -57,6 +57,7 @@ class TrajectoryTest : public OptimizerTest {
     add("a", {{"weight", {1, 1, 1, 2}, {}}});
     Parameters parameters = make();
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(parameters);
+    optimizer->clip(clip_, device_->allocator());
     float* weight = parameters.values();
     weight[0] = 1;
     weight[1] = -2;
@@ -64,7 +65,7 @@ class TrajectoryTest : public OptimizerTest {
       for (int i : {0, 1}) {
         parameters.gradients()[i] = weight[i] / 2 + static_cast<float>((7 * step + 3 * i) % 5 - 2) / 4;
       }
-      const StepScalars scalars{.learning_rate = 0.1F, .step = step};
+      const StepScalars scalars{.learning_rate = learning_rate_, .step = step};
       optimizer->step(parameters, &scalars, device_->compute());
       for (size_t i : {0, 1}) EXPECT_NEAR(weight[i], trajectory[static_cast<size_t>(step)][i], 1e-6) << "step " << step;
     }
@@ -74,11 +75,20 @@ class TrajectoryTest : public OptimizerTest {
       return make_sgd(*ops_, device_->allocator(), parameters, update_ranges(parameters, decay, {}), options);
     });
   }
+  void expect_rmsprop(const Trajectory& trajectory, float learning_rate, const RmspropOptions& options, float decay) {
+    learning_rate_ = learning_rate;
+    expect(trajectory, [&](const Parameters& parameters) {
+      return make_rmsprop(*ops_, device_->allocator(), parameters, update_ranges(parameters, decay, {}), options);
+    });
+  }
   void expect_adam(const Trajectory& trajectory, const AdamOptions& options, float decay) {
     expect(trajectory, [&](const Parameters& parameters) {
       return make_adam(*ops_, device_->allocator(), parameters, update_ranges(parameters, decay, {}), options);
     });
   }
+
+  float learning_rate_ = 0.1F;
+  ClipOptions clip_;
 };
 
 TEST_F(TrajectoryTest, Sgd) {
@@ -179,6 +189,78 @@ TEST_F(TrajectoryTest, AdamWithDecay) {
               {0.8F, 0.95F, 1e-3F}, 0.05F);
 }
 
+TEST_F(TrajectoryTest, AdamW) {
+  expect_adam({{{0.995F, -1.89F},
+                {0.91561127F, -1.78364F},
+                {0.827833F, -1.6783262F},
+                {0.74758399F, -1.5818069F},
+                {0.66092098F, -1.4823203F},
+                {0.59377456F, -1.3863405F},
+                {0.52496642F, -1.2872849F},
+                {0.44719559F, -1.1898576F},
+                {0.37911648F, -1.1013944F},
+                {0.30723798F, -1.0112154F}}},
+              {.decoupled = true}, 0.05F);
+}
+
+TEST_F(TrajectoryTest, Rmsprop) {
+  expect_rmsprop({{{1.0F, -1.0000001F},
+                   {2.3841858e-07F, -0.19855624F},
+                   {-0.7088809F, -0.11884402F},
+                   {-0.056288719F, -0.45383248F},
+                   {-0.29033828F, -0.11141875F},
+                   {0.27426028F, -0.25025937F},
+                   {0.15451857F, 0.15932363F},
+                   {-0.29739949F, 0.10693854F},
+                   {0.0019200444F, -0.2365914F},
+                   {-0.18412863F, -0.012677789F}}},
+                 0.1F, {}, 0);
+}
+
+TEST_F(TrajectoryTest, RmspropWithMomentumAndDecay) {
+  expect_rmsprop({{{0.97025824F, -1.9684944F},
+                   {0.91217691F, -1.9120132F},
+                   {0.83178252F, -1.8444648F},
+                   {0.75340152F, -1.7753562F},
+                   {0.66576087F, -1.6957304F},
+                   {0.59049052F, -1.6143394F},
+                   {0.51389378F, -1.5236864F},
+                   {0.42663923F, -1.4316473F},
+                   {0.34848872F, -1.3450608F},
+                   {0.26736236F, -1.2546277F}}},
+                 0.01F, {0.9F, 1e-3F, 0.9F}, 0.05F);
+}
+
+TEST_F(TrajectoryTest, SgdWithTheNormClipped) {
+  clip_ = {.norm = 0.5F};
+  expect_sgd({{{0.995F, -1.9400001F},
+               {0.96949631F, -1.828939F},
+               {0.90505695F, -1.6858156F},
+               {0.82228345F, -1.5142846F},
+               {0.71623713F, -1.3105369F},
+               {0.63140237F, -1.0800843F},
+               {0.5373711F, -0.81943238F},
+               {0.40593261F, -0.55723023F},
+               {0.29031166F, -0.34060064F},
+               {0.15055244F, -0.10750285F}}},
+             {0.9F}, 0.05F);
+}
+
+TEST_F(TrajectoryTest, AdamWithValuesClipped) {
+  clip_ = {.value = 0.3F};
+  expect_adam({{{0.90000004F, -1.9F},
+                {0.8167491F, -1.8000348F},
+                {0.72607541F, -1.700128F},
+                {0.63803059F, -1.6003036F},
+                {0.5459007F, -1.5005862F},
+                {0.48677543F, -1.4009999F},
+                {0.41958809F, -1.3015696F},
+                {0.34500468F, -1.20232F},
+                {0.28284657F, -1.1079599F},
+                {0.2131294F, -1.0128845F}}},
+              {}, 0.05F);
+}
+
 // ---- Groups
 
 TEST_F(OptimizerTest, RangesAreTheFewestThatAreUpdatedAlike) {
@@ -201,6 +283,35 @@ TEST_F(OptimizerTest, RangesAreTheFewestThatAreUpdatedAlike) {
             (Ranges{{0, 200, 1, 0.5F}, {256, 259, 1, 0}, {384, 394, 1, 0.5F}, {512, 515, 1, 0}}));
   EXPECT_EQ(ranges({{"fc.*", 3, 0}, {"*.bias", 2, 0.5F}}),  // the first match counts
             (Ranges{{0, 200, 1, 0.5F}, {256, 259, 2, 0.5F}, {384, 515, 3, 0}}));
+}
+
+TEST_F(OptimizerTest, VectorsNeedNotDecay) {
+  add("conv", {{"weight", {4, 1, 1, 5}, {}}, {"bias", {1, 1, 1, 3}, {}}});
+  add("fc", {{"weight", {2, 1, 1, 10}, {}}, {"bias", {1, 1, 1, 2}, {}}});
+  const Parameters parameters = make();
+  const auto decays = [&](const std::vector<GroupSettings>& groups) {
+    std::vector<float> result;
+    for (const UpdateRange& it : update_ranges(parameters, 0.5F, groups, false)) result.push_back(it.weight_decay);
+    return result;
+  };
+  EXPECT_EQ(decays({}), (std::vector<float>{0.5F, 0, 0.5F, 0}));
+  EXPECT_EQ(decays({{"fc.bias", 1, 0.25F}}), (std::vector<float>{0.5F, 0, 0.5F, 0.25F}));
+  EXPECT_EQ(decays({{"conv.*", 2, {}}}), (std::vector<float>{0.5F, 0, 0.5F, 0}));
+}
+
+TEST_F(OptimizerTest, TheNormOfAllGradientsIsAMetric) {
+  add("a", {{"weight", {1, 1, 1, 3}, {}}, {"bias", {1, 1, 1, 1}, {}}});
+  Parameters parameters = make();
+  const auto sgd = make_sgd(*ops_, device_->allocator(), parameters, update_ranges(parameters, 0, {}), {});
+  sgd->clip({.norm = 2.5F}, device_->allocator());
+  *parameters.loss_scale() = {4, 0};
+  parameters.gradients()[1] = 12;
+  parameters.gradients()[128] = 16;
+  const StepScalars scalars{.learning_rate = 1};
+  sgd->step(parameters, &scalars, device_->compute());
+  EXPECT_FLOAT_EQ(parameters.control()[kGradientNorm], 5);
+  EXPECT_FLOAT_EQ(parameters.values()[1], -1.5F);  // half of 12 / 4
+  EXPECT_FLOAT_EQ(parameters.values()[128], -2);
 }
 
 TEST_F(OptimizerTest, APatternThatMatchesNothingIsAnError) {
@@ -321,6 +432,9 @@ TEST_F(OptimizerTest, StateIsWhatACheckpointMustHold) {
   Allocator& allocator = device_->allocator();
   EXPECT_EQ(names(*make_sgd(*ops_, allocator, parameters, ranges, {})), std::vector<std::string>{});
   EXPECT_EQ(names(*make_sgd(*ops_, allocator, parameters, ranges, {0.9F})), std::vector<std::string>{"momentum"});
+  EXPECT_EQ(names(*make_rmsprop(*ops_, allocator, parameters, ranges, {})), std::vector<std::string>{"variance"});
+  EXPECT_EQ(names(*make_rmsprop(*ops_, allocator, parameters, ranges, {.momentum = 0.9F})),
+            (std::vector<std::string>{"variance", "momentum"}));
   EXPECT_EQ(names(*make_adam(*ops_, allocator, parameters, ranges, {})),
             (std::vector<std::string>{"mean", "variance"}));
 }

@@ -74,7 +74,7 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
       {"learning_rate: 0.1", "learning_rate: 0.1\n  beta1: 0.5", "x.yaml:17:3: optimizer.beta1: only for type: adam"},
       {"learning_rate: 0.1", "learning_rate: 0.1\n  groups: [{mach: x}]",
        "x.yaml:17:13: optimizer.groups[0].mach: unknown key, did you mean 'match'?"},
-      {"type: sgd", "type: sdg", "x.yaml:15:9: optimizer.type: expected sgd or adam, found 'sdg'"},
+      {"type: sgd", "type: sdg", "x.yaml:15:9: optimizer.type: expected sgd, adam, adamw or rmsprop, found 'sdg'"},
       {"epochs: 2", "epochs: 010", "x.yaml:13:11: train.epochs: expected an integer >= 1, found '010'"},
       {"epochs: 2", "epochs: 1e3", "x.yaml:13:11: train.epochs: expected an integer >= 1, found '1e3'"},
       {"epochs: 2", "epochs: 4294967296",
@@ -168,6 +168,23 @@ TEST_F(ExperimentTest, ReadsTheModelFromItsOwnFile) {
             (directory_ / "nets/small.yaml").string() + ":1:1: model.layer: unknown key, did you mean 'layers'?");
 }
 
+TEST_F(ExperimentTest, SchedulesThatCannotBeAreRefused) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"{type: multistep}", "schedule.milestones: required key is missing"},
+      {"{type: multistep, milestones: []}", "schedule.milestones: expected at least one number"},
+      {"{type: multistep, milestones: [2, 2]}", "schedule.milestones: expected rising numbers"},
+      {"{type: multistep, milestones: [2], warmup_epochs: 2}", "schedule.milestones: the first lies in the warm-up"},
+      {"{type: cosine, phases: [{type: cosine}]}", "schedule.phases: takes the place of type; give one of the two"},
+      {"{phases: [{type: cosine}, {type: constant}]}", "schedule.phases[0].epochs: required key is missing"},
+      {"{phases: [{type: multistep, milestones: [3, 1]}]}", "schedule.phases[0].milestones: expected rising numbers"},
+      {"{type: cosine, rise: 0.1}", "schedule.rise: only for type: one_cycle"},
+  };
+  for (const auto& [schedule, message] : cases) {
+    EXPECT_NE(error_of(kMinimal, {std::string("schedule=") + schedule}).find(message), std::string::npos)
+        << error_of(kMinimal, {std::string("schedule=") + schedule});
+  }
+}
+
 TEST_F(ExperimentTest, ShowLoadsBackEqual) {
   setenv("CONVOY_TEST_NAME", "a ${b} \"c\"", 1);
   const std::vector<std::vector<std::string>> variants = {
@@ -180,6 +197,8 @@ TEST_F(ExperimentTest, ShowLoadsBackEqual) {
       {"model.name='yes'", "experiment.output_dir=\"a\\n#b: {c}\"", "checkpoint.resume='12'"},
       {"experiment.output_dir='${env:CONVOY_TEST_NAME}'", "checkpoint.resume='$${literal}'"},
       {"model.layers=[{residual: {layers: [relu, {conv2d: {filters: 3, kernel: [3, 5], padding: 'same'}}]}}]"},
+      {"schedule.type=multistep", "schedule.milestones=[1, 2.5]"},
+      {"schedule={warmup_epochs: 1, phases: [{type: one_cycle, rise: 0.5, epochs: 3}, {type: constant, start: 0.1}]}"},
   };
   for (const auto& overrides : variants) {
     const std::string text = show(load(kMinimal, overrides));

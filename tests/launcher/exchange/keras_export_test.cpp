@@ -120,6 +120,42 @@ TEST(KerasExport, TrainingComesBack) {
   }
 }
 
+TEST(KerasExport, AdamWComesBackWithItsDecay) {
+  Network network = network_of(kText, {1, 9, 9, 2});
+  TrainingState& training = network.training.emplace();
+  training.optimizer.type = OptimizerType::kAdamw;
+  training.optimizer.weight_decay = 0.125;
+  training.optimizer.decay_vectors = true;
+  training.step = 12;
+  for (const char* name : {"a.conv.weight", "a.conv.bias", "fc.weight", "fc.bias"}) {
+    for (const char* kind : {".mean", ".variance"}) training.slots[std::string(name) + kind] = network.weights.at(name);
+  }
+  std::vector<std::string> notes;
+  const ForeignModel model = from_keras(to_keras(network, {}, KerasFormat::kKeras, notes));
+  EXPECT_TRUE(notes.empty()) << notes[0];
+  ASSERT_TRUE(model.training.has_value());
+  EXPECT_EQ(model.training->optimizer.type, OptimizerType::kAdamw);
+  EXPECT_EQ(model.training->optimizer.weight_decay, 0.125);
+  EXPECT_TRUE(model.training->optimizer.decay_vectors);
+  EXPECT_EQ(model.training->step, 12);
+  EXPECT_EQ(model.training->slots.size(), 8U);
+  network.training->optimizer.decay_vectors = false;
+  to_keras(network, {}, KerasFormat::kKeras, notes);
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_EQ(notes[0], "in fit() Keras' AdamW decays biases and norms too");
+}
+
+TEST(KerasExport, RmspropIsLeftOutAndSaysSo) {
+  Network network = network_of(kText, {1, 9, 9, 2});
+  network.training.emplace().optimizer.type = OptimizerType::kRmsprop;
+  std::vector<std::string> notes;
+  const KerasFile file = to_keras(network, {}, KerasFormat::kKeras, notes);
+  EXPECT_TRUE(file.training_config.empty());
+  EXPECT_TRUE(file.optimizer.empty());
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_TRUE(notes[0].starts_with("the optimizer is left out")) << notes[0];
+}
+
 // Keras cannot go on from a legacy file with optimizer weights, so there are none where they would say nothing.
 TEST(KerasExport, PlainSgdHasNoWeightsInALegacyFile) {
   Network network = network_of(kText, {1, 9, 9, 2});

@@ -155,5 +155,31 @@ TEST(KerasImport, MomentumBecomesOurs) {
   EXPECT_EQ(model.training->slots[0].tensor.values, (std::vector<float>{0, -2, -4, -6}));
 }
 
+// What counts updates is no slot: plain SGD has one, too.
+TEST(KerasImport, StepsOfEveryOptimizer) {
+  KerasFile file = keras_model(R"({"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config":
+      {"name": "d", "units": 2, "use_bias": false, "batch_input_shape": [null, 2]}}]}})");
+  file.layers = {{"d", "d", {counted("d/kernel", {2, 2})}}};
+  const auto training = [&](const std::string& optimizer, std::vector<HostTensor> tensors) {
+    file.training_config = R"({"loss": "sparse_categorical_crossentropy", "optimizer_config": )" + optimizer + "}";
+    file.optimizer = std::move(tensors);
+    return from_keras(file).training.value();
+  };
+  const std::string sgd = R"({"class_name": "SGD", "config": {"learning_rate": 0.5, "momentum": 0}})",
+                    adam = R"({"class_name": "Adam", "config": {"learning_rate": 0.5}})";
+  const HostTensor iteration{"iteration", {}, {7}}, rate{"learning_rate", {}, {0.5F}};
+  EXPECT_EQ(training(sgd, {iteration, rate}).step, 7);
+  EXPECT_TRUE(training(sgd, {iteration, rate}).slots.empty());
+  EXPECT_EQ(training(sgd, {}).step, 0);
+  const ForeignTraining whole = training(
+      adam, {iteration, rate, counted("adam/d_kernel_momentum", {2, 2}), counted("adam/d_kernel_velocity", {2, 2})});
+  EXPECT_EQ(whole.step, 7);
+  EXPECT_EQ(whole.slots.size(), 2U);
+  // Without its means, Adam starts anew.
+  EXPECT_EQ(training(adam, {iteration, rate}).step, 0);
+  EXPECT_EQ(training(adam, {iteration, rate, counted("adam/x_momentum", {3}), counted("adam/x_velocity", {3})}).step,
+            0);
+}
+
 }  // namespace
 }  // namespace convoy

@@ -154,10 +154,31 @@ TEST(OnnxImport, WaysToFlatten) {
                  }),
                  {"node 'flat' (Reshape)"});
   expect_refused(network([](OnnxGraph& graph) { graph.node("Reshape", {"x", "x"}, "flat"); }), {"a constant"});
-  expect_refused(network([](OnnxGraph& graph) {
-                   graph.node("Flatten", {"x"}, "a").node("Relu", {"a"}, "b").node("Concat", {"a", "b"}, "flat");
-                 }),
-                 {"node 'flat' (Concat)", "flattened images of more than one pixel"});
+}
+
+// The matrix behind them sees c,h,w of one image, then c,h,w of the other.
+TEST(OnnxImport, FlattenedImagesThatAreJoined) {
+  OnnxGraph graph(13, {-1, 2, 2, 1});
+  graph.weight("conv.weight", {3, 2, 2, 1})
+      .weight("fc.weight", {1, 7})
+      .node("Flatten", {"x"}, "a")
+      .node("Conv", {"x", "conv.weight"}, "c")
+      .node("Flatten", {"c"}, "b")
+      .node("Concat", {"a", "b"}, "ab")
+      .node("Gemm", {"ab", "fc.weight"}, "y", {onnx_integer("transB", 1)});
+  EXPECT_EQ(opened_network(graph.read()).weights.at("fc.weight"), (Values{1, 3, 2, 4, 5, 6, 7}));
+}
+
+TEST(OnnxImport, FlattenedImagesOfOtherShapesAreNotAdded) {
+  OnnxGraph graph(13, {-1, 2, 2, 1});
+  graph.weight("conv.weight", {4, 2, 2, 1})
+      .weight("fc.weight", {1, 4})
+      .node("Flatten", {"x"}, "a")
+      .node("Conv", {"x", "conv.weight"}, "c")
+      .node("Flatten", {"c"}, "b")
+      .node("Add", {"a", "b"}, "ab")
+      .node("Gemm", {"ab", "fc.weight"}, "y", {onnx_integer("transB", 1)});
+  expect_error(ExitCode::kConfig, {"layer 'fc' (linear)", "'fc.weight'"}, [&] { opened_network(graph.read()); });
 }
 
 // Keras' networks: N,H,W,C outside, transposed inside, and flattened in their own order.
@@ -317,6 +338,10 @@ TEST(OnnxImport, TheFinalSoftmaxIsLeftOutWithANote) {
   EXPECT_EQ(file.notes[0], "the final Softmax is left out: the network ends in logits");
   graph.node("Relu", {"y"}, "z");
   EXPECT_TRUE(graph.read().notes.empty());
+  OnnxGraph pixel(9);  // where a softmax is over all axes behind the first
+  pixel.node("GlobalAveragePool", {"x"}, "a").node("Softmax", {"a"}, "y");
+  EXPECT_EQ(pixel.read().notes.size(), 1U);
+  expect_refused(OnnxGraph(9).node("Softmax", {"x"}, "y"), {"node 'y' (Softmax): expected it over the channels"});
 }
 
 TEST(OnnxImport, WhatIsNotNeededIsNotLookedAt) {

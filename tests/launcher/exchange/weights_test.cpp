@@ -78,10 +78,10 @@ TEST(WeightPlacesTest, AreInGraphOrderAndKnowTheImageBehindAFlatten) {
   ASSERT_EQ(places.size(), 12U);
   EXPECT_EQ(places.front().name, "c.weight");
   EXPECT_EQ(places.back().name, "fc.bias");
-  EXPECT_EQ(place(places, "fc.weight").flattened, (Shape{1, 2, 2, 3}));
-  EXPECT_EQ(place(places, "flat.running_mean").flattened, (Shape{1, 2, 2, 3}));
-  EXPECT_EQ(place(places, "n.weight").flattened, (Shape{1, 1, 1, 3}));
-  EXPECT_EQ(place(places, "fc.bias").flattened, (Shape{1, 1, 1, 4}));
+  EXPECT_EQ(place(places, "fc.weight").inputs, (FlattenedImages{{4, 3}}));
+  EXPECT_EQ(place(places, "flat.running_mean").inputs, (FlattenedImages{{4, 3}}));
+  EXPECT_EQ(place(places, "n.weight").inputs, (FlattenedImages{{1, 3}}));
+  EXPECT_EQ(place(places, "fc.bias").inputs, (FlattenedImages{{1, 4}}));
   EXPECT_TRUE(place(places, "n.running_mean").is_state);
 }
 

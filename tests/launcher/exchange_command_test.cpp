@@ -1,0 +1,364 @@
+// Files of other programs as users meet them: convert --diff, training that goes on from a file of Keras, a convoy-h5
+// that dies or cannot be locked up, a run from base weights that is killed.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <limits>
+#include <regex>
+#include <sstream>
+#include <thread>
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "launcher/exchange/tensor_files.h"
+#include "tests/core/base/testing.h"
+#include "tests/launcher/networks.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Result {
+  int code = -1;
+  std::string output, errors;
+};
+
+// The number in a file of MNIST's kind, with its first byte first.
+std::string big_endian(uint32_t number) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(number >> shift & 0xFF);
+  return bytes;
+}
+
+// `text` with its only occurrence of `what` replaced.
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+  const size_t at = text.find(what);
+  EXPECT_TRUE(at != std::string::npos && text.find(what, at + 1) == std::string::npos) << what;
+  return text.replace(at, what.size(), by);
+}
+
+class ExchangeCommand : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directory(path("d"));
+    std::string pixels, labels;
+    for (int i = 0; i < kImages * kSide * kSide; ++i) pixels += static_cast<char>(i * i % 251);
+    for (int i = 0; i < kImages; ++i) labels += static_cast<char>(i % 3);
+    put("d/train-images-idx3-ubyte",
+        big_endian(0x803) + big_endian(kImages) + big_endian(kSide) + big_endian(kSide) + pixels);
+    put("d/train-labels-idx1-ubyte", big_endian(0x801) + big_endian(kImages) + labels);
+  }
+
+  std::string path(const std::string& name) const { return directory_ / name; }
+  void put(const std::string& name, const std::string& text) const { put_file(path(name), text); }
+  std::string get(const std::string& name) const { return get_file(path(name)); }
+  bool exists(const std::string& name) const { return fs::exists(path(name)); }
+  void save(const std::string& name, const Network& network) const {
+    PosixFileSystem files;
+    write_safetensors_model(files, path(name), network, {});
+  }
+
+  Result run(const std::string& command) const {
+    const int status =
+        std::system(("cd " + directory_.path() + " && { " + command + "; } >out 2>err </dev/null").c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, get("out"), get("err")};
+  }
+  Result convoy(const std::string& arguments) const { return run(CONVOY_PROGRAM " " + arguments); }
+
+  void expect_fine(const Result& result) const { EXPECT_EQ(result.code, 0) << result.output << result.errors; }
+  // One error, which has all of `parts`.
+  void expect_failure(const Result& result, ExitCode code, const std::vector<std::string>& parts) const {
+    EXPECT_EQ(result.code, static_cast<int>(code)) << result.errors;
+    static const std::regex error("(^|\n)error: ");
+    EXPECT_EQ(std::distance(std::sregex_iterator(result.errors.begin(), result.errors.end(), error), {}), 1)
+        << result.errors;
+    for (const std::string& part : parts) EXPECT_NE(result.errors.find(part), std::string::npos) << result.errors;
+  }
+  // Nothing of this name, nor what is written before it.
+  void expect_absent(const std::string& name) const {
+    for (const auto& entry : fs::recursive_directory_iterator(directory_.path())) {
+      EXPECT_FALSE(entry.path().filename().string().starts_with(name)) << entry.path();
+    }
+  }
+
+  static constexpr int kImages = 48, kSide = 8;
+  TempDirectory directory_;
+};
+
+// ---- convert --diff
+
+constexpr const char* kModel = R"(
+name: tiny
+classes: 3
+layers:
+  - conv2d: {name: a, filters: 4, kernel: 3}
+  - batch_norm: {name: n}
+  - relu
+  - flatten
+  - linear: {name: fc, units: 3}
+)";
+
+TEST_F(ExchangeCommand, DiffIsZeroBetweenFormats) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  for (const char* other : {"other.keras", "other.onnx", "other.h5", "other.weights.h5"}) {
+    expect_fine(convoy(std::string("convert m.safetensors ") + other));
+    const Result result = convoy(std::string("convert m.safetensors ") + other + " --diff");
+    expect_fine(result);
+    EXPECT_NE(result.output.find("\nlargest relative difference of a tensor: 0\n"), std::string::npos) << result.output;
+    EXPECT_NE(result.output.find("  a.weight "), std::string::npos) << result.output;
+    EXPECT_NE(result.output.find("  n.running_variance "), std::string::npos) << result.output;
+  }
+  expect_fine(convoy("convert m.safetensors p.safetensors --names=pytorch"));
+  const Result renamed = convoy("convert m.safetensors p.safetensors --diff");
+  EXPECT_NE(renamed.output.find("tensor: 0\n"), std::string::npos) << renamed.output;
+}
+
+TEST_F(ExchangeCommand, DiffIsRelativeToTheLargestElement) {
+  Network network = network_of(kModel, {1, kSide, kSide, 1});
+  network.weights["fc.bias"] = {1, -4, 2};
+  save("one.safetensors", network);
+  network.weights["fc.bias"] = {1, -4, 3};
+  save("other.safetensors", network);
+  const Result result = convoy("convert one.safetensors other.safetensors --diff");
+  expect_fine(result);
+  std::istringstream lines(result.output);
+  int tensors = 0;
+  for (std::string name, value; lines >> name >> value && name != "largest"; ++tensors) {
+    EXPECT_EQ(value, name == "fc.bias" ? "0.25" : "0") << name;
+  }
+  EXPECT_EQ(tensors, 8);
+  EXPECT_NE(result.output.find("tensor: 0.25\n"), std::string::npos) << result.output;
+
+  network.weights["fc.bias"] = {1, -4, std::numeric_limits<float>::quiet_NaN()};
+  save("other.safetensors", network);
+  const Result infinite = convoy("convert one.safetensors other.safetensors --diff");
+  EXPECT_NE(infinite.output.find("tensor: inf\n"), std::string::npos) << infinite.output;
+  expect_absent("other.safetensors.tmp");
+}
+
+TEST_F(ExchangeCommand, DiffOfOtherNetworksIsRefused) {
+  save("one.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  save("other.safetensors",
+       network_of("name: other\nclasses: 3\nlayers: [flatten, linear: {name: fc, units: 3}]", {1, kSide, kSide, 1}));
+  expect_failure(convoy("convert one.safetensors other.safetensors --diff"), ExitCode::kBadData,
+                 {"other.safetensors: 'fc.weight' is"});
+  save("third.safetensors",
+       network_of("name: other\nclasses: 3\nlayers: [flatten, linear: {name: other, units: 3}]", {1, kSide, kSide, 1}));
+  expect_failure(convoy("convert one.safetensors third.safetensors --diff"), ExitCode::kBadData,
+                 {"third.safetensors: has nothing for 'a.weight'"});
+}
+
+// ---- Training that goes on from a file
+
+std::string experiment(const std::string& optimizer) {
+  return "experiment: {name: first}\n"
+         "model:\n"
+         "  layers:\n"
+         "    - conv2d: {name: a, filters: 4, kernel: 3}\n"
+         "    - relu\n"
+         "    - flatten\n"
+         "    - linear: {name: fc, units: classes}\n"
+         "data: {format: idx, classes: 3,\n"
+         "       train: {images: d/train-images-idx3-ubyte, labels: d/train-labels-idx1-ubyte}}\n"
+         "batch: {global: 8}\n"
+         "train: {epochs: 1, eval_every_epochs: 0, exports: [m.keras]}\n"
+         "optimizer: {" +
+         optimizer +
+         "}\n"
+         "device: cpu\n"
+         "threads: 1\n"
+         "progress: none\n";
+}
+
+TEST_F(ExchangeCommand, KerasFilesCountStepsOn) {
+  for (const char* optimizer : {"type: sgd, learning_rate: 0.05", "type: sgd, learning_rate: 0.05, momentum: 0.9",
+                                "type: adam, learning_rate: 0.01"}) {
+    put("x.yaml", experiment(optimizer));
+    expect_fine(convoy("train x.yaml --fresh"));
+    expect_fine(
+        convoy("train --fresh --model_file=runs/first/m.keras --data=d --batch_size=8 --num_epochs=2 "
+               "experiment.name=second device=cpu threads=1 progress=none"));
+    const Hdf5Options with{.program = CONVOY_H5};
+    EXPECT_EQ(read_model_file(path("runs/first/m.keras"), with).training->step, 6) << optimizer;
+    EXPECT_EQ(read_model_file(path("runs/second/m.keras"), with).training->step, 18) << optimizer;
+  }
+}
+
+// ---- convoy-h5 that dies
+
+class BrokenHelper : public ExchangeCommand {
+ protected:
+  void SetUp() override {
+    ExchangeCommand::SetUp();
+    fs::copy_file(CONVOY_PROGRAM, path("convoy"));
+    save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+    expect_fine(ExchangeCommand::convoy("convert m.safetensors m.h5"));
+    expect_fine(ExchangeCommand::convoy("convert m.safetensors m.keras"));
+  }
+  // What is run in the place of convoy-h5 from now on.
+  void helper(const std::string& script) const {
+    put("convoy-h5", "#!/bin/sh\n" + script + "; kill -9 $$\n");
+    fs::permissions(path("convoy-h5"), fs::perms::owner_all);
+  }
+  Result convoy(const std::string& arguments) const { return run("./convoy " + arguments); }
+};
+
+TEST_F(BrokenHelper, ImportEndsWith65) {
+  helper("printf 'CvH5\\001\\000\\000\\000G\\001\\000\\000\\000/'");  // the beginning of what it would say
+  put("x.yaml", experiment("type: sgd, learning_rate: 0.05"));
+  for (const char* file : {"m.h5", "m.keras"}) {
+    const std::string name = file;
+    for (const std::string& command :
+         {"convert " + name + " y.safetensors", "predict " + name + " d --device=cpu", "inspect " + name,
+          "train --model_file=" + name + " --data=d experiment.name=y device=cpu",
+          "train x.yaml experiment.name=y model.weights=" + name}) {
+      expect_failure(convoy(command), ExitCode::kBadData, {file, "convoy-h5", "was ended by signal 9"});
+    }
+  }
+  expect_absent("y.safetensors");
+  EXPECT_FALSE(exists("runs/y/status.json"));
+  for (const char* directory : {"runs/y/checkpoints", "runs/y/exports"}) {
+    EXPECT_TRUE(!exists(directory) || fs::is_empty(path(directory))) << directory;
+  }
+}
+
+TEST_F(BrokenHelper, ExportEndsWith74AndLeavesNothing) {
+  helper("head -c 100 <&1 >/dev/null");  // of what it is told
+  for (const char* file : {"y.h5", "y.keras", "y.weights.h5"}) {
+    expect_failure(convoy(std::string("convert m.safetensors ") + file), ExitCode::kIo,
+                   {file, "convoy-h5", "was ended by signal 9"});
+    expect_absent(file);
+  }
+  const std::string before = get("m.h5");
+  expect_failure(convoy("convert m.safetensors m.h5"), ExitCode::kIo, {"m.h5"});
+  EXPECT_EQ(get("m.h5"), before);
+}
+
+TEST_F(BrokenHelper, TrainingKeepsItsCheckpointWhereTheExportFails) {
+  helper("head -c 100 <&1 >/dev/null");  // of what it is told
+  put("x.yaml", experiment("type: sgd, learning_rate: 0.05"));
+  const std::string train = "train x.yaml 'train.exports=[y.h5]'";
+  expect_failure(convoy(train), ExitCode::kIo, {"y.h5", "was ended by signal 9"});
+  expect_absent("y.h5");
+  EXPECT_FALSE(fs::is_empty(path("runs/first/checkpoints")));
+  expect_fine(ExchangeCommand::convoy("convert runs/first again.h5"));
+}
+
+// ---- A kernel without Landlock
+
+// From here on, for this process and its children.
+void take_landlock_away() {
+  std::array filter = {
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),  // the number of the system call
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {filter.size(), filter.data()};
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) ::_exit(99);
+}
+
+TEST_F(ExchangeCommand, UnsafeImportIsForEveryVerbThatReads) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  expect_fine(convoy("convert m.safetensors m.h5"));
+  put("i.ppm", "P6\n1 1\n255\nxyz");
+  const auto without_landlock = [&](const std::string& arguments) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      take_landlock_away();
+      ::_exit(convoy(arguments).code);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  const std::string around =
+      "--model_file=m.h5 --data=d device=cpu threads=1 progress=none "
+      "'optimizer={type: sgd, learning_rate: 0.1}' 'train.exports=[]' experiment.name=";
+  const std::vector<std::string> commands = {
+      "convert m.h5 y.safetensors",
+      "inspect m.h5",
+      "predict m.h5 i.ppm --device=cpu --preprocessing=none",
+      "train " + around + "a",
+      "eval " + around + "b data.test.images=d/train-images-idx3-ubyte data.test.labels=d/train-labels-idx1-ubyte",
+  };
+  for (const std::string& command : commands) {
+    EXPECT_EQ(without_landlock(command), static_cast<int>(ExitCode::kUnavailable)) << command << get("err");
+    EXPECT_NE(get("err").find("--unsafe_import does without"), std::string::npos) << get("err");
+    EXPECT_EQ(without_landlock(command + " --unsafe_import"), 0) << command << get("err");
+  }
+}
+
+// ---- A run from base weights that is killed
+
+constexpr const char* kBase = R"(
+name: base
+classes: 3
+layers:
+  - conv2d: {name: a, filters: 4, kernel: 3}
+  - batch_norm: {name: n}
+  - relu
+top:
+  - flatten
+  - linear: {name: top, units: 3}
+)";
+
+// The ranks of a job, by the process that started them.
+std::vector<pid_t> children_of(pid_t parent) {
+  std::istringstream list(
+      get_file("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children"));
+  return {std::istream_iterator<pid_t>(list), {}};
+}
+
+TEST_F(ExchangeCommand, KilledRunFromBaseWeightsResumesBitForBit) {
+  put("base.yaml", kBase);
+  save("base.safetensors", network_of(kBase, {1, kSide, kSide, 1}));
+  std::string text = experiment("type: sgd, learning_rate: 0.05, momentum: 0.9");
+  text = replaced(text, "    - conv2d: {name: a, filters: 4, kernel: 3}\n    - relu\n", "");
+  text = replaced(text, "model:\n", "model:\n  base: {config: base.yaml, weights: base.safetensors}\n");
+  text = replaced(text, "epochs: 1, ", "epochs: 100, ");
+  text = replaced(text, "m.keras", "m.safetensors");
+  text = replaced(text, "global: 8", "global: 8, micro: 4");
+  put("x.yaml", text + "checkpoint: {every_steps: 50, keep: 99}\n");
+  const std::string train = CONVOY_MPIEXEC " -n 2 " CONVOY_PROGRAM " train x.yaml";
+  expect_fine(run(train + " experiment.output_dir=whole"));
+
+  const pid_t job = ::fork();
+  if (job == 0) {
+    const int log = ::open(path("log").c_str(), O_WRONLY | O_CREAT, 0600);
+    if (::chdir(directory_.path().c_str()) != 0 || ::dup2(log, 1) < 0 || ::dup2(log, 2) < 0) ::_exit(99);
+    ::execl("/bin/sh", "sh", "-c", ("exec " + train + " experiment.output_dir=killed").c_str(), nullptr);
+    ::_exit(99);
+  }
+  const std::string saved = "killed/first/checkpoints/step-0000000100";
+  for (int i = 0; i < 3000 && !exists(saved); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (const pid_t rank : children_of(job)) ::kill(rank, SIGKILL);
+  int status = 0;
+  ::waitpid(job, &status, 0);
+  EXPECT_NE(status, 0) << get("log");
+  ASSERT_TRUE(exists(saved)) << get("log");
+  ASSERT_FALSE(exists("killed/first/m.safetensors")) << "ended before it was killed";
+
+  // Goes on without the weights: they are in the checkpoint.
+  fs::remove(path("base.safetensors"));
+  const Result resumed = run(train + " experiment.output_dir=killed progress=plain");
+  expect_fine(resumed);
+  EXPECT_NE(resumed.output.find("bit for bit"), std::string::npos) << resumed.output;
+  const std::string whole = get("whole/first/m.safetensors");
+  EXPECT_FALSE(whole.empty());
+  EXPECT_TRUE(get("killed/first/m.safetensors") == whole) << "other weights than those of the run that was not killed";
+}
+
+}  // namespace
+}  // namespace convoy
