@@ -30,7 +30,7 @@ struct OpenedNetwork {
 // Throws Error: as read_model_file(); kUsage where the architecture or the shape is neither in the file nor given;
 // kBadData where file and network do not belong together; kConfig for a network that cannot be built.
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options = {});
-OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& options = {});  // of what was read before
+OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& options = {});  // that has been read
 
 // In the format that the end of `path` names: .safetensors, .h5, .weights.h5, .keras or .onnx; atomically.
 // Returns notes for the user: what the format has no place for, or has otherwise.

@@ -309,7 +309,7 @@ TEST_F(ModelBuilderTest, BoundsWhatAFileCanAskFor) {
   EXPECT_EQ(failure("relu: {name: r}\n    - repeat: {times: 1000, layers: [add: {inputs: [" + many + "]}]}"),
             "x.yaml:5:7: model.layers[1].repeat: the repeats come to more than 1000000 values");
   EXPECT_EQ(failure("relu: {name: r}\n    - repeat: {times: 500, layers: [add: {inputs: [" + many + "]}]}"),
-            "x.yaml:5:52: model.layers[1].repeat.layers[0].add.inputs: more than 100000 inputs in all");
+            "x.yaml:5:51: model.layers[1].repeat.layers[0].add.inputs: more than 100000 inputs in all");
 }
 
 TEST_F(ModelBuilderTest, SaysWhatIsMissingAtTheEnd) {
