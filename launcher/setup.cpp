@@ -104,6 +104,11 @@ Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch) {
 
 namespace {
 
+[[noreturn]] void too_short(const ScheduleConfig& config, const char* key, const Horizon& horizon) {
+  config_error(config.where, "schedule",
+               std::string(key) + " is less than half a step; an epoch has " + std::to_string(horizon.steps_per_epoch));
+}
+
 ScheduleOptions schedule_options(const ScheduleShape& shape, double learning_rate, const Horizon& horizon) {
   using Type = ScheduleOptions::Type;
   const int64_t epoch = horizon.steps_per_epoch;
@@ -144,6 +149,8 @@ Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
   int64_t steps_left = horizon.steps;
   for (size_t i = 0; i < shapes.size(); ++i) {
     ScheduleOptions options = schedule_options(*shapes[i], experiment.optimizer.learning_rate, horizon);
+    if (shapes[i]->restart_epochs > 0 && options.restart_steps == 0) too_short(config, "restart_epochs", horizon);
+    if (i + 1 < shapes.size() && in_steps(*config.phases[i].epochs, epoch) == 0) too_short(config, "epochs", horizon);
     if (i == 0) {
       options.warmup_steps = warmup;
       options.warmup_start = static_cast<float>(config.warmup_start);

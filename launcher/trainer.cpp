@@ -74,7 +74,8 @@ void Trainer::begin_step() {
   scalars.one_over_micro_batches = 1.0F / static_cast<float>(parts_.micro_batches);
   scalars.step = step_;
   scalars.seed = seed_;
-  scalars.requests[0] = signal != 0 ? 1.0F : 0.0F;
+  const bool spoilt = save_error_ == ExitCode::kNonFinite;  // the weights: nothing more would be saved
+  scalars.requests[0] = signal != 0 || spoilt ? 1.0F : 0.0F;
   scalars.requests[1] = parts_.signals.take_save_request() ? 1.0F : 0.0F;
   scalars.requests[2] = signal == SIGINT ? 1.0F : 0.0F;
 }

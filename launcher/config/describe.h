@@ -305,6 +305,8 @@ void describe(Visitor& v, OptimizerConfig& c) {
                          .range = at_least(0)});
 }
 
+constexpr double kMostEpochs = 1e6;  // of a part of a schedule
+
 template <class Visitor>
 void describe_shape(Visitor& v, ScheduleShape& c) {
   using enum ScheduleType;
@@ -318,7 +320,7 @@ void describe_shape(Visitor& v, ScheduleShape& c) {
   v.key(c.milestones, {.name = "milestones",
                        .doc = "epochs after which the rate drops",
                        .required = true,
-                       .range = above(0),
+                       .range = above_up_to(0, kMostEpochs),
                        .only_for = "type: multistep",
                        .applies = is(kMultistep)});
   v.key(c.gamma, {.name = "gamma",
@@ -343,7 +345,7 @@ void describe_shape(Visitor& v, ScheduleShape& c) {
                   .applies = is(kPolynomial)});
   v.key(c.restart_epochs, {.name = "restart_epochs",
                            .doc = "length of the first cosine of several; 0: one for all epochs",
-                           .range = at_least(0),
+                           .range = between(0, kMostEpochs),
                            .only_for = "type: cosine",
                            .applies = is(kCosine)});
   v.key(c.restart_factor, {.name = "restart_factor",
@@ -360,15 +362,19 @@ void describe_shape(Visitor& v, ScheduleShape& c) {
 
 template <class Visitor>
 void describe(Visitor& v, SchedulePhaseConfig& c) {
+  v.place(c.where);
   describe_shape(v, c);
-  v.key(c.epochs, {.name = "epochs", .doc = "how long; of the last phase: the rest", .range = above(0)});
+  v.key(c.epochs, {.name = "epochs",
+                   .doc = "how long, behind the warm-up; the last phase has the rest",
+                   .range = above_up_to(0, kMostEpochs)});
 }
 
 template <class Visitor>
 void describe(Visitor& v, ScheduleConfig& c) {
   v.place(c.where);
   describe_shape(v, c);
-  v.key(c.warmup_epochs, {.name = "warmup_epochs", .doc = "linear warm-up; may be a fraction", .range = at_least(0)});
+  v.key(c.warmup_epochs,
+        {.name = "warmup_epochs", .doc = "linear warm-up; may be a fraction", .range = between(0, kMostEpochs)});
   v.key(c.warmup_start,
         {.name = "warmup_start", .doc = "fraction of the learning rate at step 0", .range = between(0, 1)});
   v.key(c.phases, {.name = "phases", .doc = "shapes one after another, in the place of one"});

@@ -160,33 +160,37 @@ void check_data(const DataConfig& data) {
   if (data.cache != DataCache::kNone) check_cache(data);
 }
 
-void check_shape(const ScheduleShape& shape, const Mark& where, const std::string& path) {
+void check_shape(const ScheduleShape& shape, double warmup_epochs, const Mark& where, const std::string& path) {
+  const std::string milestones = child_path(path, "milestones");
   if (std::ranges::adjacent_find(shape.milestones, std::greater_equal()) != shape.milestones.end()) {
-    config_error(where, child_path(path, "milestones"), "expected rising numbers");
+    config_error(where, milestones, "expected rising numbers");
   }
   if (shape.type == ScheduleType::kMultistep && shape.milestones.empty()) {
-    config_error(where, child_path(path, "milestones"), "expected at least one number");
+    config_error(where, milestones, "expected at least one number");
+  }
+  if (!shape.milestones.empty() && shape.milestones.front() <= warmup_epochs) {
+    config_error(where, milestones, "the first lies in the warm-up");
+  }
+  if (shape.restart_factor > 1 && shape.restart_epochs == 0) {
+    config_error(where, child_path(path, "restart_factor"), "needs restart_epochs > 0");
   }
 }
 
 void check_schedule(const ScheduleConfig& schedule) {
-  const std::string path = "schedule";
-  check_shape(schedule, schedule.where, path);
-  const std::vector<double>& milestones = schedule.phases.empty() ? schedule.milestones : schedule.phases[0].milestones;
-  if (!milestones.empty() && milestones.front() <= schedule.warmup_epochs) {
-    config_error(schedule.where, child_path(path, "milestones"), "the first lies in the warm-up");
-  }
+  const std::string path = "schedule", phases = child_path(path, "phases");
+  check_shape(schedule, schedule.warmup_epochs, schedule.where, path);
   if (schedule.phases.empty()) return;
   if (schedule.type != ScheduleType::kConstant || schedule.start) {
-    config_error(schedule.where, child_path(path, "phases"), "takes the place of type; give one of the two");
+    config_error(schedule.where, phases, "takes the place of type; give one of the two");
   }
   for (size_t i = 0; i < schedule.phases.size(); ++i) {
-    const std::string phase = child_path(child_path(path, "phases"), i);
-    check_shape(schedule.phases[i], schedule.where, phase);
-    if (i + 1 < schedule.phases.size() && !schedule.phases[i].epochs) {
-      config_error(schedule.where, child_path(phase, "epochs"),
-                   "required key is missing; only the last phase has the rest");
-    }
+    const SchedulePhaseConfig& phase = schedule.phases[i];
+    const std::string of_phase = child_path(phases, i), epochs = child_path(of_phase, "epochs");
+    const bool last = i + 1 == schedule.phases.size();
+    check_shape(phase, i == 0 ? schedule.warmup_epochs : 0, phase.where, of_phase);
+    if (!last && !phase.epochs)
+      config_error(phase.where, epochs, "required key is missing; only the last has the rest");
+    if (last && phase.epochs) config_error(phase.where, epochs, "the last phase has the rest of the run");
   }
 }
 

@@ -211,7 +211,8 @@ struct ScheduleShape {
 };
 
 struct SchedulePhaseConfig : ScheduleShape {
-  std::optional<double> epochs;  // of the last one: the rest
+  std::optional<double> epochs;  // behind the warm-up; none for the last one, which has the rest
+  Mark where;
 };
 
 struct ScheduleConfig : ScheduleShape {

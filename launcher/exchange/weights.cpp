@@ -1,6 +1,7 @@
 #include "launcher/exchange/weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <set>
 #include <string_view>
@@ -355,6 +356,11 @@ std::string listed(const std::vector<std::string>& names) {
 }
 
 void require_complete(const MatchedWeights& matched, const ForeignModel& file) {
+  for (const auto& [name, values] : matched.weights) {  // a relu makes a number of NaN: nobody would see it
+    if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
+      bad_data(file.path, "has an element for '" + name + "' that is NaN or infinite");
+    }
+  }
   if (matched.missing.empty()) return;
   std::string message = "has nothing for " + listed(matched.missing) + " of the network";
   if (!matched.unused.empty()) message += "; left over is " + listed(matched.unused);

@@ -18,7 +18,8 @@ std::string take_line(std::string& text) {
 
 void read(std::span<const std::byte> bytes) {
   std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  KerasFile file{.path = "f.h5"};
+  KerasFile file;
+  file.path = "f.h5";
   file.keras_version = take_line(text);
   file.model_config = take_line(text);
   file.training_config = take_line(text);

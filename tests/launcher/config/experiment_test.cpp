@@ -71,7 +71,7 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
        "x.yaml:17:13: optimizer.nesterov: expected true or false, found 'yes'"},
       {"learning_rate: 0.1", "learning_rate: 0.1\n  nesterov: true",
        "x.yaml:15:3: optimizer.nesterov: needs momentum > 0"},
-      {"learning_rate: 0.1", "learning_rate: 0.1\n  beta1: 0.5", "x.yaml:17:3: optimizer.beta1: only for type: adam"},
+      {"learning_rate: 0.1", "learning_rate: 0.1\n  beta1: 0.5", "x.yaml:17:3: optimizer.beta1: only for type: adam or adamw"},
       {"learning_rate: 0.1", "learning_rate: 0.1\n  groups: [{mach: x}]",
        "x.yaml:17:13: optimizer.groups[0].mach: unknown key, did you mean 'match'?"},
       {"type: sgd", "type: sdg", "x.yaml:15:9: optimizer.type: expected sgd, adam, adamw or rmsprop, found 'sdg'"},
@@ -178,6 +178,12 @@ TEST_F(ExperimentTest, SchedulesThatCannotBeAreRefused) {
       {"{phases: [{type: cosine}, {type: constant}]}", "schedule.phases[0].epochs: required key is missing"},
       {"{phases: [{type: multistep, milestones: [3, 1]}]}", "schedule.phases[0].milestones: expected rising numbers"},
       {"{type: cosine, rise: 0.1}", "schedule.rise: only for type: one_cycle"},
+      {"{type: cosine, restart_factor: 2}", "schedule.restart_factor: needs restart_epochs > 0"},
+      {"{warmup_epochs: 1e300}", "schedule.warmup_epochs: expected a number"},
+      {"{phases: [{epochs: 1e300}, {type: cosine}]}", "schedule.phases[0].epochs: expected a number"},
+      {"{phases: [{type: cosine, epochs: 3}]}", "schedule.phases[0].epochs: the last phase has the rest"},
+      {"{warmup_epochs: 2, phases: [{type: multistep, milestones: [1], epochs: 3}, {}]}",
+       "schedule.phases[0].milestones: the first lies in the warm-up"},
   };
   for (const auto& [schedule, message] : cases) {
     EXPECT_NE(error_of(kMinimal, {std::string("schedule=") + schedule}).find(message), std::string::npos)

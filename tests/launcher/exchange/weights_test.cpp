@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include "launcher/config/parts.h"
@@ -212,6 +213,15 @@ TEST(MatchWeightsTest, RefusesWhatIsIncomplete) {
   file.tensors.pop_back();
   EXPECT_EQ(failure([&] { require_complete(match_weights(weight_places(graph()), file), file); }),
             "file: has nothing for 'fc.bias' of the network");
+}
+
+TEST(MatchWeightsTest, RefusesWhatIsNotANumber) {
+  for (const float wrong : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    ForeignModel file = complete_file();
+    file.tensors[1].tensor.values[2] = wrong;
+    EXPECT_EQ(failure([&] { require_complete(match_weights(weight_places(graph()), file), file); }),
+              "file: has an element for 'c.bias' that is NaN or infinite");
+  }
 }
 
 TEST(MatchTrainingTest, TurnsTheSlotsRoundLikeTheirParameters) {
