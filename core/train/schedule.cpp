@@ -47,7 +47,10 @@ double shape(const ScheduleOptions& options, int64_t step) {
   const double done = share(step, static_cast<double>(length));
   switch (options.type) {
     case Type::kConstant: return start;
-    case Type::kStep: return std::pow(gamma, static_cast<double>(step / every));
+    case Type::kStep: {
+      const int64_t drops = step / every;
+      return std::pow(gamma, static_cast<double>(drops));
+    }
     case Type::kMultistep:
       return std::pow(gamma, static_cast<double>(std::ranges::count_if(
                                  options.milestones, [=](int64_t milestone) { return milestone <= step; })));
