@@ -108,7 +108,8 @@ int convert_command(const CommandLine& line) {
   PosixFileSystem files;
   if (architecture_only) {
     require_replaceable(to);
-    write_file_atomic(files, to, show(opened.network.config));
+    const Shape& sample = opened.network.sample;
+    write_file_atomic(files, to, show_model_file(opened.network.config, {sample.h, sample.w, sample.c}));
   } else {
     for (const std::string& note : write_network(files, to, opened.network, exports)) {
       std::printf("note: %s: %s\n", to.c_str(), note.c_str());

@@ -44,11 +44,12 @@ int classes_in(const ForeignModel& file, const std::vector<WeightPlace>& places)
 // For a file that has weights only.
 Architecture from_model_file(const ForeignModel& file, const NetworkOptions& options) {
   const Experiment made = load_model(options.model_file, {});
-  const auto [h, w, c] = made.data.shape.value();
+  const auto [h, w, c] = options.shape ? *options.shape : made.data.shape.value();
   const Model model =
       build_model(made.model, {}, {1, h, w, c}, {.training = false, .normalize = false, .rewrite = false});
   const int classes = classes_in(file, weight_places(model.graph));
-  if (classes == 0 || classes == made.model.classes) return {made.model, made.data.shape};
+  const bool says_classes = parse_yaml_file(options.model_file).find("classes") != nullptr;
+  if (classes == 0 || classes == made.model.classes || says_classes) return {made.model, made.data.shape};
   return {load_model(options.model_file, {"data.classes=" + std::to_string(classes)}).model, made.data.shape};
 }
 

@@ -224,6 +224,8 @@ TEST_F(BlocksTest, AModelFileIsLoadedForWhatItWasMadeFor) {
   write("net.yaml", "layers: [flatten, linear: {units: classes}]\n");
   EXPECT_EQ(*load_model("net.yaml", {}).data.shape, (std::array{224, 224, 3}));
   EXPECT_EQ(load_model("net.yaml", {}).data.classes, 1000);
+  write("net.yaml", "classes: 3\nlayers: [flatten, linear: {units: classes}]\n");
+  EXPECT_EQ(load_model("net.yaml", {}).data.classes, 3);
   write("x.yaml", kMinimal);
   EXPECT_FALSE(is_model_file("x.yaml"));
   write("net.yaml", "made_for: {size: 3}\nlayers: [flatten]\n");
