@@ -77,6 +77,7 @@ void complete_model(Experiment& e) {
   ModelConfig& model = e.model;
   require_layers(model);
   if (model.name.empty()) model.name = e.experiment.name;
+  if (model.base && model.base->name.empty()) model.base->name = "base";
   if (model.classes == 0) model.classes = e.data.classes;
   if (model.classes < e.data.classes) {
     config_error(model.where, "model.classes",
@@ -255,6 +256,10 @@ int largest_divisor_up_to(int number, int limit) {
 
 Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides,
                            const Hdf5Options& hdf5) {
+  if (begins_like_model(path)) {
+    throw Error(ExitCode::kConfig,
+                path + ": expected an experiment file (YAML), found a model; --model_file=" + path + " names one");
+  }
   return to_experiment(compose(path, overrides), hdf5);
 }
 

@@ -1,5 +1,6 @@
 #include "launcher/config/blocks.h"
 
+#include "launcher/config/parts.h"
 #include "tests/launcher/config/fixture.h"
 
 namespace convoy {
@@ -209,6 +210,13 @@ TEST_F(BlocksTest, AModelIsBoundedWithoutTheHelpOfBlocks) {
   for (int i = 0; i < 9000; ++i) list += ", relu";
   EXPECT_EQ(error_of(with_model("  blocks: {}\n  layers: [" + list + "]\n")),
             "x.yaml:3:3: model: more than 9000 values with its blocks");
+}
+
+// What show() prints is read again.
+TEST_F(BlocksTest, ABaseWithoutANameIsCalledSo) {
+  const Experiment e = load(with_model("  base: {layers: [relu]}\n  layers: [flatten, linear: {units: classes}]\n"));
+  EXPECT_EQ(e.model.base->name, "base");
+  EXPECT_EQ(parse_model(show(e.model), "shown").base->name, "base");
 }
 
 // ---- A model file alone
