@@ -43,6 +43,9 @@ int classes_in(const ForeignModel& file, const std::vector<WeightPlace>& places)
 
 // For a file that has weights only.
 Architecture from_model_file(const ForeignModel& file, const NetworkOptions& options) {
+  if (names_foreign_model(options.model_file)) {
+    usage(options.model_file, "expected a model file (YAML), as --model_file says the network of weights");
+  }
   const Experiment made = load_model(options.model_file, {});
   const auto [h, w, c] = options.shape ? *options.shape : made.data.shape.value();
   const Model model =
@@ -122,12 +125,13 @@ const Format* find_format(const std::string& path) {
   return found == std::end(kFormats) ? nullptr : found;
 }
 
-const Format& written_format(const std::string& path) {
+const Format& written_format(const std::string& path, const std::string& others = "") {
   if (can_write(path)) return *find_format(path);
   std::string ends;
   for (const Format& format : kFormats) {
     if (format.write != nullptr) ends += (ends.empty() ? "" : ", ") + std::string(format.end);
   }
+  if (!others.empty()) ends += ", " + others;
   usage(path, "expected a name that ends in one of " + ends);
 }
 
@@ -135,7 +139,7 @@ const Format& written_format(const std::string& path) {
 
 bool names_foreign_model(const std::string& path) {
   std::error_code ignored;
-  return find_format(path) != nullptr || std::filesystem::is_directory(path, ignored);
+  return find_format(path) != nullptr || std::filesystem::is_directory(path, ignored) || begins_like_model(path);
 }
 
 bool can_write(const std::string& path) {
@@ -143,7 +147,7 @@ bool can_write(const std::string& path) {
   return format != nullptr && format->write != nullptr;
 }
 
-void require_known_format(const std::string& path) { written_format(path); }
+void require_known_format(const std::string& path, const std::string& others) { written_format(path, others); }
 
 std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
                                        const ExportOptions& options) {
@@ -182,6 +186,11 @@ OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& optio
   network.preprocessing =
       options.preprocessing.empty() ? file.preprocessing : named_preprocessing(options.preprocessing);
   network.class_names = file.class_names;
+  const int outputs = network.model.graph.shape(network.model.logits).c;
+  if (!file.class_names.empty() && std::ssize(file.class_names) != outputs) {
+    bad_data(file.path, "names " + std::to_string(file.class_names.size()) + " classes, and its network has " +
+                            std::to_string(outputs));
+  }
   if (file.training) network.training = match_training(places, file);
   return opened;
 }
