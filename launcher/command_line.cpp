@@ -204,8 +204,11 @@ bool is_override(const std::string& word) {
   return equals != std::string::npos && word.find('/') > equals;
 }
 
+// The others have files only, which may be called a=b.
+bool has_keys(const Verb& verb) { return verb.name != "predict" && verb.name != "convert"; }
+
 void add_word(CommandLine& line, const Verb& verb, const std::string& word) {
-  if (is_override(word) && verb.name != "predict") return line.overrides.push_back(word);
+  if (is_override(word) && has_keys(verb)) return line.overrides.push_back(word);
   if (line.words.size() == verb.most_words) {
     usage(std::string(verb.name) + ": unexpected '" + word + "' after '" + line.words.back() + "'");
   }
@@ -247,7 +250,8 @@ std::string help_text(const std::string& verb_name) {
   std::ostringstream text;
   if (!verb_name.empty()) {
     const Verb& verb = find_verb(verb_name);
-    text << "convoy " << verb.name << " " << verb.words << " [key=value ...] [flags]\n  " << verb.what << "\n\n"
+    text << "convoy " << verb.name << " " << verb.words << (has_keys(verb) ? " [key=value ...]" : "") << " [flags]\n  "
+         << verb.what << "\n\n"
          << flags_of(verb);
     return text.str();
   }
@@ -265,8 +269,9 @@ std::string flag(const CommandLine& line, const std::string& name, const std::st
 }
 
 const std::string& require_word(const CommandLine& line, size_t index, const std::string& what) {
-  if (index < line.words.size()) return line.words[index];
-  usage(line.verb + ": expected " + what + "; see convoy " + line.verb + " --help");
+  if (index < line.words.size() && !line.words[index].empty()) return line.words[index];
+  usage(line.verb + ": expected " + what + (index < line.words.size() ? ", found ''" : "") + "; see convoy " +
+        line.verb + " --help");
 }
 
 }  // namespace convoy

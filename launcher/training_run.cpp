@@ -169,6 +169,9 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
 
 void TrainingRun::make_data() {
   data_ = open_datasets(experiment_.data, experiment_.experiment.seed, bad_samples_);
+  while (std::ssize(data_.class_names) < experiment_.model.classes) {  // outputs that no label asks for
+    data_.class_names.push_back(std::to_string(data_.class_names.size()));
+  }
   batch_ = resolve(experiment_.batch, communicator_.size());
   if (batch_.micro == 1 && mix_options(experiment_.data.mix, 0).any()) {
     config_error(experiment_.data.where, "data.mix", "mixes rows of a micro-batch, and batch.micro is 1");

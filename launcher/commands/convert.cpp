@@ -1,7 +1,11 @@
 // convoy convert: a network with its weights in another format, or how the weights of two files differ.
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <system_error>
+
+#include <unistd.h>
 
 #include "launcher/commands/commands.h"
 #include "launcher/config/parts.h"
@@ -19,6 +23,30 @@ bool chooses(const CommandLine& line, const std::string& name, const std::string
   if (value != one && value != other)
     usage("--" + name + ": expected " + one + " or " + other + ", found '" + value + "'");
   return value == one;
+}
+
+// What a flag that has no meaning for `to` would leave undone in silence.
+void require_meaning(const CommandLine& line, const std::string& to) {
+  const auto only_for = [&](const std::string& name, bool means, const std::string& what) {
+    if (line.flags.contains(name) && !means) usage("--" + name + " is for " + what + ", found " + to);
+  };
+  const bool compares = line.flags.contains("diff");
+  const bool network = to.ends_with(".h5") || to.ends_with(".keras") || to.ends_with(".onnx");
+  only_for("names", !compares && to.ends_with(".safetensors"), "writing .safetensors");
+  only_for("fold_batch_norm", !compares && to.ends_with(".onnx"), "writing .onnx");
+  only_for("output", !compares && (network || flag(line, "output") == "logits"), "writing .h5, .keras and .onnx");
+}
+
+// Before anything is read.
+void require_can_write(const std::string& from, const std::string& to) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(from, to, ignored)) usage(to + ": expected another file than the one that is read");
+  require_replaceable(to);
+  const std::string directory = std::filesystem::absolute(to).parent_path();
+  if (::access(directory.c_str(), W_OK | X_OK) == 0) return;
+  const bool forbidden = errno == EACCES || errno == EPERM;
+  throw Error(forbidden ? ExitCode::kPermission : ExitCode::kCannotCreate,
+              to + ": cannot create: " + std::generic_category().message(errno));
 }
 
 ExportOptions export_options(const CommandLine& line, const std::string& to) {
@@ -100,15 +128,17 @@ int convert_command(const CommandLine& line) {
   const std::string& to = require_word(line, 1, "a file to write, or to compare with");
   const NetworkOptions options = network_options(line);
   const bool compares = line.flags.contains("diff"), architecture_only = to.ends_with(".yaml");
-  if (!compares && !architecture_only) require_known_format(to);
+  if (!compares && !architecture_only) require_known_format(to, ".yaml");
   const ExportOptions exports = export_options(line, to);
+  require_meaning(line, to);
+  if (!compares) require_can_write(from, to);
   const OpenedNetwork opened = open_network(from, options);
   if (compares) return print_differences(opened.network, second_network(to, opened.network, options));
   print_mapping(from, opened);
   PosixFileSystem files;
   if (architecture_only) {
-    require_replaceable(to);
-    write_file_atomic(files, to, show(opened.network.config));
+    const Shape& sample = opened.network.sample;
+    write_file_atomic(files, to, show_model_file(opened.network.config, {sample.h, sample.w, sample.c}));
   } else {
     for (const std::string& note : write_network(files, to, opened.network, exports)) {
       std::printf("note: %s: %s\n", to.c_str(), note.c_str());

@@ -45,7 +45,8 @@ Node model_of_file(const std::string& file, const Mark& where, const std::string
   Node content = parse_yaml_file(file, where);
   require_map(content, "model");
   interpolate(content, "model");
-  static constexpr std::array<std::string_view, 6> kKeys = {"name", "classes", "made_for", "blocks", "layers", "top"};
+  static constexpr std::array<std::string_view, 7> kKeys = {"name", "classes", "made_for", "blocks",
+                                                            "base", "layers",  "top"};
   refuse_unknown_keys(content, "model", kKeys);
   expand_blocks(content, "model");
   return content;
@@ -76,6 +77,7 @@ void complete_model(Experiment& e) {
   ModelConfig& model = e.model;
   require_layers(model);
   if (model.name.empty()) model.name = e.experiment.name;
+  if (model.base && model.base->name.empty()) model.base->name = "base";
   if (model.classes == 0) model.classes = e.data.classes;
   if (model.classes < e.data.classes) {
     config_error(model.where, "model.classes",
@@ -233,14 +235,16 @@ constexpr const char* kAroundAModel =
     "train: {steps: 1}\n"
     "optimizer: {type: sgd, learning_rate: 0.01}\n";
 
-// A key of `data`, from the section of a model file or else from `otherwise`.
-Node made_for_value(const Node* made_for, const char* key, const char* otherwise) {
+// A key of `data`, from the section `made_for` of a model file, from the key of that name in the file itself, or else
+// from `otherwise`.
+Node made_for_value(const Node& file, const char* key, const char* otherwise) {
   const Node* given = nullptr;
-  if (made_for != nullptr) {
+  if (const Node* made_for = file.find("made_for")) {
     require_map(*made_for, "made_for");
     refuse_unknown_keys(*made_for, "made_for", std::array<std::string_view, 2>{"shape", "classes"});
     given = made_for->find(key);
   }
+  if (given == nullptr) given = file.find(key);
   Node value = given == nullptr ? parse_yaml_value(otherwise, "made_for") : *given;
   value.key = key;
   return value;
@@ -256,6 +260,10 @@ int largest_divisor_up_to(int number, int limit) {
 
 Experiment load_experiment(const std::string& path, const std::vector<std::string>& overrides,
                            const Hdf5Options& hdf5) {
+  if (begins_like_model(path)) {
+    throw Error(ExitCode::kConfig,
+                path + ": expected an experiment file (YAML), found a model; --model_file=" + path + " names one");
+  }
   return to_experiment(compose(path, overrides), hdf5);
 }
 
@@ -270,14 +278,13 @@ bool is_model_file(const std::string& path) { return parse_yaml_file(path).find(
 
 Experiment load_model(const std::string& path, const std::vector<std::string>& overrides, const Hdf5Options& hdf5) {
   const Node file = parse_yaml_file(path);
-  const Node* made_for = file.find("made_for");
   Node tree = parse_yaml(kAroundAModel, path);
   Node config = plain_node(std::filesystem::absolute(path).string());
   config.key = "config";
   tree.find("model")->children.push_back(std::move(config));
   Node* data = tree.find("data");
-  data->children.push_back(made_for_value(made_for, "shape", "[224, 224, 3]"));
-  data->children.push_back(made_for_value(made_for, "classes", "1000"));
+  data->children.push_back(made_for_value(file, "shape", "[224, 224, 3]"));
+  data->children.push_back(made_for_value(file, "classes", "1000"));
   apply_overrides(tree, overrides);
   interpolate(tree);
   return to_experiment(std::move(tree), hdf5);

@@ -271,7 +271,8 @@ Experiment load_experiment(const std::string& path, const std::vector<std::strin
                            const Hdf5Options& hdf5 = {});
 
 // Likewise from a model file alone, as if an experiment trained it on the synthetic images of the size and number of
-// classes that its key `made_for` says: {shape: [H,W,C], classes}, by default [224,224,3] and 1000.
+// classes that its key `made_for` says: {shape: [H,W,C], classes}, by default [224,224,3] and
+// its key `classes`, or 1000.
 Experiment load_model(const std::string& path, const std::vector<std::string>& overrides, const Hdf5Options& hdf5 = {});
 
 // Whether the YAML in `path` is a model file (with `layers`), not an experiment.  Throws as load_experiment().

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 
 #include "launcher/config/compose.h"
@@ -77,6 +78,14 @@ std::string export_name(const std::string& model_file) {
   return can_write(model_file) ? path.filename().string() : path.stem().string() + ".safetensors";
 }
 
+[[noreturn]] void no_optimizer(const ForeignModel& model) {
+  const std::string& left_out = model.optimizer_left_out;
+  throw Error(ExitCode::kConfig,
+              model.path +
+                  (left_out.empty() ? ": has no optimizer (it was not compiled)" : ": its optimizer " + left_out) +
+                  "; give one, as in optimizer.type=sgd optimizer.learning_rate=0.01");
+}
+
 void add(Node& map, const char* key, Node value) {
   value.key = key;
   map.children.push_back(std::move(value));
@@ -86,6 +95,11 @@ void add(Node& map, const char* key, Node value) {
 
 Experiment experiment_around(const std::string& model_file, const std::string& data,
                              const std::vector<std::string>& overrides, const Hdf5Options& hdf5) {
+  if (exists(model_file) && !names_foreign_model(model_file)) {
+    throw Error(ExitCode::kUsage, model_file +
+                                      ": a model file says nothing of data and training; give an experiment file, too, "
+                                      "or a file with weights");
+  }
   const ForeignModel model = read_model_file(model_file, hdf5);
   if (model.model.empty()) {
     throw Error(ExitCode::kConfig, model_file + ": has weights only; an experiment file must say of which network");
@@ -111,7 +125,9 @@ Experiment experiment_around(const std::string& model_file, const std::string& d
     optimizer.steps_before = model.training->step;
     add(tree, "optimizer", to_node(optimizer));
   } else {
-    Node optimizer{.kind = Node::Kind::kMap, .where = {model_file + ": has no optimizer (it was not compiled)", 0, 0}};
+    const auto says = [](const std::string& text) { return text.starts_with("optimizer"); };
+    if (std::ranges::none_of(overrides, says)) no_optimizer(model);
+    Node optimizer{.kind = Node::Kind::kMap, .where = {model_file, 0, 0}};
     add(tree, "optimizer", std::move(optimizer));
   }
   return experiment_of(std::move(tree), overrides, hdf5);

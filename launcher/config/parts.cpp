@@ -1,5 +1,7 @@
 #include "launcher/config/parts.h"
 
+#include <algorithm>
+
 #include "launcher/config/compose.h"
 #include "launcher/config/visitors.h"
 
@@ -50,6 +52,19 @@ void require_layers(const ModelConfig& model) {
 
 std::string show(const ModelConfig& model) { return printed(model); }
 std::string show(const OptimizerConfig& optimizer) { return printed(optimizer); }
+
+std::string show_model_file(const ModelConfig& model, const std::array<int, 3>& shape) {
+  Node tree = to_node(model);
+  escape_interpolation(tree);
+  Node made_for{.kind = Node::Kind::kMap};
+  made_for.key = "made_for";
+  made_for.children = {to_node(shape), to_node(model.classes)};
+  made_for.children[0].key = "shape";
+  made_for.children[1].key = "classes";
+  const auto layers = std::ranges::find(tree.children, "layers", &Node::key);
+  tree.children.insert(layers, std::move(made_for));
+  return to_yaml(tree);
+}
 
 ModelConfig parse_model(const std::string& text, const std::string& source) {
   ModelConfig model;

@@ -1,6 +1,7 @@
 // Sections of an experiment on their own, as text: what is kept beside weights.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ void substitute_classes(ModelConfig& model);
 // The network as a model file that needs no other file.
 std::string show(const ModelConfig& model);
 std::string show(const OptimizerConfig& optimizer);
+// The same with `made_for`, so that load_model() knows the image [H,W,C] too.
+std::string show_model_file(const ModelConfig& model, const std::array<int, 3>& shape);
 
 // Throws Error(kConfig) where a model or its base has none.
 void require_layers(const ModelConfig& model);

@@ -69,6 +69,16 @@ const std::map<std::string_view, KerasDefaults> kDefaults = {
     {"Multiply", {R"({})", true}},
     {"ReLU", {R"({"max_value": null, "negative_slope": 0.0, "threshold": 0.0})", false}},
     {"Reshape", {R"({"target_shape": [1, 1, 8]})", false}},
+    {"SeparableConv2D", {R"({"depth_multiplier": 1, "filters": 2, "kernel_size": [3, 3], "strides": [1, 1], )"
+     R"("padding": "valid", "data_format": "channels_last", "dilation_rate": [1, 1], "activation": "linear", )"
+     R"("use_bias": true, "depthwise_initializer": {"module": "keras.initializers", "class_name": "GlorotUniform", )"
+     R"("config": {"seed": null, "input_axes": null, "output_axes": null}, "registered_name": null}, )"
+     R"("pointwise_initializer": {"module": "keras.initializers", "class_name": "GlorotUniform", )"
+     R"("config": {"seed": null, "input_axes": null, "output_axes": null}, "registered_name": null}, )"
+     R"("bias_initializer": {"module": "keras.initializers", "class_name": "Zeros", "config": {}, )"
+     R"("registered_name": null}, "depthwise_regularizer": null, "pointwise_regularizer": null, )"
+     R"("bias_regularizer": null, "activity_regularizer": null, "depthwise_constraint": null, )"
+     R"("pointwise_constraint": null, "bias_constraint": null})", true}},
     {"Softmax", {R"({"axis": -1})", false}},
     {"UpSampling2D", {R"({"size": [2, 2], "data_format": "channels_last", "interpolation": "nearest"})", true}},
     {"ZeroPadding2D", {R"({"padding": [[1, 1], [1, 1]], "data_format": "channels_last"})", true}},

@@ -64,6 +64,13 @@ const T& as(const Graph::Node& node) {
 
 Json pair(int h, int w) { return Json::array({h, w}); }
 
+// A separable convolution of Keras is two layers here, "x.depthwise" and "x.pointwise".
+std::string separable_name(const Graph::Node& pointwise) {
+  constexpr std::string_view kEnd = ".pointwise";
+  const std::string& name = pointwise.name;
+  return name.ends_with(kEnd) ? name.substr(0, name.size() - kEnd.size()) : name;
+}
+
 // As people write it: 0.001, not 0.0010000000474974513.
 double decimal(float value) {
   double out = 0;
@@ -75,7 +82,47 @@ double decimal(float value) {
 
 }  // namespace
 
+const Graph::Node* KerasExporter::depthwise_before(const Node& node) const {
+  const Node* before = producer(node.inputs[0]);
+  if (before == nullptr || before->layer->type() != Conv2d::kType || graph_.only_reader(before->output) < 0)
+    return nullptr;
+  const std::string name = separable_name(node);
+  if (name == node.name || before->name != name + ".depthwise" || before->frozen != node.frozen) return nullptr;
+  const Conv2dOptions &first = as<Conv2d>(*before).options(), &second = as<Conv2d>(node).options();
+  const Shape &middle = graph_.shape(before->output), &output = graph_.shape(node.output);
+  const bool depthwise = first.groups == graph_.shape(before->inputs[0]).c && !first.bias;
+  const bool pointwise = second.groups == 1 && second.window.kernel_h == 1 && second.window.kernel_w == 1 &&
+                         middle.h == output.h && middle.w == output.w;
+  return depthwise && pointwise && first.window.stride_h == first.window.stride_w ? before : nullptr;
+}
+
+void KerasExporter::separable_conv2d(const Node& depthwise, const Node& pointwise) {
+  const Conv2dOptions &first = as<Conv2d>(depthwise).options(), &second = as<Conv2d>(pointwise).options();
+  const Window& window = first.window;
+  const int channels = graph_.shape(depthwise.inputs[0]).c, multiplier = first.filters / channels;
+  size_t input = as_image(depthwise.inputs[0]);
+  const std::string padding = padding_word(depthwise, window, input);
+  const Json config = {{"filters", second.filters},
+                       {"kernel_size", pair(window.kernel_h, window.kernel_w)},
+                       {"strides", pair(window.stride_h, window.stride_w)},
+                       {"padding", padding},
+                       {"dilation_rate", pair(window.dilation_h, window.dilation_w)},
+                       {"depth_multiplier", multiplier},
+                       {"activation", "linear"},
+                       {"use_bias", second.bias}};
+  emit_node(pointwise, separable_name(pointwise), "SeparableConv2D", config, input, image_dims(pointwise.output));
+  add_weights(depthwise, {{"depthwise_kernel", "weight"}});
+  layers_.back().weights.front().second.dims = {window.kernel_h, window.kernel_w, channels, multiplier};
+  add_weights(pointwise, {{"pointwise_kernel", "weight"}, {"bias", "bias"}});
+}
+
 void KerasExporter::conv2d(const Node& node) {
+  if (const Node* before = depthwise_before(node)) return separable_conv2d(*before, node);
+  const int reader = graph_.only_reader(node.output);
+  if (reader >= 0) {
+    const Node& next = graph_.nodes()[static_cast<size_t>(reader)];
+    if (next.layer->type() == Conv2d::kType && depthwise_before(next) == &node) return;  // written with that
+  }
   const Conv2dOptions& options = as<Conv2d>(node).options();
   const Window& window = options.window;
   const int channels = graph_.shape(node.inputs[0]).c;
@@ -176,10 +223,12 @@ void KerasExporter::activation(const Node& node) {
   const size_t input = as_it_is(node.inputs[0]);
   const std::vector<int> dims = layers_[input].dims;
   const Node* maker = nodes_[input];
+  const bool separable = layers_[input].class_name == "SeparableConv2D";
   Json& before = layers_[input].config;
-  const bool belongs = maker != nullptr && node.name == maker->name + "." + type && maker->output == node.inputs[0] &&
-                       before.contains("activation") && before["activation"] == "linear" && !function.empty() &&
-                       graph_.only_reader(node.inputs[0]) >= 0;
+  const bool belongs = maker != nullptr &&
+                       node.name == (separable ? separable_name(*maker) : maker->name) + "." + type &&
+                       maker->output == node.inputs[0] && before.contains("activation") &&
+                       before["activation"] == "linear" && !function.empty() && graph_.only_reader(node.inputs[0]) >= 0;
   if (type != "relu" && std::holds_alternative<GeluTanhFunction>(as<Activation>(node).function())) {
     refuse(node, "its gelu is the exact one");
   }

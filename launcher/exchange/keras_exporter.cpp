@@ -52,7 +52,12 @@ size_t KerasExporter::emit(const std::string& class_name, const std::string& nam
 
 void KerasExporter::emit_node(const Node& node, const std::string& class_name, Json config, size_t input,
                               std::vector<int> dims) {
-  const size_t layer = emit(class_name, node.name, std::move(config), {input}, std::move(dims));
+  emit_node(node, node.name, class_name, std::move(config), input, std::move(dims));
+}
+
+void KerasExporter::emit_node(const Node& node, const std::string& name, const std::string& class_name, Json config,
+                              size_t input, std::vector<int> dims) {
+  const size_t layer = emit(class_name, name, std::move(config), {input}, std::move(dims));
   layers_[layer].trainable = !node.frozen;
   nodes_[layer] = &node;
   made_by_[static_cast<size_t>(node.output.index)] = layer;

@@ -28,6 +28,7 @@ class KerasExporter {
 
   // ---- Layers (keras_export_layers.cpp)
   void conv2d(const Node& node);
+  void separable_conv2d(const Node& depthwise, const Node& pointwise);
   void conv_transpose(const Node& node);
   void linear(const Node& node);
   void batch_norm(const Node& node);
@@ -51,6 +52,8 @@ class KerasExporter {
               std::vector<size_t> inputs, std::vector<int> dims);
   void emit_node(const Node& node, const std::string& class_name, nlohmann::ordered_json config, size_t input,
                  std::vector<int> dims);
+  void emit_node(const Node& node, const std::string& name, const std::string& class_name,
+                 nlohmann::ordered_json config, size_t input, std::vector<int> dims);
   // Parameters of the node, in Keras' order of elements, for the layer written last.
   void add_weights(const Node& node, const std::vector<std::pair<std::string, std::string>>& roles);
   [[noreturn]] void refuse(const Node& node, const std::string& why) const;
@@ -64,6 +67,8 @@ class KerasExporter {
   bool read_as_image(ValueId value) const;
   bool never_negative(ValueId value) const;
   const Node* producer(ValueId value) const;
+  // The depthwise convolution that Keras makes one layer with this one, a pointwise one, or null.
+  const Node* depthwise_before(const Node& node) const;
 
   // Keras' word for the padding of a window; what it has no word for becomes a ZeroPadding2D, of which `input` is then
   // the index.

@@ -60,7 +60,7 @@ ForeignModel from_keras(const KerasFile& file) {
   model.preprocessing = converted.preprocessing;
   model.notes = std::move(converted.notes);
   read_extras(file, graph.document, model);
-  model.training = read_keras_training(file, slots, weights, converted.softmax, model.notes);
+  model.training = read_keras_training(file, slots, weights, converted.softmax, model);
   model.tensors = std::move(weights.tensors);
   std::ranges::move(converted.constants, std::back_inserter(model.tensors));
   return model;

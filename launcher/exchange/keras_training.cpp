@@ -38,8 +38,8 @@ void note_left_out(const KerasFields& config, bool decays, std::vector<std::stri
   }
 }
 
-std::optional<OptimizerConfig> settings(const std::string& type, const KerasFields& config,
-                                        std::vector<std::string>& notes) {
+std::optional<OptimizerConfig> settings(const std::string& type, const KerasFields& config, ForeignModel& model) {
+  std::vector<std::string>& notes = model.notes;
   OptimizerConfig out;
   if (type == "SGD") {
     out.type = OptimizerType::kSgd;
@@ -56,8 +56,9 @@ std::optional<OptimizerConfig> settings(const std::string& type, const KerasFiel
         "Adam: Keras adds epsilon before the bias correction, Convoy behind it as in the paper's algorithm; "
         "the steps differ where gradients are as small as epsilon");
   } else {
-    notes.push_back("the optimizer " + type.substr(0, 100) + (type.starts_with("Adam") ? " with amsgrad" : "") +
-                    " is left out: Convoy goes on from SGD, Adam and AdamW");
+    model.optimizer_left_out = type.substr(0, 100) + (type.starts_with("Adam") ? " with amsgrad" : "") +
+                               " is left out: Convoy goes on from SGD, Adam and AdamW";
+    notes.push_back("the optimizer " + model.optimizer_left_out);
     return std::nullopt;
   }
   out.learning_rate = learning_rate(config, notes);
@@ -152,8 +153,8 @@ std::optional<std::vector<ForeignTensor>> slots_of(
 }  // namespace
 
 std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const std::vector<KerasSlot>& slots,
-                                                   const KerasWeights& weights, bool softmax,
-                                                   std::vector<std::string>& notes) {
+                                                   const KerasWeights& weights, bool softmax, ForeignModel& model) {
+  std::vector<std::string>& notes = model.notes;
   if (file.training_config.empty()) return std::nullopt;
   const std::string where = file.path + ": training_config";
   const json parsed = parse_limited_json(file.training_config, where);
@@ -163,13 +164,14 @@ std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const 
   if (found == nullptr) found = training.find("optimizer");  // of a .keras
   if (found == nullptr) return std::nullopt;
   if (found->is_string()) {
-    notes.push_back("the optimizer '" + found->get<std::string>().substr(0, 100) + "' has no settings in the file");
+    model.optimizer_left_out = "'" + found->get<std::string>().substr(0, 100) + "' has no settings in the file";
+    notes.push_back("the optimizer " + model.optimizer_left_out);
     return std::nullopt;
   }
   const KerasFields optimizer(*found, where + ": optimizer");
   std::string type = optimizer.text("class_name");
   if (const size_t package = type.rfind('>'); package != std::string::npos) type = type.substr(package + 1);
-  const auto config = settings(type, KerasFields(optimizer.require("config"), optimizer.where()), notes);
+  const auto config = settings(type, KerasFields(optimizer.require("config"), optimizer.where()), model);
   if (!config) return std::nullopt;
 
   ForeignTraining out{*config, 0, {}};

@@ -249,6 +249,7 @@ std::vector<std::string> roles_of_class(const std::string& path, size_t weights)
   const auto found = kRoles.find(type);
   if (found == kRoles.end()) return {};
   // Whether gamma or beta is missing cannot be seen; without both, it can.
+  if (type.ends_with("_normalization") && weights + 1 == found->second.size()) return {};
   if (type == "batch_normalization" && weights == 2) return {"moving_mean", "moving_variance"};
   const bool whole = weights == found->second.size();
   const bool no_bias = found->second.back() == "bias" && weights + 1 == found->second.size();

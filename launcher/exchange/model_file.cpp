@@ -1,5 +1,7 @@
 #include <filesystem>
 
+#include <unistd.h>
+
 #include "core/base/log.h"
 #include "core/io/zip.h"
 #include "launcher/exchange/network.h"
@@ -30,6 +32,14 @@ bool starts_like_onnx(const std::vector<std::byte>& bytes) {
   return bytes.size() > 2 && std::to_integer<int>(bytes[0]) == 0x08 && std::to_integer<int>(bytes[1]) < 0x20;
 }
 
+constexpr std::string_view kZip = "PK\x03\x04";
+constexpr std::string_view kPickle = "\x80";
+
+bool starts_like_model(const std::vector<std::byte>& bytes) {
+  return starts_like_hdf5(bytes) || starts_with(bytes, kZip) || starts_with(bytes, kPickle) ||
+         starts_like_safetensors(bytes) || starts_like_onnx(bytes);
+}
+
 [[noreturn]] void is_pickle(const std::string& path) {
   bad_data(path,
            "a pickle of PyTorch: reading one can run any program, so Convoy does not; save the weights with "
@@ -58,13 +68,19 @@ ForeignModel read_directory(const std::string& path) {
 
 }  // namespace
 
+bool begins_like_model(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored) && ::access(path.c_str(), R_OK) == 0 &&
+         starts_like_model(read_beginning(path, kBeginning));
+}
+
 ForeignModel read_model_file(const std::string& path, const Hdf5Options& options) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return read_directory(path);
   const std::vector<std::byte> beginning = read_beginning(path, kBeginning);
   if (starts_like_hdf5(beginning)) return from_keras(read_keras(path, options));
-  if (starts_with(beginning, "PK\x03\x04")) return read_zip(path, options);
-  if (starts_with(beginning, "\x80")) {
+  if (starts_with(beginning, kZip)) return read_zip(path, options);
+  if (starts_with(beginning, kPickle)) {
     if (!starts_like_safetensors(beginning)) is_pickle(path);
   }
   if (starts_like_safetensors(beginning)) return from_safetensors(SafetensorsFile::open(path));

@@ -75,6 +75,7 @@ struct ForeignModel {
   std::vector<ForeignTensor> tensors;  // in the order of the file
   bool in_layer_order = false;         // tensors may be matched by order where names say nothing (Keras weights)
   std::optional<ForeignTraining> training;
+  std::string optimizer_left_out;  // what optimizer it has, and why `training` has nothing of it; or ""
   std::vector<std::string> notes;  // what was left out or changed on the way in, for the user
 };
 
@@ -82,6 +83,8 @@ struct ForeignModel {
 // content. Throws Error: kNoInput, kBadData naming file and object, kUnavailable (hdf5.h), kConfig for a layer that
 // Convoy has not.
 ForeignModel read_model_file(const std::string& path, const Hdf5Options& options = {});
+// Whether `path` is a file that begins as one of these formats does.
+bool begins_like_model(const std::string& path);
 
 // ---- In Convoy's terms
 

@@ -43,12 +43,16 @@ int classes_in(const ForeignModel& file, const std::vector<WeightPlace>& places)
 
 // For a file that has weights only.
 Architecture from_model_file(const ForeignModel& file, const NetworkOptions& options) {
+  if (names_foreign_model(options.model_file)) {
+    usage(options.model_file, "expected a model file (YAML), as --model_file says the network of weights");
+  }
   const Experiment made = load_model(options.model_file, {});
-  const auto [h, w, c] = made.data.shape.value();
+  const auto [h, w, c] = options.shape ? *options.shape : made.data.shape.value();
   const Model model =
       build_model(made.model, {}, {1, h, w, c}, {.training = false, .normalize = false, .rewrite = false});
   const int classes = classes_in(file, weight_places(model.graph));
-  if (classes == 0 || classes == made.model.classes) return {made.model, made.data.shape};
+  const bool says_classes = parse_yaml_file(options.model_file).find("classes") != nullptr;
+  if (classes == 0 || classes == made.model.classes || says_classes) return {made.model, made.data.shape};
   return {load_model(options.model_file, {"data.classes=" + std::to_string(classes)}).model, made.data.shape};
 }
 
@@ -121,12 +125,13 @@ const Format* find_format(const std::string& path) {
   return found == std::end(kFormats) ? nullptr : found;
 }
 
-const Format& written_format(const std::string& path) {
+const Format& written_format(const std::string& path, const std::string& others = "") {
   if (can_write(path)) return *find_format(path);
   std::string ends;
   for (const Format& format : kFormats) {
     if (format.write != nullptr) ends += (ends.empty() ? "" : ", ") + std::string(format.end);
   }
+  if (!others.empty()) ends += ", " + others;
   usage(path, "expected a name that ends in one of " + ends);
 }
 
@@ -134,7 +139,7 @@ const Format& written_format(const std::string& path) {
 
 bool names_foreign_model(const std::string& path) {
   std::error_code ignored;
-  return find_format(path) != nullptr || std::filesystem::is_directory(path, ignored);
+  return find_format(path) != nullptr || std::filesystem::is_directory(path, ignored) || begins_like_model(path);
 }
 
 bool can_write(const std::string& path) {
@@ -142,7 +147,7 @@ bool can_write(const std::string& path) {
   return format != nullptr && format->write != nullptr;
 }
 
-void require_known_format(const std::string& path) { written_format(path); }
+void require_known_format(const std::string& path, const std::string& others) { written_format(path, others); }
 
 std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
                                        const ExportOptions& options) {
@@ -181,6 +186,11 @@ OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& optio
   network.preprocessing =
       options.preprocessing.empty() ? file.preprocessing : named_preprocessing(options.preprocessing);
   network.class_names = file.class_names;
+  const int outputs = network.model.graph.shape(network.model.logits).c;
+  if (!file.class_names.empty() && std::ssize(file.class_names) != outputs) {
+    bad_data(file.path, "names " + std::to_string(file.class_names.size()) + " classes, and its network has " +
+                            std::to_string(outputs));
+  }
   if (file.training) network.training = match_training(places, file);
   return opened;
 }

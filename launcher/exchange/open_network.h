@@ -37,10 +37,11 @@ OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& optio
 // Throws Error: kUsage for another end, kCannotCreate, kIo; kConfig for a layer that the format has not.
 std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
                                        const ExportOptions& options);
-bool can_write(const std::string& path);             // whether a format that is written ends so
-void require_known_format(const std::string& path);  // throws Error(kUsage) where none does
+bool can_write(const std::string& path);  // whether a format that is written ends so
+// Throws Error(kUsage), which lists the formats and `others`, where none does.
+void require_known_format(const std::string& path, const std::string& others = "");
 
-// Whether `path` is one that read_model_file() is for, not YAML: by its ending, or because it is a directory.
+// Whether `path` is one that read_model_file() is for, not YAML: by its ending, as a directory, or by its content.
 bool names_foreign_model(const std::string& path);
 
 }  // namespace convoy

@@ -243,6 +243,20 @@ Pairs by_order(const std::vector<WeightPlace>& places, const ForeignModel& file)
   return pairs;
 }
 
+// Layers that both call alike, of whose weights no name agrees: a normalization without its scale or its centre.
+void add_numbered(Pairs& pairs, const std::vector<WeightPlace>& places, const ForeignModel& file) {
+  std::map<std::string, TheirLayer> layers;
+  for (const ForeignTensor& tensor : file.tensors) layers[layer_of(tensor.name)].push_back(&tensor);
+  std::set<const WeightPlace*> paired;
+  for (const auto& [place, tensor] : pairs) paired.insert(place);
+  for (const OurLayer& layer : by_layer(places, [](const WeightPlace& place) { return place.layer; })) {
+    const auto found = layers.find(layer.front()->layer);
+    if (found == layers.end() || std::ranges::any_of(layer, [&](auto* place) { return paired.contains(place); }))
+      continue;
+    for (const auto& pair : in_layer(layer, found->second)) pairs.push_back(pair);
+  }
+}
+
 }  // namespace
 
 bool has_matrix(const std::string& layer_type) {
@@ -324,6 +338,7 @@ std::vector<float> to_order(WeightOrder order, const WeightPlace& place, const s
 
 MatchedWeights match_weights(const std::vector<WeightPlace>& places, const ForeignModel& file) {
   Pairs pairs = by_name(places, file);
+  if (file.in_layer_order) add_numbered(pairs, places, file);
   if (pairs.empty() && file.in_layer_order) pairs = by_order(places, file);
 
   MatchedWeights matched;

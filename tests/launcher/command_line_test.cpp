@@ -61,6 +61,13 @@ TEST(CommandLine, EveryWordOfPredictIsAWord) {
   EXPECT_EQ(failure({"predict", "--top=many"}), "--top: expected an integer >= 1, found 'many'");
 }
 
+TEST(CommandLine, ConvertTakesNoKeys) {
+  EXPECT_EQ(parse_command_line({"convert", "a=1.h5", "b=2.h5"}).words, (Texts{"a=1.h5", "b=2.h5"}));
+  EXPECT_EQ(failure({"convert", "a.h5", "b.h5", "x=3"}), "convert: unexpected 'x=3' after 'b.h5'");
+  EXPECT_EQ(help_text("convert").find("key=value"), std::string::npos);
+  EXPECT_NE(help_text("train").find("key=value"), std::string::npos);
+}
+
 TEST(CommandLine, TwoDashesEndTheFlags) {
   EXPECT_EQ(parse_command_line({"train", "--fresh", "--", "--fresh"}).words, Texts{"--fresh"});
 }
@@ -89,6 +96,14 @@ TEST(CommandLine, RefusesWrongValues) {
 }
 
 TEST(CommandLine, RequireWordNamesWhatIsMissing) {
+  EXPECT_THROW(
+      try {
+        require_word(parse_command_line({"convert", "", "x.h5"}), 0, "a file");
+      } catch (const Error& error) {
+        EXPECT_STREQ(error.what(), "convert: expected a file, found ''; see convoy convert --help");
+        throw;
+      },
+      Error);
   const CommandLine line = parse_command_line({"config", "show"});
   EXPECT_EQ(require_word(line, 0, "an action"), "show");
   EXPECT_THROW(

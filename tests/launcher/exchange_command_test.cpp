@@ -158,6 +158,66 @@ TEST_F(ExchangeCommand, DiffOfOtherNetworksIsRefused) {
                  {"third.safetensors: has nothing for 'a.weight'"});
 }
 
+// ---- The architecture as a model file
+
+TEST_F(ExchangeCommand, WrittenModelFilesAreRead) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  expect_fine(convoy("convert m.safetensors m.weights.h5"));
+  expect_fine(convoy("convert m.safetensors m.yaml"));
+  const Result inspected = convoy("inspect m.yaml");
+  expect_fine(inspected);
+  EXPECT_NE(inspected.output.find("tiny: images of 8x8x1, 3 classes"), std::string::npos) << inspected.output;
+  expect_fine(convoy("convert m.weights.h5 again.safetensors --model_file=m.yaml"));
+  EXPECT_TRUE(get("again.safetensors") == get("m.safetensors"));
+
+  save("based.safetensors",
+       network_of("name: based\nclasses: 3\nbase: {name: front, classes: 3, layers: [conv2d: {name: a, "
+                  "filters: 2, kernel: 3}], freeze: true}\n"
+                  "layers: [flatten, linear: {name: fc, units: 3}]\n",
+                  {1, kSide, kSide, 1}));
+  expect_fine(convoy("convert based.safetensors based.yaml"));
+  expect_fine(convoy("inspect based.yaml"));
+
+  put("short.yaml", kModel);  // says classes, and nothing of images
+  expect_fine(convoy("convert m.weights.h5 again.safetensors --model_file=short.yaml --shape=8,8,1"));
+  EXPECT_TRUE(get("again.safetensors") == get("m.safetensors"));
+}
+
+// ---- What is said before anything is read or written
+
+TEST_F(ExchangeCommand, FilesAreKnownByTheirContent) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  fs::copy_file(path("m.safetensors"), path("bare"));
+  put("t.yaml", kModel);
+  expect_fine(convoy("inspect bare"));
+  expect_failure(convoy("train bare"), ExitCode::kConfig, {"bare: expected an experiment", "--model_file=bare"});
+  expect_failure(convoy("train --model_file=t.yaml --data=d"), ExitCode::kUsage, {"t.yaml: a model file says nothing"});
+  expect_failure(convoy("convert m.safetensors x.h5 --model_file=bare"), ExitCode::kUsage,
+                 {"bare: expected a model file (YAML)"});
+  PosixFileSystem files;
+  write_safetensors(files, path("none.safetensors"), {}, {});
+  expect_failure(convoy("inspect none.safetensors"), ExitCode::kBadData, {"holds neither a network nor tensors"});
+}
+
+TEST_F(ExchangeCommand, FlagsWithoutMeaningAreRefused) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  for (const char* what : {"x.onnx --names=pytorch", "x.yaml --names=convoy", "x.safetensors --output=probabilities",
+                           "x.safetensors --fold_batch_norm", "m.safetensors --diff --names=pytorch", "x.onnx a=b"}) {
+    expect_failure(convoy(std::string("convert m.safetensors ") + what), ExitCode::kUsage, {"convert: "});
+    expect_absent("x.");
+  }
+  expect_failure(convoy("convert m.safetensors x.pt"), ExitCode::kUsage, {".onnx, .safetensors, .yaml"});
+}
+
+TEST_F(ExchangeCommand, TheOutputIsLookedAtFirst) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  const std::string before = get("m.safetensors");
+  expect_failure(convoy("convert m.safetensors ./m.safetensors"), ExitCode::kUsage, {"expected another file"});
+  EXPECT_TRUE(get("m.safetensors") == before);
+  put("bad.h5", "nothing");  // is not read
+  expect_failure(convoy("convert bad.h5 gone/x.onnx"), ExitCode::kCannotCreate, {"gone/x.onnx: cannot create"});
+}
+
 // ---- Training that goes on from a file
 
 std::string experiment(const std::string& optimizer) {
@@ -192,6 +252,13 @@ TEST_F(ExchangeCommand, KerasFilesCountStepsOn) {
     EXPECT_EQ(read_model_file(path("runs/first/m.keras"), with).training->step, 6) << optimizer;
     EXPECT_EQ(read_model_file(path("runs/second/m.keras"), with).training->step, 18) << optimizer;
   }
+}
+
+TEST_F(ExchangeCommand, TrainingAsksForAnOptimizerThatAFileLacks) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  const std::string train = "train --model_file=m.safetensors --data=d device=cpu threads=1 progress=none";
+  expect_failure(convoy(train), ExitCode::kConfig, {"has no optimizer", "optimizer.type=sgd"});
+  expect_fine(convoy(train + " optimizer.type=sgd optimizer.learning_rate=0.1"));
 }
 
 // ---- convoy-h5 that dies

@@ -30,6 +30,7 @@ LAYERS = [
     (layers.Multiply(), [(4, 4, 8), (4, 4, 8)]),
     (layers.ReLU(), (4, 4, 8)),
     (layers.Reshape((1, 1, 8)), (8,)),
+    (layers.SeparableConv2D(2, 3), (4, 4, 8)),
     (layers.Softmax(), (8,)),
     (layers.UpSampling2D(), (4, 4, 8)),
     (layers.ZeroPadding2D(), (4, 4, 8)),

@@ -1,5 +1,6 @@
 #include "launcher/config/blocks.h"
 
+#include "launcher/config/parts.h"
 #include "tests/launcher/config/fixture.h"
 
 namespace convoy {
@@ -211,6 +212,13 @@ TEST_F(BlocksTest, AModelIsBoundedWithoutTheHelpOfBlocks) {
             "x.yaml:3:3: model: more than 9000 values with its blocks");
 }
 
+// What show() prints is read again.
+TEST_F(BlocksTest, ABaseWithoutANameIsCalledSo) {
+  const Experiment e = load(with_model("  base: {layers: [relu]}\n  layers: [flatten, linear: {units: classes}]\n"));
+  EXPECT_EQ(e.model.base->name, "base");
+  EXPECT_EQ(parse_model(show(e.model), "shown").base->name, "base");
+}
+
 // ---- A model file alone
 
 TEST_F(BlocksTest, AModelFileIsLoadedForWhatItWasMadeFor) {
@@ -224,6 +232,8 @@ TEST_F(BlocksTest, AModelFileIsLoadedForWhatItWasMadeFor) {
   write("net.yaml", "layers: [flatten, linear: {units: classes}]\n");
   EXPECT_EQ(*load_model("net.yaml", {}).data.shape, (std::array{224, 224, 3}));
   EXPECT_EQ(load_model("net.yaml", {}).data.classes, 1000);
+  write("net.yaml", "classes: 3\nlayers: [flatten, linear: {units: classes}]\n");
+  EXPECT_EQ(load_model("net.yaml", {}).data.classes, 3);
   write("x.yaml", kMinimal);
   EXPECT_FALSE(is_model_file("x.yaml"));
   write("net.yaml", "made_for: {size: 3}\nlayers: [flatten]\n");

@@ -185,6 +185,36 @@ TEST(KerasExport, TransposedConvolutionsWhereTheyAreTheSame) {
             "layer 'up' (conv_transpose) cannot be written for Keras: its padding is neither `same` nor none");
 }
 
+constexpr const char* kSeparable = R"(classes: 3
+layers:
+  - conv2d: {name: s.depthwise, filters: 4, groups: 2, kernel: 3, stride: 2, padding: same, bias: false}
+  - conv2d: {name: s.pointwise, filters: 5, kernel: 1}
+  - relu: {name: s.relu}
+  - flatten
+  - linear: {name: fc, units: 3}
+)";
+
+// Keras finds weights by class: two layers in the place of one would be in its way.
+TEST(KerasExport, SeparableConvolutionsAreOneLayer) {
+  const Network network = network_of(kSeparable, {1, 6, 6, 2});
+  const std::vector<nlohmann::json> layers = layers_of(written(network, {}, KerasFormat::kKeras));
+  ASSERT_EQ(layers.size(), 4U);
+  EXPECT_EQ(layers[1]["class_name"], "SeparableConv2D");
+  EXPECT_EQ(layers[1]["config"]["name"], "s");
+  EXPECT_EQ(layers[1]["config"]["depth_multiplier"], 2);
+  EXPECT_EQ(layers[1]["config"]["activation"], "relu");
+  for (const KerasFormat format : {KerasFormat::kLegacyModel, KerasFormat::kKeras, KerasFormat::kWeights}) {
+    const KerasFile file = written(network, {}, format);
+    const KerasLayer& layer = file.layers.front();
+    ASSERT_EQ(layer.weights.size(), 3U);
+    EXPECT_EQ(layer.weights[0].dims, (std::vector<int64_t>{3, 3, 2, 2}));
+    EXPECT_EQ(layer.weights[1].dims, (std::vector<int64_t>{1, 1, 4, 5}));
+    const MatchedWeights matched = match_weights(weight_places(network.model.graph), from_keras(file));
+    EXPECT_TRUE(matched.missing.empty());
+    EXPECT_EQ(matched.weights, network.weights);
+  }
+}
+
 TEST(KerasExport, AdaptivePoolsThatKerasHas) {
   EXPECT_EQ(layers_for("adaptive_average_pool: {size: 6}")[0]["class_name"], "Flatten");
   EXPECT_EQ(layers_for("adaptive_average_pool: {size: 1}")[0]["class_name"], "GlobalAveragePooling2D");

@@ -179,6 +179,11 @@ TEST(KerasImport, StepsOfEveryOptimizer) {
   EXPECT_EQ(training(adam, {iteration, rate}).step, 0);
   EXPECT_EQ(training(adam, {iteration, rate, counted("adam/x_momentum", {3}), counted("adam/x_velocity", {3})}).step,
             0);
+
+  file.training_config = R"({"optimizer_config": {"class_name": "RMSprop", "config": {"learning_rate": 0.5}}})";
+  const ForeignModel other = from_keras(file);
+  EXPECT_FALSE(other.training.has_value());
+  EXPECT_EQ(other.optimizer_left_out, "RMSprop is left out: Convoy goes on from SGD, Adam and AdamW");
 }
 
 }  // namespace

@@ -58,6 +58,15 @@ TEST(KerasWeights, KerasThreesNumbersByClass) {
                                       "bn.running_mean", "bn.running_variance"}));
 }
 
+TEST(KerasWeights, WithoutAConfigurationANormalizationLacksWhatCannotBeSeen) {
+  KerasFile file;
+  file.format = KerasFormat::kWeights;
+  file.layers = {{"bn", "layers/batch_normalization", {counted("0", {4}), counted("1", {4}), counted("2", {4})}},
+                 {"ln", "layers/layer_normalization", {counted("0", {4})}},
+                 {"fc", "layers/dense", {counted("0", {4, 3})}}};
+  EXPECT_EQ(names(from_keras(file)), (std::vector<std::string>{"bn.0", "bn.1", "bn.2", "ln.0", "fc.weight"}));
+}
+
 // One group with all weights, first what is trained.
 TEST(KerasWeights, NestedModelByPath) {
   const std::string base = R"({"class_name": "Sequential", "config": {"name": "base", "layers": [)" +

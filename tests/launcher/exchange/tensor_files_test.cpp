@@ -121,6 +121,17 @@ TEST_F(TensorFilesTest, RefusesMetadataThatLie) {
   }
 }
 
+TEST_F(TensorFilesTest, RefusesNamesOfAnotherNumberOfClasses) {
+  for (const size_t count : {1, 5}) {
+    Network named = network();
+    named.class_names = std::vector<std::string>(count, "x");
+    write_network(files_, "m.safetensors", named, {});
+    const Error error = error_of_opening("m.safetensors");
+    EXPECT_EQ(error.code(), ExitCode::kBadData);
+    EXPECT_EQ(error.what(), "m.safetensors: names " + std::to_string(count) + " classes, and its network has 4");
+  }
+}
+
 // The text of a network in somebody else's file reads nothing of who opens it.
 TEST_F(TensorFilesTest, AForeignNetworkNamesNoEnvironmentAndNoFiles) {
   const auto error_of = [](const std::string& text) {
@@ -167,6 +178,15 @@ TEST_F(TensorFilesTest, AForeignNetworkOfAnExperimentReadsNoEnvironment) {
   const std::string message = error_of(
       replaced(kMinimal, "  layers:\n    - flatten\n    - linear: {units: classes}\n", "  config: m.safetensors\n"));
   EXPECT_NE(message.find("m.safetensors:1:7: name: found ${"), std::string::npos) << message;
+}
+
+TEST_F(TensorFilesTest, KnowsModelsByTheirContent) {
+  write_network(files_, "m.safetensors", network(), {});
+  std::filesystem::rename("m.safetensors", "bare");
+  EXPECT_TRUE(names_foreign_model("bare"));
+  write("x.yaml", kMinimal);
+  EXPECT_FALSE(names_foreign_model("x.yaml"));
+  EXPECT_FALSE(names_foreign_model("absent.yaml"));
 }
 
 TEST_F(TensorFilesTest, KnowsFormatsByTheEndOfTheName) {

@@ -198,6 +198,18 @@ layers:
   EXPECT_EQ(match_weights(weight_places(model.graph), file).missing, std::vector<std::string>{"b.weight"});
 }
 
+// As Keras 3 numbers the weights of a batch norm without scale or centre.
+TEST(MatchWeightsTest, MatchesNumbersInALayerOfTheSameName) {
+  ForeignModel file = complete_file();
+  for (size_t i = 0; i < 4; ++i) file.tensors[2 + i].name = "n." + std::to_string(i);
+  file.tensors[4].tensor.values = {7, 7, 7};
+  file.in_layer_order = true;
+  const MatchedWeights matched = match_weights(weight_places(graph()), file);
+  EXPECT_TRUE(matched.missing.empty());
+  EXPECT_TRUE(matched.unused.empty());
+  EXPECT_EQ(matched.weights.at("n.running_mean"), (std::vector<float>{7, 7, 7}));
+}
+
 TEST(MatchWeightsTest, NamesBothSidesOfAWrongShape) {
   ForeignModel file = complete_file();
   for (const std::vector<int64_t>& dims : {std::vector<int64_t>{3, 2, 1, 2}, {3, 3, 2, 1}, {12}}) {
