@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <climits>
 #include <iterator>
 #include <sstream>
 #include <string_view>
@@ -46,12 +47,14 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-int positive_integer(const std::string& flag, const std::string& value) {
-  int number = 0;
+int positive_integer(const std::string& flag, const std::string& value, int most = INT_MAX) {
+  int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  const bool whole = error == std::errc() && end == value.data() + value.size();
-  if (!whole || number < 1) usage(flag + ": expected an integer >= 1, found '" + value + "'");
-  return number;
+  const bool whole = error != std::errc::invalid_argument && end == value.data() + value.size();
+  if (whole && number >= 1 && number <= most && error == std::errc()) return static_cast<int>(number);
+  const bool too_large = whole && (number > most || error != std::errc());
+  usage(flag + ": expected an integer " + (too_large ? "in [1, " + std::to_string(most) + "]" : ">= 1") + ", found '" +
+        value + "'");
 }
 
 void set_repeat(CommandLine& line, const std::string& value) { line.repeat = positive_integer("--repeat", value); }
@@ -65,6 +68,7 @@ void set_num_epochs(CommandLine& line, const std::string& value) {
   override_key(line, "train.epochs", std::to_string(positive_integer("--num_epochs", value)));
 }
 
+constexpr int kMostThreads = 1024;  // as of the key of an experiment
 constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality", kDecoded[] = "decoded",
                kSplit[] = "split", kModelFile[] = "model_file", kShape[] = "shape", kPreprocessing[] = "preprocessing",
                kNames[] = "names", kOutput[] = "output", kFold[] = "fold_batch_norm", kPartial[] = "partial",
@@ -78,9 +82,9 @@ void set_flag(CommandLine& line, const std::string& value) {
   line.flags[name] = value;
 }
 
-template <const char* name>
+template <const char* name, int most = INT_MAX>
 void set_number(CommandLine& line, const std::string& value) {
-  line.flags[name] = std::to_string(positive_integer(std::string("--") + name, value));
+  line.flags[name] = std::to_string(positive_integer(std::string("--") + name, value, most));
 }
 
 void set_gpustat(CommandLine& line, const std::string& value) {
@@ -125,8 +129,8 @@ constexpr Flag kFlags[] = {
     {kDevice, "auto|cpu|cuda", "predict", set_flag<kDevice>, "default: a GPU where there is one"},
     {kPrecision, "auto|f32|bf16|f16", "predict", set_flag<kPrecision>,
      "of activations; default bf16 on a GPU, else f32"},
-    {kThreads, "N", "predict", set_number<kThreads>, "of each rank; default its share of the processors"},
-    {kThreads, "N", "data", set_number<kThreads>, "pack, verify, stat: default all processors"},
+    {kThreads, "N", "predict", set_number<kThreads, kMostThreads>, "of each rank; default its share of the processors"},
+    {kThreads, "N", "data", set_number<kThreads, kMostThreads>, "pack, verify, stat: default all processors"},
     {kSide, "N", "data", set_number<kSide>, "pack: larger images are shrunk to this shorter side"},
     {kQuality, "N", "data", set_number<kQuality>, "pack: of the JPEGs that --side makes; default 90"},
     {kDecoded, nullptr, "data", set_flag<kDecoded>, "pack: store pixels, not JPEGs"},
@@ -194,6 +198,10 @@ std::vector<po::option> split(const Verb& verb, const std::vector<std::string>& 
     const std::string given = error.get_option_name();  // "--bath_size=3"
     const std::string name = given.substr(0, given.find('='));
     usage(std::string(verb.name) + ": unknown flag " + name + did_you_mean(name, known));
+  } catch (const po::invalid_command_line_syntax& error) {
+    if (error.kind() != po::invalid_syntax::empty_adjacent_parameter)
+      usage(std::string(verb.name) + ": " + error.what());
+    usage(error.get_option_name() + ": expected a value, found none");
   } catch (const po::error& error) {
     usage(std::string(verb.name) + ": " + error.what());
   }

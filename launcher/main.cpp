@@ -2,12 +2,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 
 #include "core/base/log.h"
 #include "dist/agreement.h"
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
+#include "launcher/signals.h"
 
 namespace convoy {
 namespace {
@@ -43,6 +45,20 @@ int run_parallel(const Arguments& arguments) {
   }
 }
 
+// A rank of mpirun or srun that needs no other: rank 0 writes the file, and does it once.
+bool leaves_it_to_rank_0(const CommandLine& line) {
+  if (line.verb != "convert" && line.verb != "data") return false;
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
+    const char* const rank = std::getenv(name);
+    if (rank == nullptr) continue;
+    if (std::atoi(rank) == 0) return false;
+    Log(LogLevel::kInfo, std::atoi(rank))
+        .warning(line.verb + " is work for one process: left to rank 0 (" + name + ")");
+    return true;
+  }
+  return false;
+}
+
 // What was asked for and did not arrive is an error; progress lines of a training run are not.
 int check_output(int code) {
   const bool arrived = std::fflush(stdout) == 0 && std::cout.flush();
@@ -58,6 +74,7 @@ int run(const Arguments& arguments) {
   if (first == "--help") return std::cout << help_text(), 0;
   const CommandLine line = parse_command_line(arguments);
   if (line.help) return std::cout << help_text(line.verb), 0;
+  if (leaves_it_to_rank_0(line)) return 0;
   if (line.verb == "data") return data_command(line);
   if (line.verb == "convert") return convert_command(line);
   return line.verb == "inspect" ? inspect_command(line) : config_command(line);
@@ -67,6 +84,7 @@ int run(const Arguments& arguments) {
 }  // namespace convoy
 
 int main(int argc, char** argv) try {
+  convoy::end_without_remains();
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   const int code = convoy::run(arguments);
   return !arguments.empty() && arguments.front() == "train" ? code : convoy::check_output(code);

@@ -24,16 +24,17 @@ ValueId normalized(Graph& graph, const DataConfig& data, ValueId image) {
       {image}, data.where.text() + ": data");
 }
 
-void expect_logits(const ModelConfig& model, const Shape& found) {
-  const Shape expected{found.n, 1, 1, model.classes};
+// The layers after those of a base that `until` cuts off are in the graph, too.
+void expect_logits(const ModelConfig& model, const Graph& graph, ValueId logits) {
+  const Shape found = graph.shape(logits), expected{found.n, 1, 1, model.classes};
   if (found == expected) return;
   const bool flat = found.h == 1 && found.w == 1;
-  const LayerConfig& last = !model.top.empty()      ? model.top.back()
-                            : !model.layers.empty() ? model.layers.back()
-                                                    : model.base->layers.back();
-  config_error(last.where, last.path,
-               "the network must end in " + to_string(expected) + ", one number for each class, and ends in " +
-                   to_string(found) + "; add " + (flat ? "" : "`- flatten` and ") + "`- linear: {units: classes}`");
+  const auto last = std::ranges::find_if(graph.nodes(), [&](const auto& node) { return node.output == logits; });
+  const bool any = last != graph.nodes().end();
+  throw Error(ExitCode::kConfig, (any ? last->where : model.where.text() + ": model") + ": the network must end in " +
+                                     to_string(expected) + ", one number for each class, and ends in " +
+                                     to_string(found) + (any ? ", the output of '" + last->name + "'" : "") + "; add " +
+                                     (flat ? "" : "`- flatten` and ") + "`- linear: {units: classes}`");
 }
 
 // A layer that nothing reads is a slip of the pen: it would cost time and get no gradient.
@@ -68,7 +69,7 @@ Model build_model(const ModelConfig& model, const DataConfig& data, const Shape&
     for (size_t i = first; i < graph.nodes().size(); ++i) base_layers.insert(graph.nodes()[i].name);
   }
   const ValueId logits = builder.append(model.top, builder.append(model.layers, x));
-  expect_logits(model, graph.shape(logits));
+  expect_logits(model, graph, logits);
   expect_readers(graph, logits);
   if (options.training) {
     const ValueId target = graph.input("target", targets_shape(rows), Dtype::kI32);

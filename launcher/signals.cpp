@@ -3,6 +3,8 @@
 #include <atomic>
 #include <iterator>
 
+#include "core/base/file.h"
+
 namespace convoy {
 namespace {
 
@@ -17,13 +19,30 @@ void note(int signal) {
     return;
   }
   if (signal == SIGINT && stop_requested == SIGINT) {
+    remove_pending_files();
     std::signal(SIGINT, SIG_DFL);
     std::raise(SIGINT);
   }
   stop_requested = signal;
 }
 
+void end(int signal) {
+  remove_pending_files();
+  std::raise(signal);  // SA_RESETHAND: it ends the process
+}
+
 }  // namespace
+
+void end_without_remains() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  struct sigaction action = {}, before = {};
+  action.sa_handler = end;
+  action.sa_flags = SA_RESETHAND;
+  for (const int signal : {SIGINT, SIGTERM}) {
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler == SIG_DFL) sigaction(signal, &action, nullptr);
+  }
+}
 
 Signals::Signals() {
   stop_requested = 0;

@@ -9,6 +9,10 @@
 
 namespace convoy {
 
+// For the process: SIGINT and SIGTERM end it as ever, but remove what it had begun to write; a write beyond the
+// file-size limit fails, rather than end it.  A signal that is ignored stays so.
+void end_without_remains();
+
 // Installs the handlers while it lives.  One at a time; the main thread makes it.
 class Signals {
  public:

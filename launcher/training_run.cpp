@@ -6,6 +6,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/threads.h"
+#include "core/io/hdf5_child.h"
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/exchange/open_network.h"
@@ -36,15 +37,10 @@ std::vector<std::string*> paths_of(DataConfig& data) {
   return paths;
 }
 
-// Before the training, not behind it.
-void expect_known_formats(const TrainConfig& train) {
-  for (const std::string& name : train.exports) {
-    try {
-      require_known_format(name);
-    } catch (const Error& error) {
-      config_error(train.where, "train.exports", error.what());
-    }
-  }
+// What train.exports takes, before the training, not behind it.
+void expect_writers(const TrainConfig& train) {
+  const auto needs_hdf5 = [](const std::string& name) { return name.ends_with(".h5") || name.ends_with(".keras"); };
+  if (std::ranges::any_of(train.exports, needs_hdf5)) find_h5_program();
 }
 
 // Two runs with equal text compute the same: without what only decides where things go, how fast, and what is shown.
@@ -209,7 +205,7 @@ void TrainingRun::make_caches() {
 }
 
 void TrainingRun::make_network() {
-  expect_known_formats(experiment_.train);
+  expect_writers(experiment_.train);
   replica_ = std::make_unique<Replica>(
       build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), backend_,
       replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));

@@ -1,9 +1,14 @@
 #include "core/base/file.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <random>
 #include <system_error>
 #include <utility>
 
@@ -58,6 +63,35 @@ class PosixFile final : public OutputFile {
 std::string parent_of(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
+}
+
+// The random part is for hosts that share a disk.
+std::string temporary_beside(const std::string& path) {
+  static std::atomic<unsigned> made = 0;
+  char unique[48];
+  std::snprintf(unique, sizeof unique, ".%x.%x.%x.tmp", static_cast<unsigned>(::getpid()), std::random_device()(),
+                made++);
+  return path + unique;
+}
+
+// Names of temporary files, for remove_pending_files().  Who takes one out of its slot owns it; a handler that took one
+// does not free it.
+std::array<std::atomic<char*>, 64> pending;
+static_assert(std::atomic<char*>::is_always_lock_free, "a handler must not wait for what it interrupts");
+
+// Its slot; pending.size() where there is none left.
+size_t note_pending(const std::string& path) {
+  char* const copy = ::strdup(path.c_str());
+  for (size_t i = 0; i < pending.size(); ++i) {
+    char* free_slot = nullptr;
+    if (pending[i].compare_exchange_strong(free_slot, copy)) return i;
+  }
+  std::free(copy);
+  return pending.size();
+}
+
+void forget_pending(size_t slot) {
+  if (slot < pending.size()) std::free(pending[slot].exchange(nullptr));
 }
 
 int open_for_reading(const std::string& path, Links links) {
@@ -120,16 +154,41 @@ void rename_durably(FileSystem& files, const std::string& from, const std::strin
 }
 
 void require_replaceable(const std::string& path) {
-  std::error_code ignored;
-  const auto type = std::filesystem::symlink_status(path, ignored).type();
+  std::error_code error;
+  const auto type = std::filesystem::symlink_status(path, error).type();
   if (type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found) return;
+  if (type == std::filesystem::file_type::none) fail(ExitCode::kCannotCreate, path, "cannot create", error.value());
   throw Error(ExitCode::kCannotCreate, path + ": expected nothing or a regular file, which a new one may replace");
 }
 
+PendingFile::PendingFile(FileSystem& files, std::string path)
+    : files_(files), path_(std::move(path)), temporary_(temporary_beside(path_)), slot_(note_pending(temporary_)) {}
+
+PendingFile::~PendingFile() {
+  forget_pending(slot_);
+  if (finished_) return;
+  try {
+    files_.remove(temporary_);
+  } catch (const Error&) {  // it was not created, or the error that brought us here says more
+  }
+}
+
+void PendingFile::finish() {
+  rename_durably(files_, temporary_, path_);
+  finished_ = true;
+}
+
+void remove_pending_files() noexcept {
+  for (std::atomic<char*>& slot : pending) {
+    const char* path = slot.exchange(nullptr);
+    if (path != nullptr) ::unlink(path);
+  }
+}
+
 void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents) {
-  const std::string temporary = path + ".tmp";
-  write_file(files, temporary, contents);
-  rename_durably(files, temporary, path);
+  PendingFile pending(files, path);
+  write_file(files, pending.temporary(), contents);
+  pending.finish();
 }
 
 void make_directories(FileSystem& files, const std::string& path) {

@@ -58,8 +58,33 @@ void rename_durably(FileSystem& files, const std::string& from, const std::strin
 // directory, a symbolic link, throws Error(kCannotCreate), before work is done for it.
 void require_replaceable(const std::string& path);
 
-// Readers see the old contents or the new, never a mixture, also after a crash.  Uses `path`.tmp, which an error
-// may leave behind.
+// A file on its way to `path`.  It has a name of its own beside `path` until it is complete, so that two processes that
+// write the same file do not meet; whatever happens before, nothing is at `path`, or what was there.
+//
+//   PendingFile pending(files, path);
+//   ... create, write, sync and close pending.temporary() ...
+//   pending.finish();
+class PendingFile {
+ public:
+  PendingFile(FileSystem& files, std::string path);  // creates nothing; `files` must outlive it
+  ~PendingFile();                                    // without finish(): removes what was written
+  PendingFile(const PendingFile&) = delete;
+  PendingFile& operator=(const PendingFile&) = delete;
+
+  const std::string& temporary() const { return temporary_; }
+  void finish();
+
+ private:
+  FileSystem& files_;
+  const std::string path_, temporary_;
+  size_t slot_;
+  bool finished_ = false;
+};
+
+// Removes the temporary files of all PendingFiles: for a signal handler that ends the process.
+void remove_pending_files() noexcept;
+
+// Readers see the old contents or the new, never a mixture, also after a crash.
 void write_file_atomic(FileSystem& files, const std::string& path, std::string_view contents);
 
 // Makes `path` and what is missing above it.

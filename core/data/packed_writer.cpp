@@ -17,31 +17,16 @@ void append(std::string& out, const T& value, size_t bytes = sizeof(T)) {
 
 }  // namespace
 
-PackedWriter::PackedWriter(FileSystem& files, const std::string& path, std::vector<std::string> class_names,
-                           std::unique_ptr<OutputFile> temporary)
-    : files_(files),
-      path_(path),
-      temporary_(path + ".tmp"),
-      class_names_(std::move(class_names)),
-      file_(std::move(temporary)) {}
-
-// The other constructor has made the object: what throws here runs the destructor.
 PackedWriter::PackedWriter(FileSystem& files, const std::string& path, std::vector<std::string> class_names)
-    : PackedWriter(files, path, std::move(class_names), files.create(path + ".tmp")) {
+    : path_(path),
+      pending_(files, path),
+      class_names_(std::move(class_names)),
+      file_(files.create(pending_.temporary())) {
   for (const std::string& name : class_names_)
     if (name.find('\0') != std::string::npos) throw Error(ExitCode::kBadData, path + ": a class has NUL in its name");
   packed::Header header = {{}, packed::kVersion, 0};
   std::ranges::copy(packed::kMagic, header.magic);
   write(std::as_bytes(std::span(&header, 1)));
-}
-
-PackedWriter::~PackedWriter() {
-  if (file_ == nullptr) return;
-  file_.reset();
-  try {
-    files_.remove(temporary_);
-  } catch (const Error&) {  // the error that brought us here says more
-  }
 }
 
 void PackedWriter::write(std::span<const std::byte> bytes) {
@@ -75,8 +60,7 @@ void PackedWriter::finish() {
   write(std::as_bytes(std::span(index)));
   file_->sync();
   file_->close();
-  rename_durably(files_, temporary_, path_);
-  file_.reset();
+  pending_.finish();
 }
 
 }  // namespace convoy

@@ -47,6 +47,8 @@ void fill(int memory, std::span<const uint8_t> contents, const std::string& name
   while (!contents.empty()) {
     const ssize_t written = ::write(memory, contents.data(), contents.size());
     if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EFBIG)
+      throw Error(ExitCode::kIo, name + ": cannot be copied for convoy-h5: " + std::generic_category().message(EFBIG));
     if (written < 0)
       throw Error(ExitCode::kOutOfMemory, name + ": no memory: " + std::generic_category().message(errno));
     contents = contents.subspan(static_cast<size_t>(written));
@@ -144,8 +146,8 @@ void write_hdf5(const std::string& path, const Hdf5File& file, const Hdf5Options
   require_replaceable(path);
   const FileDescriptor memory = write_to_memory(file, options);
   PosixFileSystem files;
-  const std::string part = path + ".tmp";
-  const std::unique_ptr<OutputFile> out = files.create(part);
+  PendingFile pending(files, path);
+  const std::unique_ptr<OutputFile> out = files.create(pending.temporary());
   std::vector<std::byte> piece(kStep);
   const int64_t bytes = size_of(memory);
   for (int64_t at = 0; at < bytes;) {
@@ -155,7 +157,7 @@ void write_hdf5(const std::string& path, const Hdf5File& file, const Hdf5Options
   }
   out->sync();
   out->close();
-  rename_durably(files, part, path);
+  pending.finish();
 }
 
 std::vector<uint8_t> hdf5_bytes(const Hdf5File& file, const Hdf5Options& options) {

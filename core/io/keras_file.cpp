@@ -81,8 +81,8 @@ void write_archive(const std::string& path, const KerasFile& file, const Hdf5Fil
   const std::vector<uint8_t> bytes = hdf5_bytes(weights, options);
   require_replaceable(path);
   PosixFileSystem files;
-  const std::string part = path + ".tmp";
-  const std::unique_ptr<OutputFile> out = files.create(part);
+  PendingFile pending(files, path);
+  const std::unique_ptr<OutputFile> out = files.create(pending.temporary());
   ZipWriter archive(*out, path);
   archive.add(kMetadata, bytes_of(metadata.dump()));
   archive.add(kConfig, bytes_of(config));
@@ -90,7 +90,7 @@ void write_archive(const std::string& path, const KerasFile& file, const Hdf5Fil
   archive.finish();
   out->sync();
   out->close();
-  rename_durably(files, part, path);
+  pending.finish();
 }
 
 }  // namespace

@@ -204,7 +204,13 @@ Checkpoint load_checkpoint(const std::string& given) {
   }
 }
 
-std::optional<Checkpoint> find_newest_valid(FileSystem& files, const std::string& root, const Warn& warn) {
+namespace {
+
+// `pass_over` says what became of a damaged one; `advice` is for who has no other.
+std::optional<Checkpoint> find_newest(const std::string& root, const Warn& warn, const std::string& advice,
+                                      const std::function<std::string(const std::string& path)>& pass_over) {
+  size_t damaged =
+      list(root, [](const auto& n) { return n.starts_with(kStepPrefix) && n.ends_with(kCorruptSuffix); }).size();
   for (const std::string& name : committed(root)) {
     const std::string path = root + "/" + name;
     try {
@@ -213,14 +219,24 @@ std::optional<Checkpoint> find_newest_valid(FileSystem& files, const std::string
       throw;
     } catch (const Error& error) {
       if (error.code() != ExitCode::kBadData) throw;  // no permission, no memory: says nothing about the checkpoint
-      warn(std::string(error.what()) + "; set aside as " + set_aside(files, path));
+      ++damaged;
+      warn(std::string(error.what()) + "; " + pass_over(path));
     }
   }
-  const auto corrupt =
-      list(root, [](const auto& n) { return n.starts_with(kStepPrefix) && n.ends_with(kCorruptSuffix); });
-  if (corrupt.empty()) return std::nullopt;
-  throw Error(ExitCode::kBadData, root + ": expected a valid checkpoint, found " + std::to_string(corrupt.size()) +
-                                      " damaged and no other; --fresh starts over");
+  if (damaged == 0) return std::nullopt;
+  throw Error(ExitCode::kBadData, root + ": expected a valid checkpoint, found " + std::to_string(damaged) +
+                                      " damaged and no other" + advice);
+}
+
+}  // namespace
+
+std::optional<Checkpoint> find_newest_valid(FileSystem& files, const std::string& root, const Warn& warn) {
+  return find_newest(root, warn, "; --fresh starts over",
+                     [&](const std::string& path) { return "set aside as " + set_aside(files, path); });
+}
+
+std::optional<Checkpoint> find_newest_valid(const std::string& root, const Warn& warn) {
+  return find_newest(root, warn, "", [](const std::string&) { return std::string("passed over"); });
 }
 
 void prune_checkpoints(FileSystem& files, const std::string& root, int keep) {

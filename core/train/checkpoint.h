@@ -51,6 +51,9 @@ Checkpoint load_checkpoint(const std::string& path);
 // warning each.  Throws Error(kBadData) if there are only damaged ones, NewerFormat if the highest is from the future.
 std::optional<Checkpoint> find_newest_valid(FileSystem& files, const std::string& root, const Warn& warn);
 
+// The same for who only reads, perhaps beside a run that writes: changes nothing, passes over damaged ones.
+std::optional<Checkpoint> find_newest_valid(const std::string& root, const Warn& warn);
+
 // Removes all but the `keep` highest steps.  Requires: keep >= 1 (2, if disks may rot).
 void prune_checkpoints(FileSystem& files, const std::string& root, int keep);
 

@@ -35,8 +35,10 @@ std::string validated(const CommandLine& line) {
   require_full_batch(experiment.batch, training_samples(experiment.data), 1);
   const Model model = build_model(experiment.model, experiment.data, sample_shape(experiment.data), batch.micro);
   require_matches(experiment.optimizer, parameter_names(model.graph));
+  const ModelConfig& config = experiment.model;
+  const bool has_weights = config.weights || (config.base && config.base->weights) || experiment.optimizer.state;
   return line.words[1] + ": ok, " + experiment.model.name + " has " + std::to_string(model.graph.nodes().size()) +
-         " layers\n";
+         " layers" + (has_weights ? "; the files of its weights were not read" : "") + "\n";
 }
 
 }  // namespace

@@ -60,7 +60,9 @@ void print_mapping(const std::string& from, const OpenedNetwork& opened) {
   std::printf("%s: %s, network %s, images %dx%dx%d\n", from.c_str(), opened.format.c_str(),
               opened.network.config.name.c_str(), opened.network.sample.h, opened.network.sample.w,
               opened.network.sample.c);
-  for (const std::string& note : opened.notes) std::printf("note: %s\n", note.c_str());
+  for (const auto* notes : {&opened.notes, &opened.training_notes}) {
+    for (const std::string& note : *notes) std::printf("note: %s\n", note.c_str());
+  }
   for (const auto& [name, original] : opened.matched.matches) {
     std::printf("  %-48s -> %s\n", original.c_str(), name.c_str());
   }

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -68,13 +67,7 @@ int show_samples(const Experiment& experiment, int samples, const std::string& p
   const auto columns = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(rows))));
   const std::vector<std::byte> png = encode_png(contact_sheet(images, texts, columns));
   PosixFileSystem files;
-  try {
-    write_file_atomic(files, path, {reinterpret_cast<const char*>(png.data()), png.size()});
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(path + ".tmp", ignored);
-    throw;
-  }
+  write_file_atomic(files, path, {reinterpret_cast<const char*>(png.data()), png.size()});
   std::printf("%s: %d training samples\n", path.c_str(), rows);
   return 0;
 }

@@ -25,9 +25,7 @@ Checkpoint chosen_checkpoint(const CommandLine& line, const Experiment& experime
   if (!line.checkpoint.empty()) return load_checkpoint(line.checkpoint);
   const std::string root = RunDirectory::checkpoints_of(experiment.experiment.output_dir, experiment.experiment.name);
   const Log log(LogLevel::kInfo);
-  PosixFileSystem files;
-  std::optional<Checkpoint> newest =
-      find_newest_valid(files, root, [&](const std::string& text) { log.warning(text); });
+  std::optional<Checkpoint> newest = find_newest_valid(root, [&](const std::string& text) { log.warning(text); });
   if (!newest) throw Error(ExitCode::kNoInput, root + ": expected a checkpoint, found none; train first");
   return std::move(*newest);
 }

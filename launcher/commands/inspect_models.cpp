@@ -37,6 +37,7 @@ int64_t elements(const std::vector<int64_t>& dims) {
 Inspected inspect_weights(const std::string& path, const NetworkOptions& options) {
   const ForeignModel file = read_model_file(path, options.hdf5);
   Inspected it{.name = path, .format = file.format, .notes = file.notes};
+  it.notes.insert(it.notes.end(), file.training_notes.begin(), file.training_notes.end());
   if (file.model.empty()) {
     if (file.tensors.empty()) bad_data(path, "holds neither a network nor tensors");
     for (const ForeignTensor& tensor : file.tensors) it.tensors.emplace_back(tensor.original, tensor.tensor.dims);

@@ -123,7 +123,8 @@ class Output {
   explicit Output(std::string path) : path_(std::move(path)) {
     if (path_.empty()) return;
     require_replaceable(path_);
-    file_ = files_.create(path_ + ".tmp");
+    pending_ = std::make_unique<PendingFile>(files_, path_);
+    file_ = files_.create(pending_->temporary());
   }
   void write(const std::string& text) {
     if (file_) return file_->write(std::as_bytes(std::span(text)));
@@ -135,12 +136,13 @@ class Output {
     if (!file_) return;
     file_->sync();
     file_->close();
-    rename_durably(files_, path_ + ".tmp", path_);
+    pending_->finish();
   }
 
  private:
   PosixFileSystem files_;
   const std::string path_;
+  std::unique_ptr<PendingFile> pending_;
   std::unique_ptr<OutputFile> file_;
 };
 

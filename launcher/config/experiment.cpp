@@ -30,7 +30,7 @@ Node foreign_model(const std::string& file, const Mark& where, const std::string
         where, path,
         file + " has weights only; name a model file, and this one as " + path.substr(0, path.rfind('.')) + ".weights");
   }
-  Node content = parse_yaml(foreign.model, file);
+  Node content = parse_yaml_value(foreign.model, file);  // nobody sees its lines
   unescape_interpolation(content, "model");
   drop_weights(content);
   if (Node* base = content.find("base")) drop_weights(*base);
@@ -196,7 +196,29 @@ void check_schedule(const ScheduleConfig& schedule) {
   }
 }
 
+// Before the training, not behind it.
+void check_exports(const TrainConfig& train) {
+  constexpr size_t kLongestName = 200;  // bytes; what is temporary has a longer one
+  for (size_t i = 0; i < train.exports.size(); ++i) {
+    const std::string& name = train.exports[i];
+    const std::string path = child_path("train.exports", i);
+    if (name.find('/') != std::string::npos) {
+      config_error(train.where, path, "expected the name of a file in the run directory, found '" + name + "'");
+    }
+    if (name.size() > kLongestName) {
+      config_error(train.where, path,
+                   "expected at most " + std::to_string(kLongestName) + " bytes, found " + std::to_string(name.size()));
+    }
+    try {
+      require_known_format(name);
+    } catch (const Error& error) {
+      config_error(train.where, path, error.what());
+    }
+  }
+}
+
 void check_sections(const Experiment& e) {
+  check_exports(e.train);
   check_schedule(e.schedule);
   check_data(e.data);
   if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");

@@ -87,6 +87,7 @@ std::string export_name(const std::string& model_file) {
 }
 
 void add(Node& map, const char* key, Node value) {
+  if (value.where.source.empty()) value.where.source = "command line";  // which is why it is as it is
   value.key = key;
   map.children.push_back(std::move(value));
 }

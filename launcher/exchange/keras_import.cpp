@@ -59,6 +59,7 @@ ForeignModel from_keras(const KerasFile& file) {
   model.classes = converted.classes;
   model.preprocessing = converted.preprocessing;
   model.notes = std::move(converted.notes);
+  model.training_notes = std::move(converted.training_notes);
   read_extras(file, graph.document, model);
   model.training = read_keras_training(file, slots, weights, converted.softmax, model);
   model.tensors = std::move(weights.tensors);

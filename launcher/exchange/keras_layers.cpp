@@ -133,8 +133,9 @@ void KerasConversion::drop_softmax(KerasValue& output) {
   std::vector<ModelText::Layer>& layers = text_.layers();
   if (layers.empty() || layers.back().type != "softmax" || layers.back().name != output.layer) return;
   output.layer = layers.back().inputs.front();
-  model_.notes.push_back("the softmax at the end ('" + layers.back().name +
-                         "') is left out: Convoy's networks end in " + "logits, and the loss and predict apply it");
+  model_.training_notes.push_back("the softmax at the end ('" + layers.back().name +
+                                  "') is left out: Convoy's networks end in " +
+                                  "logits, and the loss and predict apply it");
   model_.softmax = true;
   layers.pop_back();
 }

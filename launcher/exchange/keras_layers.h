@@ -17,6 +17,7 @@ struct KerasModel {
   bool softmax = false;                        // one was at the end, and was dropped
   std::optional<Preprocessing> preprocessing;  // of Rescaling and Normalization at the front
   std::vector<ForeignTensor> constants;        // of parameters that Keras' layer has not: ones and zeros
+  std::vector<std::string> training_notes;
   std::vector<std::string> notes;
 };
 

@@ -39,7 +39,7 @@ void note_left_out(const KerasFields& config, bool decays, std::vector<std::stri
 }
 
 std::optional<OptimizerConfig> settings(const std::string& type, const KerasFields& config, ForeignModel& model) {
-  std::vector<std::string>& notes = model.notes;
+  std::vector<std::string>& notes = model.training_notes;
   OptimizerConfig out;
   if (type == "SGD") {
     out.type = OptimizerType::kSgd;
@@ -154,7 +154,7 @@ std::optional<std::vector<ForeignTensor>> slots_of(
 
 std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const std::vector<KerasSlot>& slots,
                                                    const KerasWeights& weights, bool softmax, ForeignModel& model) {
-  std::vector<std::string>& notes = model.notes;
+  std::vector<std::string>& notes = model.training_notes;
   if (file.training_config.empty()) return std::nullopt;
   const std::string where = file.path + ": training_config";
   const json parsed = parse_limited_json(file.training_config, where);

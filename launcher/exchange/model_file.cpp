@@ -58,10 +58,9 @@ ForeignModel read_zip(const std::string& path, const Hdf5Options& options) {
 
 ForeignModel read_directory(const std::string& path) {
   if (!fs::is_directory(path + "/checkpoints")) return from_checkpoint(load_checkpoint(path));
-  PosixFileSystem files;
   const Log log(LogLevel::kInfo);
   const std::optional<Checkpoint> newest =
-      find_newest_valid(files, path + "/checkpoints", [&](const std::string& text) { log.warning(text); });
+      find_newest_valid(path + "/checkpoints", [&](const std::string& text) { log.warning(text); });
   if (!newest) throw Error(ExitCode::kNoInput, path + ": expected a checkpoint, found none");
   return from_checkpoint(*newest);
 }

@@ -75,8 +75,9 @@ struct ForeignModel {
   std::vector<ForeignTensor> tensors;  // in the order of the file
   bool in_layer_order = false;         // tensors may be matched by order where names say nothing (Keras weights)
   std::optional<ForeignTraining> training;
-  std::string optimizer_left_out;  // what optimizer it has, and why `training` has nothing of it; or ""
-  std::vector<std::string> notes;  // what was left out or changed on the way in, for the user
+  std::string optimizer_left_out;           // what optimizer it has, and why `training` has nothing of it; or ""
+  std::vector<std::string> notes;           // what was left out or changed on the way in, for the user
+  std::vector<std::string> training_notes;  // of the loss and the optimizer: for training, not for predictions
 };
 
 // Any of: a checkpoint or its directory, safetensors, Keras (.h5, .weights.h5, .keras), ONNX, npz.  Known by its

@@ -398,6 +398,7 @@ ForeignModel OnnxImporter::run() {
   finish(out);
   out.tensors = std::move(tensors_);
   out.notes = std::move(notes_);
+  out.training_notes = std::move(training_notes_);
   return out;
 }
 

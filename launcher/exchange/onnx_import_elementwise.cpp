@@ -109,7 +109,7 @@ void OnnxImporter::softmax(OnnxOperator& op) {
   if (axis != channels || (of_all && rank != 2 && !(x.form == Form::kImage && x.one_pixel)))
     op.refuse("expected it over the channels");
   if (op.node().outputs.front() == output_name_) {
-    notes_.push_back("the final " + op.type() + " is left out: the network ends in logits");
+    training_notes_.push_back("the final " + op.type() + " is left out: the network ends in logits");
     give(op, x);
     return;
   }

@@ -162,7 +162,7 @@ class OnnxImporter {
   std::set<std::string> names_ = {"image", "normalize", "softmax_cross_entropy"};
   std::map<std::string, int> numbers_;  // of layers, by wanted name
   std::vector<ForeignTensor> tensors_;
-  std::vector<std::string> notes_;
+  std::vector<std::string> notes_, training_notes_;
   int64_t classes_ = 0;
   size_t elements_ = 0, copied_ = 0;  // of initializers; of what was made of them
 };

@@ -83,6 +83,14 @@ void start_missing(const Graph& graph, std::map<std::string, std::vector<float>>
   for (const StateSlot& slot : parameters.state_slots()) put(slot.name, parameters.state(slot));
 }
 
+void require_channels(const ForeignModel& file, const std::string& name, const Network& network) {
+  const Preprocessing& it = *network.preprocessing;
+  const bool of_colours = it.bgr || it.mean.size() == 3 || it.std.size() == 3;
+  if (!of_colours || network.sample.c == 3) return;
+  usage(file.path, "--preprocessing: " + name + " is for images of 3 channels, and this network takes " +
+                       std::to_string(network.sample.c));
+}
+
 // What ends so; null: is only read.
 struct Format {
   std::string_view end;
@@ -151,14 +159,7 @@ void require_known_format(const std::string& path, const std::string& others) { 
 
 std::vector<std::string> write_network(FileSystem& files, const std::string& path, const Network& network,
                                        const ExportOptions& options) {
-  const Format& format = written_format(path);
-  try {
-    return format.write(files, path, network, options);
-  } catch (...) {  // what was written beside it so far would fill the disk
-    std::error_code ignored;
-    std::filesystem::remove(path + ".tmp", ignored);
-    throw;
-  }
+  return written_format(path).write(files, path, network, options);
 }
 
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options) {
@@ -169,6 +170,7 @@ OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& optio
   OpenedNetwork opened;
   opened.format = file.format;
   opened.notes = file.notes;
+  opened.training_notes = file.training_notes;
   Network& network = opened.network;
   Architecture it = architecture(file, options);
   network.config = std::move(it.model);
@@ -179,12 +181,13 @@ OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& optio
   network.model =
       build_model(network.config, {}, network.sample, {.training = false, .normalize = false, .rewrite = false});
   const std::vector<WeightPlace> places = weight_places(network.model.graph);
+  network.preprocessing =
+      options.preprocessing.empty() ? file.preprocessing : named_preprocessing(options.preprocessing);
+  if (!options.preprocessing.empty()) require_channels(file, options.preprocessing, network);
   opened.matched = match_weights(places, file);
   if (!options.partial) require_complete(opened.matched, file);
   network.weights = std::move(opened.matched.weights);
   if (!opened.matched.missing.empty()) start_missing(network.model.graph, network.weights);
-  network.preprocessing =
-      options.preprocessing.empty() ? file.preprocessing : named_preprocessing(options.preprocessing);
   network.class_names = file.class_names;
   const int outputs = network.model.graph.shape(network.model.logits).c;
   if (!file.class_names.empty() && std::ssize(file.class_names) != outputs) {

@@ -22,9 +22,10 @@ struct NetworkOptions {
 
 struct OpenedNetwork {
   Network network;
-  std::string format;              // of the file
-  std::vector<std::string> notes;  // what was left out or changed on the way in
-  MatchedWeights matched;          // without the weights: they are in the network
+  std::string format;                       // of the file
+  std::vector<std::string> notes;           // what was left out or changed on the way in
+  std::vector<std::string> training_notes;  // of the loss and the optimizer
+  MatchedWeights matched;                   // without the weights: they are in the network
 };
 
 // Throws Error: as read_model_file(); kUsage where the architecture or the shape is neither in the file nor given;

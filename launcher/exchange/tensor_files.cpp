@@ -235,8 +235,9 @@ void write_safetensors_model(FileSystem& files, const std::string& path, const N
     }
   }
   require_replaceable(path);
-  write_safetensors(files, path + ".tmp", std::move(tensors), metadata);
-  rename_durably(files, path + ".tmp", path);
+  PendingFile pending(files, path);
+  write_safetensors(files, pending.temporary(), std::move(tensors), metadata);
+  pending.finish();
 }
 
 }  // namespace convoy

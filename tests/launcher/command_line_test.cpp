@@ -59,6 +59,11 @@ TEST(CommandLine, EveryWordOfPredictIsAWord) {
   EXPECT_EQ(line.overrides, Texts{});
   EXPECT_EQ(flag(line, "top"), "3");
   EXPECT_EQ(failure({"predict", "--top=many"}), "--top: expected an integer >= 1, found 'many'");
+  EXPECT_EQ(failure({"predict", "--top=99999999999"}),
+            "--top: expected an integer in [1, 2147483647], found '99999999999'");
+  EXPECT_EQ(failure({"predict", "--threads=40000"}), "--threads: expected an integer in [1, 1024], found '40000'");
+  EXPECT_EQ(failure({"data", "--threads=1025"}), "--threads: expected an integer in [1, 1024], found '1025'");
+  EXPECT_EQ(failure({"predict", "--preprocessing="}), "--preprocessing: expected a value, found none");
 }
 
 TEST(CommandLine, ConvertTakesNoKeys) {
@@ -89,7 +94,7 @@ TEST(CommandLine, RefusesWrongValues) {
   EXPECT_EQ(failure({"train", "--fresh=2"}), "train: option '--fresh' does not take any arguments");
   EXPECT_EQ(failure({"train", "--gpustat=maybe"}), "--gpustat: expected on or off, found 'maybe'");
   for (const std::string flag : {"--repeat", "--batch_size", "--num_epochs"}) {
-    for (const std::string value : {"0", "-1", "2x", "1e3", "abc", "99999999999"}) {
+    for (const std::string value : {"0", "-1", "2x", "1e3", "abc"}) {
       EXPECT_EQ(failure({"bench", flag + "=" + value}), flag + ": expected an integer >= 1, found '" + value + "'");
     }
   }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "launcher/exchange/tensor_files.h"
+#include "launcher/signals.h"
 #include "tests/core/base/testing.h"
 #include "tests/launcher/networks.h"
 
@@ -95,8 +96,6 @@ class ExchangeCommand : public testing::Test {
   TempDirectory directory_;
 };
 
-// ---- convert --diff
-
 constexpr const char* kModel = R"(
 name: tiny
 classes: 3
@@ -107,6 +106,46 @@ layers:
   - flatten
   - linear: {name: fc, units: 3}
 )";
+
+// ---- convert
+
+TEST_F(ExchangeCommand, Rank0Converts) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  const Result result = run(CONVOY_MPIEXEC " -n 3 " CONVOY_PROGRAM " convert m.safetensors m.onnx");
+  expect_fine(result);
+  EXPECT_EQ(result.output.find("m.onnx: written"), result.output.rfind("m.onnx: written")) << result.output;
+  for (const char* rank : {"[r1] ", "[r2] "}) {
+    EXPECT_NE(result.errors.find(std::string(rank) + "warning: convert is work for one process: left to rank 0"),
+              std::string::npos)
+        << result.errors;
+  }
+  expect_fine(convoy("inspect m.onnx"));
+  expect_absent("m.onnx.");
+}
+
+TEST_F(ExchangeCommand, AFileTooLargeForTheLimitIsAnError) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  expect_failure(run("ulimit -f 1; " CONVOY_PROGRAM " convert m.safetensors n.safetensors"), ExitCode::kIo,
+                 {"n.safetensors", "File too large"});
+  expect_absent("n.safetensors");
+}
+
+TEST(Signals, TakeWhatIsHalfWrittenWithThem) {
+  const TempDirectory directory;
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const auto interrupted = [&] {
+      end_without_remains();
+      PosixFileSystem files;
+      PendingFile pending(files, directory / "a");
+      write_file(files, pending.temporary(), "half");
+      std::raise(signal);
+    };
+    EXPECT_EXIT(interrupted(), testing::KilledBySignal(signal), "");
+    EXPECT_TRUE(fs::is_empty(directory.path()));
+  }
+}
+
+// ---- convert --diff
 
 TEST_F(ExchangeCommand, DiffIsZeroBetweenFormats) {
   save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
@@ -261,6 +300,47 @@ TEST_F(ExchangeCommand, TrainingAsksForAnOptimizerThatAFileLacks) {
   expect_fine(convoy(train + " optimizer.type=sgd optimizer.learning_rate=0.1"));
 }
 
+// ---- What is wrong, and where
+
+TEST_F(ExchangeCommand, ChecksNameWhatTheUserCanSee) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  expect_fine(convoy("convert m.safetensors m.h5"));
+  expect_failure(convoy("predict m.safetensors x.png --preprocessing=caffe"), ExitCode::kUsage,
+                 {"m.safetensors: --preprocessing: caffe is for images of 3 channels, and this network takes 1"});
+  expect_failure(convoy("train --model_file=m.h5 --data=d --batch_size=1000000 optimizer.type=sgd "
+                        "optimizer.learning_rate=0.1 experiment.name=y"),
+                 ExitCode::kConfig, {"error: command line: batch.global: expected at most the 48 samples"});
+  put("x.yaml", experiment("type: sgd, learning_rate: 0.1"));
+  put("y.yaml", "base: x.yaml\nmodel: {base: {config: m.h5, until: n}, layers: []}\n");
+  expect_failure(convoy("config validate y.yaml"), ExitCode::kConfig,
+                 {"m.h5: model.base.layers[1].batch_norm: the network must end in ", ", the output of 'n'; add"});
+}
+
+TEST_F(ExchangeCommand, ValidateSaysThatItReadsNoWeights) {
+  put("x.yaml", experiment("type: sgd, learning_rate: 0.1"));
+  EXPECT_EQ(convoy("config validate x.yaml").output.find("weights"), std::string::npos);
+  const Result result = convoy("config validate x.yaml model.weights=gone.h5");
+  expect_fine(result);
+  EXPECT_NE(result.output.find("; the files of its weights were not read\n"), std::string::npos) << result.output;
+}
+
+TEST_F(ExchangeCommand, PredictionsDoWithoutNotesOnTheLoss) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  const Result converted = convoy("convert m.safetensors m.h5 && " CONVOY_PROGRAM " convert m.h5 m.onnx");
+  EXPECT_NE(converted.output.find("note: the softmax at the end"), std::string::npos) << converted.output;
+  put("a.pgm", "P5\n8 8\n255\n" + std::string(64, 'x'));
+  const Result result = convoy("predict m.h5 a.pgm --preprocessing=rgb/255 --device=cpu");
+  expect_fine(result);
+  EXPECT_EQ(result.errors.find("softmax"), std::string::npos) << result.errors;
+}
+
+TEST_F(ExchangeCommand, ConvoyH5RunsUnderLowerLimits) {
+  save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
+  expect_fine(convoy("convert m.safetensors m.h5"));
+  expect_fine(
+      run("ulimit -t 20; ulimit -n 1000; " CONVOY_PROGRAM " inspect m.h5 && " CONVOY_PROGRAM " convert m.h5 n.h5"));
+}
+
 // ---- convoy-h5 that dies
 
 class BrokenHelper : public ExchangeCommand {
@@ -279,6 +359,13 @@ class BrokenHelper : public ExchangeCommand {
   }
   Result convoy(const std::string& arguments) const { return run("./convoy " + arguments); }
 };
+
+TEST_F(BrokenHelper, ExportsLookForItBeforeTheFirstStep) {
+  put("x.yaml", experiment("type: sgd, learning_rate: 0.05"));
+  const Result result = convoy("train x.yaml experiment.name=y");
+  expect_failure(result, ExitCode::kUnavailable, {"convoy-h5", "not found"});
+  EXPECT_EQ(result.output.find("epoch"), std::string::npos) << result.output;
+}
 
 TEST_F(BrokenHelper, ImportEndsWith65) {
   helper("printf 'CvH5\\002\\000\\000\\000G\\001\\000\\000\\000/'");  // the beginning of what it would say

@@ -189,7 +189,7 @@ TEST_F(ModelBuilderTest, TheTopComesBehindTheLayers) {
   EXPECT_EQ(
       failure("relu", "  top: [flatten]\n"),
       "x.yaml:5:9: model.top[0].flatten: the network must end in 2x1x1x10, one number for each class, and ends in "
-      "2x1x1x784; add `- linear: {units: classes}`");
+      "2x1x1x784, the output of 'flatten_1'; add `- linear: {units: classes}`");
 }
 
 TEST_F(ModelBuilderTest, ALayerBuilderGoesOnWithAGraph) {
@@ -315,10 +315,10 @@ TEST_F(ModelBuilderTest, BoundsWhatAFileCanAskFor) {
 TEST_F(ModelBuilderTest, SaysWhatIsMissingAtTheEnd) {
   EXPECT_EQ(failure("relu", ""),
             "x.yaml:4:7: model.layers[0].relu: the network must end in 2x1x1x10, one number for each class, and ends "
-            "in 2x28x28x1; add `- flatten` and `- linear: {units: classes}`");
+            "in 2x28x28x1, the output of 'relu_1'; add `- flatten` and `- linear: {units: classes}`");
   EXPECT_EQ(failure("flatten", "    - linear: {units: 84}\n"),
             "x.yaml:5:7: model.layers[1].linear: the network must end in 2x1x1x10, one number for each class, and ends "
-            "in 2x1x1x84; add `- linear: {units: classes}`");
+            "in 2x1x1x84, the output of 'linear_1'; add `- linear: {units: classes}`");
 }
 
 TEST_F(ModelBuilderTest, ChecksMeanAndStdAgainstTheImages) {

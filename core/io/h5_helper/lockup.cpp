@@ -28,9 +28,12 @@ namespace {
   throw Error(ExitCode::kUnavailable, what + ": " + std::strerror(errno));
 }
 
-void limit(__rlimit_resource resource, rlim_t most) {
-  const rlimit both = {most, most};
-  if (::setrlimit(resource, &both) != 0) unavailable("a limit cannot be set");
+// At most what the process may have already: raising that takes privileges.
+void limit(__rlimit_resource resource, const char* name, rlim_t most) {
+  rlimit both = {};
+  if (::getrlimit(resource, &both) == 0) both.rlim_cur = both.rlim_max = std::min(both.rlim_max, most);
+  if (::setrlimit(resource, &both) != 0)
+    unavailable("convoy-h5: " + std::string(name) + " cannot be limited to " + std::to_string(both.rlim_max));
 }
 
 void give_up_privileges() {
@@ -124,11 +127,11 @@ void limit_resources(Direction direction, int64_t file_bytes) {
   constexpr rlim_t kFreeBytes = rlim_t{1} << 30, kFreeSeconds = 30, kBytesPerSecond = 10'000'000;
   const auto bytes = static_cast<rlim_t>(file_bytes);
   const bool writes = direction == Direction::kWrite;
-  if (!kSanitized) limit(RLIMIT_AS, writes ? RLIM_INFINITY : kFreeBytes + 8 * bytes);
-  limit(RLIMIT_CPU, kFreeSeconds + (writes ? 3600 : bytes / kBytesPerSecond));
-  limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_FSIZE, writes ? RLIM_INFINITY : 0);
-  if (!kSanitized) limit(RLIMIT_NOFILE, 0);  // those that are open stay so
+  if (!kSanitized) limit(RLIMIT_AS, "its address space", writes ? RLIM_INFINITY : kFreeBytes + 8 * bytes);
+  limit(RLIMIT_CPU, "its processor time", kFreeSeconds + (writes ? 3600 : bytes / kBytesPerSecond));
+  limit(RLIMIT_CORE, "its core file", 0);
+  limit(RLIMIT_FSIZE, "the size of its files", writes ? RLIM_INFINITY : 0);
+  if (!kSanitized) limit(RLIMIT_NOFILE, "its open files", 0);  // those that are open stay so
 }
 
 void forbid_paths_and_network() {

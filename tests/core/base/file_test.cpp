@@ -8,13 +8,43 @@
 namespace convoy {
 namespace {
 
+std::string names_in(const TempDirectory& directory) {
+  std::string names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path()))
+    names += entry.path().filename().string() + " ";
+  return names;
+}
+
 TEST(File, WrittenAtomicallyIsReadBack) {
   TempDirectory temp;
   PosixFileSystem files;
   write_file_atomic(files, temp / "a", "one");
   write_file_atomic(files, temp / "a", "second");
   EXPECT_EQ(read_file(temp / "a", 6), to_bytes("second"));
-  EXPECT_FALSE(std::filesystem::exists(temp / "a.tmp"));
+  EXPECT_EQ(names_in(temp), "a ");
+}
+
+TEST(File, OnItsWayEachHasItsOwnName) {
+  TempDirectory temp;
+  PosixFileSystem files;
+  PendingFile one(files, temp / "a");
+  {
+    PendingFile other(files, temp / "a");
+    write_file(files, one.temporary(), "one");
+    write_file(files, other.temporary(), "other");
+  }  // removes what it wrote
+  one.finish();
+  EXPECT_EQ(names_in(temp), "a ");
+  EXPECT_EQ(get_file(temp / "a"), "one");
+}
+
+TEST(File, OnItsWayIsRemovedByAHandler) {
+  TempDirectory temp;
+  PosixFileSystem files;
+  PendingFile pending(files, temp / "a");
+  write_file(files, pending.temporary(), "half");
+  remove_pending_files();
+  EXPECT_EQ(names_in(temp), "");
 }
 
 TEST(File, AFailureAtAnyCallLeavesOldOrNewContents) {
@@ -81,6 +111,10 @@ TEST(File, NoPermissionHasItsOwnCode) {
   put_file(temp / "secret", "x");
   ASSERT_EQ(chmod((temp / "secret").c_str(), 0), 0);
   expect_error(ExitCode::kPermission, {"secret", "Permission"}, [&] { read_file(temp / "secret", 9); });
+  std::filesystem::create_directory(temp / "closed");
+  ASSERT_EQ(chmod((temp / "closed").c_str(), 0), 0);
+  expect_error(ExitCode::kPermission, {"closed/x: cannot create: Permission"},
+               [&] { require_replaceable(temp / "closed/x"); });
 }
 
 TEST(File, TreesAreMadeAndRemovedButLinksAreNotFollowed) {

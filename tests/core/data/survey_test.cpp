@@ -113,8 +113,8 @@ TEST_F(SurveyTest, PackingIsTheSameForAnyNumberOfThreads) {
   const OnBadImage refuse = [](const std::string& name, const std::string&) { throw Error(ExitCode::kBadData, name); };
   expect_error(ExitCode::kBadData, {"b/4.jpg"},
                [&] { pack_images(*store, files, temp_ / "refused", {}, 2, refuse, on_progress_); });
-  EXPECT_FALSE(std::filesystem::exists(temp_ / "refused"));
-  EXPECT_FALSE(std::filesystem::exists(temp_ / "refused.tmp"));
+  for (const auto& entry : std::filesystem::directory_iterator(temp_.path()))
+    EXPECT_FALSE(entry.path().filename().string().starts_with("refused")) << entry.path();
 }
 
 TEST_F(SurveyTest, ADamagedImageOfAPackedFileIsBadThoughItDecodes) {

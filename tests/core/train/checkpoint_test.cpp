@@ -78,6 +78,20 @@ TEST_F(CheckpointTest, TheNewestIsFound) {
   EXPECT_EQ(loaded.state.find("counter")->bytes.size(), 8u);
 }
 
+TEST_F(CheckpointTest, WhoOnlyReadsChangesNothing) {
+  save(1);
+  const std::string path = save(2);
+  put_file(path + "/model.safetensors", "damaged");
+  const std::vector<std::string> before = names();
+  std::string warning;
+  const auto newest = [&] { return find_newest_valid(root_, [&](const std::string& text) { warning = text; }); };
+  EXPECT_EQ(newest()->manifest.step, 1);
+  EXPECT_TRUE(warning.ends_with("; passed over")) << warning;
+  EXPECT_EQ(names(), before);
+  fs::remove_all(root_ + "/step-0000000001");
+  expect_error(ExitCode::kBadData, {"found 1 damaged and no other"}, newest);
+}
+
 TEST_F(CheckpointTest, TheHintIsNeverTrusted) {
   save(5);
   put_file(root_ + "/LATEST", "../../../etc");

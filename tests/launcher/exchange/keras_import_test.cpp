@@ -38,8 +38,8 @@ layers:
 )");
   EXPECT_EQ(model.shape, (std::array<int, 3>{8, 9, 3}));
   EXPECT_EQ(model.classes, 5);
-  ASSERT_EQ(model.notes.size(), 1);
-  EXPECT_NE(model.notes[0].find("the softmax at the end ('dense.softmax') is left out"), std::string::npos);
+  ASSERT_EQ(model.training_notes.size(), 1);
+  EXPECT_NE(model.training_notes[0].find("the softmax at the end ('dense.softmax') is left out"), std::string::npos);
 }
 
 TEST(KerasImport, KerasOnesNames) {

@@ -334,13 +334,13 @@ TEST(OnnxImport, TheFinalSoftmaxIsLeftOutWithANote) {
   OnnxGraph graph;
   graph.node("GlobalAveragePool", {"x"}, "a").node("Flatten", {"a"}, "b").node("Softmax", {"b"}, "y");
   const ForeignModel file = graph.read();
-  ASSERT_EQ(file.notes.size(), 1U);
-  EXPECT_EQ(file.notes[0], "the final Softmax is left out: the network ends in logits");
+  ASSERT_EQ(file.training_notes.size(), 1U);
+  EXPECT_EQ(file.training_notes[0], "the final Softmax is left out: the network ends in logits");
   graph.node("Relu", {"y"}, "z");
-  EXPECT_TRUE(graph.read().notes.empty());
+  EXPECT_TRUE(graph.read().training_notes.empty());
   OnnxGraph pixel(9);  // where a softmax is over all axes behind the first
   pixel.node("GlobalAveragePool", {"x"}, "a").node("Softmax", {"a"}, "y");
-  EXPECT_EQ(pixel.read().notes.size(), 1U);
+  EXPECT_EQ(pixel.read().training_notes.size(), 1U);
   expect_refused(OnnxGraph(9).node("Softmax", {"x"}, "y"), {"node 'y' (Softmax): expected it over the channels"});
 }
 
