@@ -295,7 +295,7 @@ TEST_F(PredictCommand, OutIsCompleteOrNotThere) {
   EXPECT_EQ(result.code, 0) << result.errors;
   EXPECT_EQ(result.output, "");
   EXPECT_EQ(text_of(directory_ / "answers"), said);
-  for (const auto& entry : fs::directory_iterator(directory_.path())) EXPECT_NE(entry.path().extension(), ".tmp");
+  for (const auto& entry : fs::directory_iterator(directory_)) EXPECT_NE(entry.path().extension(), ".tmp");
   expect_error("model.safetensors a.ppm --out=no-such-directory/x", 73, "no-such-directory/x");
   fs::create_directories(directory_ / "taken");
   expect_error("model.safetensors a.ppm --out=taken", 73, "taken");
