@@ -18,8 +18,11 @@ inline void look_at(const ModelConfig& config, const Shape& image) {
   weight_places(model.graph);
 }
 
-// Ends the program where a network does not come back from its own text.
-inline void expect_same_when_printed(const ModelConfig& config) {
+// Ends the program where a network does not come back from its own text, but for the names of files: such text may be
+// somebody else's.
+inline void expect_same_when_printed(ModelConfig config) {
+  config.weights.reset();
+  if (config.base) config.base->weights.reset();
   const std::string printed = show(config);
   const std::string again = show(parse_model(printed, "printed"));
   if (again == printed) return;
