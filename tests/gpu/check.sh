@@ -116,6 +116,17 @@ row_mpirun_np2() {
   expect_near "$loss" "$alone" 1e-3
 }
 
+# The update rules that no other row uses, with gradients clipped.
+row_optimizers() {
+  local rule on_gpu settings=(optimizer.momentum=null optimizer.learning_rate=0.001 optimizer.clip_norm=1)
+  for rule in adam adamw rmsprop; do
+    train "$rule" "$bin/convoy" -- optimizer.type=$rule "${settings[@]}" || fail "$rule on the GPU: exit code $?"
+    on_gpu=$loss
+    train "${rule}_cpu" "$bin/convoy" -- optimizer.type=$rule "${settings[@]}" device=cpu || fail "$rule on the CPU: exit code $?"
+    expect_near "$on_gpu" "$loss" 1e-3
+  done
+}
+
 # The front of a network, frozen, under a new head.
 row_frozen() {
   local network=resnet18 model on_gpu
@@ -337,7 +348,7 @@ rows 90 graph loss_scale staged_np2 run_cpu precision cache augment resume nccl_
 rows 60 nccl_sums
 rows 60 nccl_runs
 rows 60 replay
-rows 60 mpirun_np2 frozen predict
+rows 60 mpirun_np2 frozen predict optimizers
 rows 60 fashion
 rows 60 memcheck racecheck synccheck initcheck
 rows 60 layers_autotune
