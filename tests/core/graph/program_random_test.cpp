@@ -190,7 +190,7 @@ TEST(RandomPrograms, EqualTheNaiveEvaluation) {
 
 TEST(RandomPrograms, EvaluateOverWhatNobodyReadsAnyMore) {
   int in_place = 0;
-  for (unsigned seed = 0; seed < 2000 && !testing::Test::HasFailure(); ++seed) {
+  for (unsigned seed = 0; seed < 400 && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     RandomNetwork network(seed);
     const Naive naive = evaluate(network.rig.graph, network.image, network.weights);
@@ -204,7 +204,7 @@ TEST(RandomPrograms, EvaluateOverWhatNobodyReadsAnyMore) {
     const Plan plan = network.rig.program().plan();
     for (const Step& step : plan.steps()) in_place += step.detail.ends_with("in place") ? 1 : 0;
   }
-  EXPECT_GT(in_place, 1000);
+  EXPECT_GT(in_place, 200);
 }
 
 TEST(RandomPrograms, RepeatWithEqualBits) {
