@@ -54,10 +54,9 @@ struct MatchedWeights {
   std::vector<std::string> unused;                    // tensors of the file, as it calls them
 };
 
-// By name; in files in layer order, where of a layer only its own name agrees, by the order in it; where no name agrees,
-// layer by layer, or where it says their types, the i-th
-// layer of each type with the i-th.  Throws Error(kBadData) naming both where a tensor has another shape than its
-// place.
+// By name; in files in layer order, where of a layer only its own name agrees, by the order in it; where no name
+// agrees, layer by layer, or where it says their types, the i-th layer of each type with the i-th.  Throws
+// Error(kBadData) naming both where a tensor has another shape than its place.
 MatchedWeights match_weights(const std::vector<WeightPlace>& places, const ForeignModel& file);
 
 // "'a', 'b' and 12 more".  Requires: not empty.

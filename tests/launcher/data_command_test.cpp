@@ -142,7 +142,8 @@ TEST_F(DataCommand, MistakesAreUsage) {
   expect_usage({"verify: unexpected 'a=b'"}, {"verify", "a", "a=b"});
   expect_usage({"verify: has no flag --side"}, {"verify", "a", "--side=3"});
   expect_usage({"pack: has no flag --json"}, {"pack", "a", "b", "--json"});
-  expect_usage({"--threads: expected an integer in [1, 1024], found '99999'"}, {"verify", temp_ / "f", "--threads=99999"});
+  expect_usage({"--threads: expected an integer in [1, 1024], found '99999'"},
+               {"verify", temp_ / "f", "--threads=99999"});
   expect_usage({"--threads", ">= 1", "'0'"}, {"verify", "a", "--threads=0"});
   expect_usage({"--quality: expected 1 to 100, found 101"}, {"pack", "a", "b", "--side=9", "--quality=101"});
   expect_usage({"--quality needs --side"}, {"pack", "a", "b", "--quality=50"});
