@@ -110,30 +110,19 @@ namespace {
 }
 
 ScheduleOptions schedule_options(const ScheduleShape& shape, double learning_rate, const Horizon& horizon) {
-  using Type = ScheduleOptions::Type;
   const int64_t epoch = horizon.steps_per_epoch;
-  ScheduleOptions options{.learning_rate = static_cast<float>(learning_rate),
+  const double start = shape.start.value_or(shape.type == ScheduleType::kOneCycle ? 0.04 : 1);
+  ScheduleOptions options{.type = shape.type,
+                          .learning_rate = static_cast<float>(learning_rate),
                           .step_steps = (shape.type == ScheduleType::kStep ? shape.step_epochs : 1) * epoch,
                           .gamma = static_cast<float>(shape.gamma),
-                          .start_fraction = static_cast<float>(shape.start.value_or(1)),
+                          .start_fraction = static_cast<float>(start),
                           .final_fraction = static_cast<float>(shape.final),
                           .power = static_cast<float>(shape.power),
                           .restart_steps = in_steps(shape.restart_epochs, epoch),
                           .restart_factor = shape.restart_factor,
                           .rise = static_cast<float>(shape.rise)};
   for (double milestone : shape.milestones) options.milestones.push_back(in_steps(milestone, epoch));
-  switch (shape.type) {
-    case ScheduleType::kConstant: options.type = Type::kConstant; break;
-    case ScheduleType::kStep: options.type = Type::kStep; break;
-    case ScheduleType::kMultistep: options.type = Type::kMultistep; break;
-    case ScheduleType::kExponential: options.type = Type::kExponential; break;
-    case ScheduleType::kPolynomial: options.type = Type::kPolynomial; break;
-    case ScheduleType::kCosine: options.type = Type::kCosine; break;
-    case ScheduleType::kOneCycle:
-      options.type = Type::kOneCycle;
-      options.start_fraction = static_cast<float>(shape.start.value_or(0.04));
-      break;
-  }
   return options;
 }
 

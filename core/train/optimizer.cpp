@@ -89,12 +89,17 @@ void Optimizer::clip(const ClipOptions& options, Allocator& allocator) {
 
 namespace {
 
+// Zeros, one for each trainable element.
+Buffer state_buffer(Allocator& allocator, const Parameters& parameters) {
+  return {allocator, parameters.trainable_elements() * size_of(Dtype::kF32)};
+}
+
 class Sgd : public Optimizer {
  public:
   Sgd(FlatOps& ops, Allocator& allocator, const Parameters& parameters, std::vector<UpdateRange> ranges,
       const SgdOptions& options)
       : Optimizer(ops, std::move(ranges)), options_(options) {
-    if (options.momentum != 0) momentum_ = Buffer(allocator, parameters.trainable_elements() * size_of(Dtype::kF32));
+    if (options.momentum != 0) momentum_ = state_buffer(allocator, parameters);
   }
   std::vector<State> state() override {
     if (momentum_.data() == nullptr) return {};
@@ -116,10 +121,8 @@ class Rmsprop : public Optimizer {
  public:
   Rmsprop(FlatOps& ops, Allocator& allocator, const Parameters& parameters, std::vector<UpdateRange> ranges,
           const RmspropOptions& options)
-      : Optimizer(ops, std::move(ranges)),
-        options_(options),
-        variance_(allocator, parameters.trainable_elements() * size_of(Dtype::kF32)) {
-    if (options.momentum != 0) momentum_ = Buffer(allocator, parameters.trainable_elements() * size_of(Dtype::kF32));
+      : Optimizer(ops, std::move(ranges)), options_(options), variance_(state_buffer(allocator, parameters)) {
+    if (options.momentum != 0) momentum_ = state_buffer(allocator, parameters);
   }
   std::vector<State> state() override {
     std::vector<State> state{{"variance", variance_.as<float>()}};
@@ -144,8 +147,8 @@ class Adam : public Optimizer {
        const AdamOptions& options)
       : Optimizer(ops, std::move(ranges)),
         options_(options),
-        mean_(allocator, parameters.trainable_elements() * size_of(Dtype::kF32)),
-        variance_(allocator, parameters.trainable_elements() * size_of(Dtype::kF32)) {}
+        mean_(state_buffer(allocator, parameters)),
+        variance_(state_buffer(allocator, parameters)) {}
   std::vector<State> state() override { return {{"mean", mean_.as<float>()}, {"variance", variance_.as<float>()}}; }
 
  protected:

@@ -14,6 +14,7 @@
 #include "core/data/augment.h"
 #include "core/device/types.h"
 #include "core/io/hdf5.h"
+#include "core/train/schedule.h"
 #include "launcher/config/yaml.h"
 
 namespace convoy {
@@ -29,7 +30,7 @@ enum class FrozenBatchNorm { kInference, kTrain };
 enum class NonFinitePolicy { kStop };
 enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop };
 constexpr bool is_adam(OptimizerType type) { return type == OptimizerType::kAdam || type == OptimizerType::kAdamw; }
-enum class ScheduleType { kConstant, kStep, kMultistep, kExponential, kPolynomial, kCosine, kOneCycle };
+using ScheduleType = ScheduleOptions::Type;
 enum class Precision { kAuto, kF32, kBF16, kF16 };
 enum class CudaGraph { kAuto, kOn, kOff };
 enum class DeviceChoice { kAuto, kCpu, kCuda };
