@@ -38,13 +38,17 @@ TEST(File, OnItsWayEachHasItsOwnName) {
   EXPECT_EQ(get_file(temp / "a"), "one");
 }
 
-TEST(File, OnItsWayIsRemovedByAHandler) {
+TEST(FileDeathTest, OnItsWayIsRemovedByAHandler) {
   TempDirectory temp;
-  PosixFileSystem files;
-  PendingFile pending(files, temp / "a");
-  write_file(files, pending.temporary(), "half");
-  remove_pending_files();
-  EXPECT_EQ(names_in(temp), "");
+  EXPECT_EXIT(
+      {
+        PosixFileSystem files;
+        PendingFile pending(files, temp / "a");
+        write_file(files, pending.temporary(), "half");
+        remove_pending_files();
+        ::_exit(names_in(temp).empty() ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(File, AFailureAtAnyCallLeavesOldOrNewContents) {
