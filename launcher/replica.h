@@ -54,6 +54,9 @@ class Replica {
   void load(DeviceCache& cache, const Batch& batch, const MixOptions& mix) {
     cache.gather(batch.ids, batch.epoch, mix, pixels_.data(), targets_.data());
   }
+  // Runs the micro-batch that was loaded last once more and names the first step whose output is not finite, or "".
+  // Its gradients and statistics take the place of those of the step.
+  std::string first_nonfinite_step() { return training_program_.plan().run_checked(device_); }
   void wait_until_read() { inputs_.wait_until_read(); }
 
   // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that its end waited for

@@ -87,7 +87,10 @@ std::optional<ExitCode> Trainer::follow(size_t pending) {
   while (reports_.size() > (end ? 0 : pending)) {
     const StepReport report = finished_report();
     publish(report);
-    if (report.nonfinite) return ExitCode::kNonFinite;
+    if (report.nonfinite) {
+      fault_ = "the loss or a gradient is not finite in step " + std::to_string(report.step) + nonfinite_origin();
+      return ExitCode::kNonFinite;
+    }
     save_requested_ |= report.save_requested;
     if (report.interrupted) end = ExitCode::kInterrupted;
     if (report.stop_requested && !end) end = ExitCode::kPreempted;
@@ -197,12 +200,26 @@ bool Trainer::save() {
   return saved_;
 }
 
+// Collective: ", first in 'conv2d_1 forward' of rank 0".  The step was not applied, so its micro-batches would overflow
+// again; of each rank's the last is still here, or, on a device that runs ahead, one of a later step.
+std::string Trainer::nonfinite_origin() {
+  const std::string mine = parts_.replica.first_nonfinite_step();
+  for (int rank = 0; rank < parts_.communicator.size(); ++rank) {
+    const std::string found = parts_.communicator.broadcast_bytes(mine, rank);
+    if (!found.empty()) return ", first in '" + found + "' of rank " + std::to_string(rank);
+  }
+  return "";
+}
+
 ExitCode Trainer::stop(ExitCode code) {
   const bool keep = code != ExitCode::kNonFinite;  // what led to a NaN must not become the newest checkpoint
   const bool saved = !keep || save();
   const std::string failure = saved ? "" : save_error_ == ExitCode::kNonFinite ? "nonfinite" : "unsaved";
   const std::string of_rank_0 = parts_.communicator.broadcast_bytes(failure, 0);
-  if (of_rank_0 == "nonfinite") code = ExitCode::kNonFinite;
+  if (of_rank_0 == "nonfinite") {
+    code = ExitCode::kNonFinite;
+    fault_ = "a weight or a running statistic is not finite after step " + std::to_string(step_);
+  }
   if (of_rank_0 == "unsaved") code = ExitCode::kIo;
   parts_.progress.finish();
   if (parts_.run_directory != nullptr) parts_.run_directory->write_status(phase_at_end(code), step_);

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <optional>
+#include <string>
 
 #include "core/base/log.h"
 #include "core/train/schedule.h"
@@ -66,6 +67,8 @@ class Trainer {
   void step();
 
   int64_t steps_done() const { return step_; }
+  // What was not finite, in which step and where, once run() returned kNonFinite.
+  const std::string& fault() const { return fault_; }
   const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
 
  private:
@@ -77,6 +80,7 @@ class Trainer {
   void evaluate_now();
   void report_bad_samples();
   bool save();
+  std::string nonfinite_origin();
   ExitCode stop(ExitCode code);
 
   Parts parts_;
@@ -90,6 +94,7 @@ class Trainer {
   std::deque<StepReport> reports_;  // of steps whose control block is not back
   Stopwatch since_;                 // the last report, or what came between
   bool save_requested_ = false;
+  std::string fault_;
   std::optional<Evaluation> last_evaluation_;
   int64_t evaluated_step_ = -1, save_tried_at_ = -1;
   bool saved_ = false;                   // at save_tried_at_

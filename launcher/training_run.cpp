@@ -314,7 +314,7 @@ ExitCode TrainingRun::run() {
   const ExitCode code = trainer.run();
   last_evaluation_ = trainer.last_evaluation();
   if (code == ExitCode::kDone) run_on_all_ranks(communicator_, [&] { export_model(trainer.steps_done()); });
-  conclude(code, trainer.steps_done(), progress.images_per_second());
+  conclude(code, trainer, progress.images_per_second());
   return code;
 }
 
@@ -339,11 +339,11 @@ void TrainingRun::export_model(int64_t steps) {
   }
 }
 
-void TrainingRun::conclude(ExitCode code, int64_t steps, double images_per_second) const {
-  const std::string step = std::to_string(steps);
+void TrainingRun::conclude(ExitCode code, const Trainer& trainer, double images_per_second) const {
+  const std::string step = std::to_string(trainer.steps_done());
   if (code == ExitCode::kNonFinite) {
-    throw CollectiveError(code, "the loss is not finite in step " + step +
-                                    "; nothing was saved since the last checkpoint (a lower learning rate?)");
+    throw CollectiveError(code,
+                          trainer.fault() + "; nothing was saved since the last checkpoint (a lower learning rate?)");
   }
   if (code == ExitCode::kIo) throw CollectiveError(code, "the checkpoint of step " + step + " could not be saved");
   if (!speaks()) return;

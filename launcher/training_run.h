@@ -48,7 +48,7 @@ class TrainingRun {
   int loader_threads() const;  // at most
   void announce() const;
   void export_model(int64_t steps);
-  void conclude(ExitCode code, int64_t steps, double images_per_second) const;
+  void conclude(ExitCode code, const Trainer& trainer, double images_per_second) const;
 
   const Options options_;
   const Experiment& experiment_;

@@ -7,13 +7,20 @@
 namespace convoy {
 namespace {
 
-bool all_finite(const Tensor& tensor) {
-  const int64_t elements = tensor.type.bytes() / size_of(tensor.type.dtype);
-  for (int64_t i = 0; i < elements; ++i) {
-    if (tensor.type.dtype == Dtype::kF32 && !std::isfinite(tensor.as<float>()[i])) return false;
-    if (tensor.type.dtype == Dtype::kBF16 && !std::isfinite(bf16_to_f32(tensor.as<uint16_t>()[i]))) return false;
+bool all_finite(const Tensor& tensor, Device& device) {
+  const Buffer copy(device.host_allocator(), tensor.type.bytes());
+  device.copy(copy.data(), tensor.data, copy.bytes(), device.compute());
+  device.compute().synchronize();
+  const auto finite = [&](auto* elements, auto to_f32) {
+    return std::ranges::all_of(elements, elements + copy.bytes() / static_cast<int64_t>(sizeof *elements),
+                               [&](auto element) { return std::isfinite(to_f32(element)); });
+  };
+  switch (tensor.type.dtype) {
+    case Dtype::kF32: return finite(copy.as<float>(), [](float element) { return element; });
+    case Dtype::kBF16: return finite(copy.as<uint16_t>(), bf16_to_f32);
+    case Dtype::kF16: return finite(copy.as<uint16_t>(), f16_to_f32);
+    default: return true;
   }
-  return true;
 }
 
 }  // namespace
@@ -25,13 +32,13 @@ void Plan::run() const {
   }
 }
 
-std::string Plan::run_checked() const {
+std::string Plan::run_checked(Device& device) const {
   std::string first;
   for (const Step& step : steps_) {
     step.run();
     between_steps();
     for (const Tensor& output : step.outputs) {
-      if (first.empty() && output && !all_finite(output)) first = step.name;
+      if (first.empty() && output && !all_finite(output, device)) first = step.name;
     }
   }
   return first;

@@ -37,9 +37,9 @@ class Plan {
   }
 
   void run() const;
-  // As run(), but after each step looks for NaN and infinity in its outputs; returns the name of the first step that
-  // has one, or "".  Host memory only.
-  std::string run_checked() const;
+  // As run(), but after each step looks for NaN and infinity in its outputs, which lie on `device`; returns the name of
+  // the first step that has one, or "".
+  std::string run_checked(Device& device) const;
 
   // One line a step: index, name, output, MFLOP, MiB, engine.
   std::string table() const;

@@ -185,7 +185,15 @@ TEST_F(TrainingRunTest, FinishedRunIsNotStartedAgain) {
 }
 
 TEST_F(TrainingRunTest, NonFiniteLossStopsAndSavesNothing) {
-  EXPECT_EQ(code_of([&] { train(2, {"optimizer.learning_rate=1e30"}, true); }), ExitCode::kNonFinite);
+  expect_error(ExitCode::kNonFinite, {"not finite in step 2, first in 'conv2d_2 forward' of rank 0"},
+               [&] { train(2, {"optimizer.learning_rate=1e30"}, true); });
+  EXPECT_TRUE(fs::is_empty("runs/run/checkpoints"));
+}
+
+TEST_F(TrainingRunTest, NonFiniteWeightsAreNotSavedAndStop) {
+  expect_error(ExitCode::kNonFinite, {"a weight or a running statistic is not finite after step 1"}, [&] {
+    train(2, {"train.steps=1", "optimizer.groups=[{match: batch_norm_1.bias, learning_rate_scale: 1e45}]"}, true);
+  });
   EXPECT_TRUE(fs::is_empty("runs/run/checkpoints"));
 }
 

@@ -86,7 +86,7 @@ std::vector<float> train(const Graph& graph) {
       {{"image", {image.data(), {kImage}}}, {"target", {targets.data(), {targets_shape(kImage.n), Dtype::kI32}}}},
       &scalars, device->compute());
   std::fill_n(parameters.gradients(), parameters.reduced_elements(), 0.0F);
-  EXPECT_EQ(program.plan().run_checked(), "");
+  EXPECT_EQ(program.plan().run_checked(*device), "");
   return {parameters.gradients(), parameters.gradients() + parameters.reduced_elements()};
 }
 
@@ -180,7 +180,7 @@ std::vector<float> evaluate(const Graph& graph, ValueId keep) {
   for (int i = 0; i < kImage.elements(); ++i) image.as<float>()[i] = std::sin(static_cast<float>(i * i % 1009));
   const StepScalars scalars;
   program.bind(arena.data(), parameters, {{"image", {image.data(), {kImage}}}}, &scalars, device->compute());
-  EXPECT_EQ(program.plan().run_checked(), "");
+  EXPECT_EQ(program.plan().run_checked(*device), "");
   const Tensor found = program.value(keep);
   return {found.as<float>(), found.as<float>() + found.type.shape.elements()};
 }

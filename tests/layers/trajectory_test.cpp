@@ -87,7 +87,7 @@ std::vector<double> losses(Dtype compute, int threads) {
   std::vector<double> result;
   for (int step = 0; step < 10; ++step) {
     std::fill_n(parameters.control(), kControlSize, 0.0F);
-    EXPECT_EQ(plan.run_checked(), "");
+    EXPECT_EQ(plan.run_checked(*device), "");
     optimizer->step(parameters, &scalars, device->compute());
     result.push_back(parameters.control()[kLossSum] / kRows);
   }

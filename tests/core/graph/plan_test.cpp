@@ -19,6 +19,7 @@ class PlanTest : public testing::Test {
     step.run = [this, name] { ran_.push_back(name); };
     return step;
   }
+  std::unique_ptr<Device> device_ = make_cpu_device(1);
   Plan plan_;
   std::vector<std::string> ran_;
 };
@@ -36,7 +37,7 @@ TEST_F(PlanTest, RunsInOrderAndCallsTheHookAfterEachStep) {
   plan_.run();
   EXPECT_EQ(ran_, expected);
   ran_.clear();
-  EXPECT_EQ(plan_.run_checked(), "");
+  EXPECT_EQ(plan_.run_checked(*device_), "");
   EXPECT_EQ(ran_, expected);
 }
 
@@ -52,7 +53,7 @@ TEST_F(PlanTest, CheckedRunNamesTheFirstStepThatWroteNanOrInfinity) {
   after.run = [&] { later[3] = kNan; };
   after.outputs = {{later.data(), {{1, 1, 1, 4}}}};
   plan_.append(after);
-  EXPECT_EQ(plan_.run_checked(), "half");
+  EXPECT_EQ(plan_.run_checked(*device_), "half");
   EXPECT_TRUE(std::isnan(later[3]));  // all steps ran
 }
 
@@ -61,7 +62,7 @@ TEST_F(PlanTest, CheckedRunLooksAtIntegersAsNoNumbers) {
   Step step_of_labels = step("labels");
   step_of_labels.outputs = {{labels.data(), {{2, 1, 1, 1}, Dtype::kI32}}};
   plan_.append(step_of_labels);
-  EXPECT_EQ(plan_.run_checked(), "");
+  EXPECT_EQ(plan_.run_checked(*device_), "");
 }
 
 TEST_F(PlanTest, TableHasOneLineAStepHoweverLong) {
