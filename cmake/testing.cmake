@@ -40,6 +40,7 @@ function(convoy_test name)
     math(EXPR TEST_TIMEOUT "4 * ${TEST_TIMEOUT}")
   endif()
   convoy_executable(${name} ${TEST_SOURCES})
+  target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)  # compiles in half the time, with sanitizers
   if(CONVOY_TEST_LABELS AND NOT TEST_LABEL MATCHES "^(${CONVOY_TEST_LABELS})$")
     set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
   endif()
