@@ -46,7 +46,8 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       pixels_(device_.allocator(), input_type(model_.graph, "image").bytes()),
       targets_(device_.allocator(), input_type(model_.graph, "target").bytes()),
       inputs_(device_, pixels_.bytes() + targets_.bytes()),
-      training_program_(model_.graph, parameters_, *backend.kernels, {Mode::kTrain, backend.precision, {}}),
+      training_program_(model_.graph, parameters_, *backend.kernels,
+                        training_options(model_.graph, backend.precision, options.recompute)),
       evaluation_program_(model_.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}),
       arena_(device_.allocator(),
              std::max({training_program_.memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})) {

@@ -23,7 +23,8 @@ namespace convoy {
 struct ReplicaOptions {
   int passes = 1;  // micro-batches that this rank runs per step; more than one needs memory to accumulate in
   BucketPolicy buckets;
-  bool capture = true;  // plans, where the device can
+  bool recompute = false;  // parts of the network, in backward, so that activations need less memory
+  bool capture = true;     // plans, where the device can
 };
 
 // Everything is given to the compute stream of the device; on one that runs ahead the host does not wait for it.

@@ -89,6 +89,7 @@ ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch
   return {.passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
           .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
                       distributed.gradients},
+          .recompute = experiment.train.recompute == Recompute::kBlocks,
           .capture = experiment.train.cuda_graph != CudaGraph::kOff};
 }
 

@@ -58,6 +58,7 @@ std::string settings_that_compute(Experiment experiment) {
   experiment.train.log_every_seconds = TrainConfig().log_every_seconds;
   experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
   experiment.train.exports.clear();
+  experiment.train.recompute = TrainConfig().recompute;
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
   experiment.optimizer.state.reset();

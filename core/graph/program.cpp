@@ -10,11 +10,11 @@ Program::Program(const Graph& graph, const Parameters& parameters, const KernelF
     : parameters_(&parameters) {
   compile(graph, kernels, options);
   for (ValueId value : options.keep) {  // what leaves a plan is canonical
-    int& kept = value_slots_[static_cast<size_t>(value.index)];
-    kept = converted(kept, {slot(kept).type.shape, slot(kept).type.dtype}, kernels, "kept");
+    const int from = value_slots_[static_cast<size_t>(value.index)];
+    kept_[value.index] = converted(from, {slot(from).type.shape, slot(from).type.dtype}, kernels, "kept");
   }
-  if (options.mode == Mode::kTrain) append_backward(kernels);
-  find_lifetimes(options.keep);
+  if (options.mode == Mode::kTrain) append_backward(graph, kernels, options);
+  find_lifetimes();
 
   std::vector<Lifetime> lifetimes;
   for (const Storage& storage : storages_) lifetimes.push_back(storage.lifetime);
@@ -47,7 +47,15 @@ void Program::compile(const Graph& graph, const KernelFactory& kernels, const Pr
     inputs_[input.name] = {nullptr, input.type};
     value_slots_[static_cast<size_t>(input.value.index)] = new_slot(input.type, storage, false);
   }
-  for (const Graph::Node& node : graph.nodes()) compile_node(graph, node, kernels, options);
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    const auto begins_or_ends = [&](const NodeRange& it) {
+      return it.begin == static_cast<int>(i) || it.end == static_cast<int>(i);
+    };
+    if (std::ranges::any_of(options.recompute, begins_or_ends)) conversions_.clear();  // none is shared with a range
+    first_compiled_.push_back(static_cast<int>(compiled_.size()));
+    compile_node(graph, graph.nodes()[i], kernels, options);
+  }
+  first_compiled_.push_back(static_cast<int>(compiled_.size()));
 }
 
 void Program::compile_node(const Graph& graph, const Graph::Node& node, const KernelFactory& kernels,
@@ -166,12 +174,65 @@ int Program::gradient_of(int of, const KernelFactory& kernels, const std::string
   return result;
 }
 
-void Program::append_backward(const KernelFactory& kernels) {
-  for (int index = static_cast<int>(compiled_.size()) - 1; index >= 0; --index) {
+void Program::append_backward(const Graph& graph, const KernelFactory& kernels, const ProgramOptions& options) {
+  int end = static_cast<int>(compiled_.size());
+  for (const NodeRange& range : std::views::reverse(options.recompute)) {
+    append_backward(first_compiled_[static_cast<size_t>(range.end)], end, kernels);
+    end = first_compiled_[static_cast<size_t>(range.begin)];
+    const auto again = static_cast<int>(compiled_.size());
+    recompute(graph, range, kernels, options);
+    append_backward(again, static_cast<int>(compiled_.size()), kernels);
+  }
+  append_backward(0, end, kernels);
+}
+
+// Of compiled kernels [begin, end).
+void Program::append_backward(int begin, int end, const KernelFactory& kernels) {
+  for (int index = end - 1; index >= begin; --index) {
     if (!slot(compiled(index).y).needs_gradient) continue;
     const int dy = gradient_of(compiled(index).y, kernels, compiled(index).name);
     if (dy >= 0 || compiled(index).loss) append_backward_of(index, dy);
   }
+}
+
+// Compiles the nodes of `range` and appends their forward steps once more; values that are read outside of it stay.
+void Program::recompute(const Graph& graph, NodeRange range, const KernelFactory& kernels,
+                        const ProgramOptions& options) {
+  const std::span nodes = graph.nodes();
+  const auto in_range = nodes.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.end - range.begin));
+  const auto gets_gradient = [&](const Graph::Node& node) {
+    return slot(value_slots_[static_cast<size_t>(node.output.index)]).needs_gradient;
+  };
+  if (std::ranges::none_of(in_range, gets_gradient)) return;
+  std::vector<int> reads_inside(value_slots_.size());
+  for (const Graph::Node& node : in_range) {
+    for (ValueId value : node.inputs) ++reads_inside[static_cast<size_t>(value.index)];
+  }
+  const size_t first = compiled_.size();
+  conversions_.clear();  // of values from outside, too: those of before need not be kept
+  for (const Graph::Node& node : in_range) {
+    const auto value = static_cast<size_t>(node.output.index);
+    recompile_node(graph, node, reads_[value] > reads_inside[value], kernels, options);
+  }
+  for (size_t i = first; i < compiled_.size(); ++i) compiled_[i].again = true;
+}
+
+void Program::recompile_node(const Graph& graph, const Graph::Node& node, bool output_stays,
+                             const KernelFactory& kernels, const ProgramOptions& options) {
+  CHECK(!node.layer->is_loss(), "a loss would be counted twice");
+  int& value_slot = value_slots_[static_cast<size_t>(node.output.index)];
+  const int before = value_slot;
+  compile_node(graph, node, kernels, options);
+  Compiled& it = compiled_.back();
+  for (int index : it.state) {
+    it.unused_state.push_back(
+        new_storage(parameters_->state_slots()[static_cast<size_t>(index)].elements() * size_of(Dtype::kF32)));
+  }
+  if (!output_stays) return;
+  it.y = value_slot = before;
+  if (it.kernel->output_is_input()) return;
+  steps_.back().writes = {before};  // the same bytes
+  if (it.kernel->saved().empty()) steps_.pop_back();
 }
 
 void Program::append_backward_of(int index, int dy) {
@@ -216,7 +277,7 @@ void Program::touch(int index, int time) {
   lifetime.last = std::max(lifetime.last, time);
 }
 
-void Program::find_lifetimes(const std::vector<ValueId>& keep) {
+void Program::find_lifetimes() {
   const int end = static_cast<int>(steps_.size()) - 1;
   int64_t workspace = 0;
   for (int time = 0; time <= end; ++time) {
@@ -224,9 +285,10 @@ void Program::find_lifetimes(const std::vector<ValueId>& keep) {
     for (int index : step.reads) touch(slot(index).storage, time);
     for (int index : step.writes) touch(slot(index).storage, time);
     for (int storage : compiled(step.compiled).saved) touch(storage, time);
+    for (int storage : compiled(step.compiled).unused_state) touch(storage, time);
     workspace = std::max(workspace, compiled(step.compiled).kernel->workspace_bytes());
   }
-  for (ValueId value : keep) touch(slot(value_slots_[static_cast<size_t>(value.index)]).storage, end);
+  for (const auto& [value, kept] : kept_) touch(slot(kept).storage, end);
   workspace_storage_ = new_storage(workspace);  // one scratch for all steps
   touch(workspace_storage_, 0);
   touch(workspace_storage_, end);
@@ -255,10 +317,11 @@ void Program::bind(void* arena, Parameters& parameters, const std::map<std::stri
       args.shadow.push_back(parameters.shadow(parameter));
       args.dw.push_back(it.wants_dw ? parameters.gradient(parameter) : Tensor{});
     }
-    for (int index : it.state) {
-      const StateSlot& state = parameters.state_slots()[static_cast<size_t>(index)];
+    for (size_t i = 0; i < it.state.size(); ++i) {
+      const StateSlot& state = parameters.state_slots()[static_cast<size_t>(it.state[i])];
       args.state.push_back(parameters.state(state));
       args.batch_state.push_back(parameters.batch_state(state));
+      if (it.again && state.momentum != 0) args.batch_state.back().data = address(it.unused_state[i]);
     }
     for (int storage : it.saved) args.saved.push_back(address(storage));
     args.workspace = address(workspace_storage_);
@@ -275,7 +338,7 @@ Tensor Program::tensor(int index) const {
   return {arena_ + memory_.offsets[static_cast<size_t>(slot(index).storage)], slot(index).type};
 }
 
-Tensor Program::value(ValueId value) const { return tensor(value_slots_[static_cast<size_t>(value.index)]); }
+Tensor Program::value(ValueId value) const { return tensor(kept_.at(value.index)); }
 
 // ---- Steps
 
@@ -297,7 +360,7 @@ Step Program::make_step(const PendingStep& pending) const {
   step.bytes = bytes;
   step.detail += kernel->engine();
   if (pending.part < 0) {
-    step.name = it.name + " forward";
+    step.name = it.name + (it.again ? " recomputed" : " forward");
     step.flops = it.flops;
     step.run = [kernel, stream] { kernel->forward(*stream); };
     return step;

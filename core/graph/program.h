@@ -14,6 +14,7 @@
 #include "core/graph/memory_plan.h"
 #include "core/graph/parameters.h"
 #include "core/graph/plan.h"
+#include "core/graph/recompute.h"
 
 namespace convoy {
 
@@ -22,7 +23,15 @@ struct ProgramOptions {
   Dtype compute = Dtype::kF32;       // dtype of activations and their gradients
   std::vector<ValueId> keep = {};    // values that must still be there when the plan ends (predictions)
   bool constant_parameters = false;  // see CompileRequest
+  // kTrain: what these nodes keep for backward is thrown away after forward, and computed once more before their
+  // backward: the same kernels on the same bytes, so the same bits.  In order, apart; without losses.
+  std::vector<NodeRange> recompute = {};
 };
+
+// Of training; `recompute` what leaves least memory in use, see recompute_for_least_memory().
+inline ProgramOptions training_options(const Graph& graph, Dtype compute, bool recompute) {
+  return {.compute = compute, .recompute = recompute ? recompute_for_least_memory(graph) : std::vector<NodeRange>{}};
+}
 
 class Program {
  public:
@@ -64,7 +73,8 @@ class Program {
     std::vector<int> dx;                 // slots, -1 where there is none
     std::vector<int> saved;              // storages
     std::vector<int> parameters, state;  // slots of Parameters
-    bool wants_dw = false, loss = false;
+    std::vector<int> unused_state;       // by state, when recomputed: storages for statistics that were counted before
+    bool wants_dw = false, loss = false, again = false;
     int64_t flops = 0;
   };
   struct PendingStep {
@@ -76,14 +86,18 @@ class Program {
   void compile(const Graph& graph, const KernelFactory& kernels, const ProgramOptions& options);
   void compile_node(const Graph& graph, const Graph::Node& node, const KernelFactory& kernels,
                     const ProgramOptions& options);
+  void recompute(const Graph& graph, NodeRange range, const KernelFactory& kernels, const ProgramOptions& options);
+  void recompile_node(const Graph& graph, const Graph::Node& node, bool output_stays, const KernelFactory& kernels,
+                      const ProgramOptions& options);
   std::vector<bool> last_reader(const std::vector<int>& x) const;
   int converted(int slot, const ValueType& to, const KernelFactory& kernels, const std::string& reader);
   int conversion(int slot, const ValueType& to, const KernelFactory& kernels, const std::string& reader);
   void append_forward(int compiled);
-  void append_backward(const KernelFactory& kernels);
+  void append_backward(const Graph& graph, const KernelFactory& kernels, const ProgramOptions& options);
+  void append_backward(int begin, int end, const KernelFactory& kernels);
   void append_backward_of(int compiled, int dy);
   int gradient_of(int slot, const KernelFactory& kernels, const std::string& name);
-  void find_lifetimes(const std::vector<ValueId>& keep);
+  void find_lifetimes();
   int new_storage(int64_t bytes);
   int new_slot(const ValueType& type, int storage, bool needs_gradient);
   void touch(int storage, int time);
@@ -101,7 +115,9 @@ class Program {
   std::vector<Storage> storages_;
   std::vector<Compiled> compiled_;
   std::vector<PendingStep> steps_;
-  std::vector<int> value_slots_;                            // by ValueId
+  std::vector<int> first_compiled_;                         // by node
+  std::vector<int> value_slots_;                            // by ValueId: where its next reader finds it
+  std::map<int, int> kept_;                                 // ValueId → slot, of `keep`
   std::vector<int> reads_;                                  // by ValueId: how often nodes and `keep` do
   std::map<std::pair<int, std::string>, int> conversions_;  // (slot, type) → converted slot
   std::map<int, std::vector<int>> contributions_;           // slot → slots of gradients that readers wrote

@@ -43,7 +43,8 @@ struct Inspection {
         batch(resolve(e.batch, 1)),
         model(build_model(e.model, e.data, sample_shape(e.data), batch.micro)),
         parameters(model.graph, memory, memory),
-        training(model.graph, parameters, *backend.kernels, {Mode::kTrain, backend.precision, {}}),
+        training(model.graph, parameters, *backend.kernels,
+                 training_options(model.graph, backend.precision, e.train.recompute == Recompute::kBlocks)),
         evaluation(model.graph, parameters, *backend.kernels, {Mode::kEval, backend.precision, {}}),
         plan(training.plan()),
         buckets(cut_buckets(plan, parameters, replica_options(e, batch, 0, 1).buckets)) {}

@@ -45,6 +45,7 @@ constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto
 constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
 constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
 constexpr std::array<std::string_view, 4> names_of(Precision) { return {"auto", "f32", "bf16", "f16"}; }
+constexpr std::array<std::string_view, 2> names_of(Recompute) { return {"none", "blocks"}; }
 constexpr std::array<std::string_view, 3> names_of(CudaGraph) { return {"auto", "on", "off"}; }
 constexpr std::array<std::string_view, 2> names_of(Dtype) { return {"f32", "bf16"}; }  // those gradients travel as
 
@@ -239,6 +240,8 @@ void describe(Visitor& v, TrainConfig& c) {
   v.key(c.tf32, {.name = "tf32", .doc = "f32 on a GPU: products with 10 bits of mantissa"});
   v.key(c.deterministic, {.name = "deterministic", .doc = "on a GPU: the same bits in every run"});
   v.key(c.autotune, {.name = "autotune", .doc = "on a GPU: engines chosen by timing them"});
+  v.key(c.recompute,
+        {.name = "recompute", .doc = "blocks: less memory for activations, computed twice; the same bits"});
   v.key(c.cuda_graph, {.name = "cuda_graph", .doc = "on a GPU: a step is launched as one graph"});
   v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
   v.key(c.on_nonfinite, {.name = "on_nonfinite", .doc = "when loss or gradients are NaN or infinite"});

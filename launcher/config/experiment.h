@@ -32,6 +32,7 @@ enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop };
 constexpr bool is_adam(OptimizerType type) { return type == OptimizerType::kAdam || type == OptimizerType::kAdamw; }
 using ScheduleType = ScheduleOptions::Type;
 enum class Precision { kAuto, kF32, kBF16, kF16 };
+enum class Recompute { kNone, kBlocks };
 enum class CudaGraph { kAuto, kOn, kOff };
 enum class DeviceChoice { kAuto, kCpu, kCuda };
 enum class Transport { kAuto, kShared, kProgressThread };
@@ -161,6 +162,7 @@ struct TrainConfig {
   bool tf32 = false;                        // f32 on a GPU: products of 10 bits of mantissa, several times faster
   bool deterministic = true;                // a GPU's engines give the same bits in every run
   bool autotune = false;                    // a GPU's engines are chosen by timing them: faster steps, a slower start
+  Recompute recompute = Recompute::kNone;   // blocks: their values are computed twice, so that less memory is needed
   CudaGraph cuda_graph = CudaGraph::kAuto;  // off: to find out whether a fault lies in the capture
   int eval_every_epochs = 1;                // 0: only at the end
   NonFinitePolicy on_nonfinite = NonFinitePolicy::kStop;

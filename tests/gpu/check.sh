@@ -102,6 +102,7 @@ row_loss_scale() { gtest GpuNetworkTest.AnOverflowSkipsTheStepAndHalvesTheScale;
 row_cache() { gtest GpuRunTest.DataInTheMemoryOfTheGpuAreTheSame; }
 row_augment() { gtest GpuRunTest.AugmentsAndMixesAsTheHostDoes; }
 row_resume() { gtest GpuRunTest.ResumedRunIsBitwiseEqual; }
+row_recompute() { gtest GpuRunTest.RecomputedBlocksAreTheSame; }
 row_staged_np2() { gtest GpuRunTest.TwoRanksShareTheGpu; }
 row_nccl_one_rank() { gtest GpuNcclTest.OneRankAddsUpInsideCapturedWork:GpuNcclTest.GradientsInItsMemoryAreTheSame; }
 row_replay() { gtest GpuNetworkTest.AThousandReplaysTakeNoMemory; }
@@ -344,7 +345,7 @@ mkdir -p "$dir"/{rows,logs,work}
 rows 60 device
 rows 120 layers_conv2d layers_linear layers_batch_norm layers_pool layers_loss layers_others layers_tf32
 rows 60 resnet18_step
-rows 90 graph loss_scale staged_np2 run_cpu precision cache augment resume nccl_one_rank
+rows 90 graph loss_scale staged_np2 run_cpu precision cache augment resume recompute nccl_one_rank
 rows 60 nccl_sums
 rows 60 nccl_runs
 rows 60 replay

@@ -35,6 +35,13 @@ TEST_F(GpuRunTest, CapturedOrNotTheBitsAreTheSame) {
   }
 }
 
+TEST_F(GpuRunTest, RecomputedBlocksAreTheSame) {
+  for (const char* precision : {"train.precision=f32", "train.precision=bf16"}) {
+    const Outcome plain = train_cuda(1, {precision});
+    EXPECT_EQ(train_cuda(1, {precision, "train.recompute=blocks"}).by_rank, plain.by_rank) << precision;
+  }
+}
+
 TEST_F(GpuRunTest, SixteenBitsStayNear) {
   const Outcome exact = train_cuda(1);
   for (const char* precision : {"bf16", "f16"}) {

@@ -119,6 +119,11 @@ TEST_F(CudaRunTest, NonFiniteLossStopsAndSavesNothing) {
   EXPECT_TRUE(fs::is_empty("runs/run/checkpoints"));
 }
 
+TEST_F(CudaRunTest, RecomputedBlocksAreTheSame) {
+  const Outcome plain = train_cuda(2);
+  EXPECT_EQ(train_cuda(2, {"train.recompute=blocks"}).by_rank, plain.by_rank);
+}
+
 TEST_F(CudaRunTest, SixteenBitsStayNear) {
   const Outcome exact = train_cuda(1);
   for (const char* precision : {"train.precision=bf16", "train.precision=f16", "train.precision=auto"}) {

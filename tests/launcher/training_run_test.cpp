@@ -61,6 +61,13 @@ TEST_F(TrainingRunTest, ResumedRunIsBitwiseEqual) {
   }
 }
 
+TEST_F(TrainingRunTest, RecomputedBlocksAreTheSame) {
+  const Outcome plain = train(2, {}, true);
+  EXPECT_EQ(train(2, {"train.recompute=blocks"}, true).by_rank, plain.by_rank);
+  EXPECT_EQ(train(2, {"train.recompute=blocks", "train.precision=bf16"}, true).by_rank,
+            train(2, {"train.precision=bf16"}, true).by_rank);
+}
+
 TEST_F(TrainingRunTest, DataInTheMemoryOfTheDeviceAreTheSame) {
   for (const std::string augment : {"{}", "{flip: 0.5, pad_crop: 2, cutout: 4}"}) {
     const std::string mix = augment == "{}" ? "{}" : "{mixup: 0.4, cutmix: 1, probability: 0.7}";

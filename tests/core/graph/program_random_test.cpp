@@ -118,9 +118,9 @@ class RandomNetwork {
   }
 
   void grow() {
-    const char* types[] = {"scale", "scale", "tanh", "relu", "add", "add", "multiply", "blocked", "flatten"};
+    const char* types[] = {"scale", "scale", "tanh", "relu", "add", "add", "multiply", "blocked", "flatten", "count"};
     const ValueId x = any_value();
-    const std::string type = std::abs(largest(x)) > 4 ? "tanh" : types[below(9)];
+    const std::string type = std::abs(largest(x)) > 4 ? "tanh" : types[below(10)];
     std::vector<ValueId> inputs{x};
     if (type == "multiply") inputs.push_back(partner(x));
     for (int more = type == "add" ? 1 + below(3) : 0; more > 0; --more) inputs.push_back(partner(x));
@@ -205,6 +205,32 @@ TEST(RandomPrograms, EvaluateOverWhatNobodyReadsAnyMore) {
     for (const Step& step : plan.steps()) in_place += step.detail.ends_with("in place") ? 1 : 0;
   }
   EXPECT_GT(in_place, 200);
+}
+
+// Gradients, statistics and control block.
+std::vector<float> sums_of(RandomNetwork& network, const std::vector<NodeRange>& recompute) {
+  network.rig.compile({.keep = network.keep, .recompute = recompute});
+  expect_sound(network.rig.program().memory());
+  network.rig.run_poisoned();
+  const Parameters& parameters = network.rig.parameters();
+  return {parameters.gradients(), parameters.gradients() + parameters.reduced_elements()};
+}
+
+TEST(RandomPrograms, RecomputedHaveEqualBits) {
+  int recomputed = 0;
+  for (unsigned seed = 0; seed < 400 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    RandomNetwork network(seed);
+    const Naive naive = evaluate(network.rig.graph, network.image, network.weights);
+    const std::vector<float> plain = sums_of(network, {});
+    for (const int64_t bytes : {1, 2000}) {
+      EXPECT_EQ(sums_of(network, cut_where_one_value_lives(network.rig.graph, bytes)), plain);
+      expect_values(network, naive);
+      for (const std::string& name : network.rig.step_names()) recomputed += name.ends_with(" recomputed") ? 1 : 0;
+    }
+    EXPECT_EQ(sums_of(network, recompute_for_least_memory(network.rig.graph)), plain);
+  }
+  EXPECT_GT(recomputed, 1000);
 }
 
 TEST(RandomPrograms, RepeatWithEqualBits) {
