@@ -30,7 +30,8 @@ class Bench {
         device_(*backend.device),
         replica_(build_model(experiment.model, experiment.data, data.sample(), batch_.micro), backend,
                  replica_options(experiment, batch_, host.rank(), host.size())),
-        optimizer_(make_optimizer(experiment.optimizer, backend, replica_.parameters())),
+        optimizer_(make_optimizer(experiment.optimizer, backend, replica_.graph(), replica_.parameters(),
+                                  backend.device->allocator())),
         passes_(share_of(batch_.micro_batches, host.rank(), host.size()).count),
         pixels_(device_.host_allocator(), batch_.micro * data.sample().elements()),
         targets_(device_.host_allocator(), batch_.micro * int64_t{sizeof(Target)}) {
