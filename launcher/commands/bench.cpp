@@ -36,7 +36,10 @@ class Bench {
         pixels_(device_.host_allocator(), batch_.micro * data.sample().elements()),
         targets_(device_.host_allocator(), batch_.micro * int64_t{sizeof(Target)}) {
     replica_.initialize(experiment.experiment.seed, {});
-    replica_.add_update(*optimizer_);
+    if (const double decay = experiment.train.ema_decay; decay > 0) {
+      average_ = std::make_unique<WeightAverage>(*backend.ops, device_.allocator(), replica_.parameters(), decay);
+    }
+    replica_.add_update(*optimizer_, average_.get());
     for (int row = 0; row < batch_.micro; ++row) {
       uint8_t* const pixels = pixels_.as<uint8_t>() + row * data.sample().elements();
       targets_.as<Target>()[row] = Target::of(data.read(row % data.size(), 0, pixels));
@@ -134,6 +137,7 @@ class Bench {
   Device& device_;
   Replica replica_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<WeightAverage> average_;
   int64_t passes_;
   Buffer pixels_, targets_;
   std::vector<double> seconds_;  // by step

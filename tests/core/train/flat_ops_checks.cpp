@@ -102,18 +102,21 @@ Updated run_rmsprop(const UpdateCase& it, FlatOps& ops, Device& device) {
 
 Updated run_lars(const UpdateCase& it, FlatOps& ops, Device& device) {
   const Buffers on(it, initial(it), device);
+  UpdateControl how = on.control();
+  how.largest = 2;
   for (const int rows : {4, 0}) {
-    ops.lars(on.update(it.shadow), on.momentum.data(), it.range(rows), {0.9F, 1, 1e-8F}, on.control(),
-             device.compute());
+    ops.lars(on.update(it.shadow), on.momentum.data(), it.range(rows), {0.9F, 1, 1e-8F}, how, device.compute());
   }
   return on.read();
 }
 
 Updated run_lamb(const UpdateCase& it, FlatOps& ops, Device& device) {
   const Buffers on(it, initial(it), device);
+  const OnDevice<float> clip(device, Floats{0.37F});
+  UpdateControl how = on.control();
+  how.clip = clip.data();
   for (const int rows : {4, 0}) {
-    ops.lamb(on.update(it.shadow), on.momentum.data(), on.variance.data(), it.range(rows), {}, on.control(),
-             device.compute());
+    ops.lamb(on.update(it.shadow), on.momentum.data(), on.variance.data(), it.range(rows), {}, how, device.compute());
   }
   return on.read();
 }

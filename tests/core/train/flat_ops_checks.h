@@ -43,7 +43,7 @@ Updated run_adam(const UpdateCase& it, FlatOps& ops, Device& device);
 Updated run_adamw(const UpdateCase& it, FlatOps& ops, Device& device);  // with the norm clipped
 // Plain, then with momentum, with values clipped.
 Updated run_rmsprop(const UpdateCase& it, FlatOps& ops, Device& device);
-// As a matrix, then as a vector.
+// As a matrix, then as a vector; with values clipped, or the norm.
 Updated run_lars(const UpdateCase& it, FlatOps& ops, Device& device);
 Updated run_lamb(const UpdateCase& it, FlatOps& ops, Device& device);
 // Without products, with and without renormalizing; then the average.
