@@ -337,13 +337,14 @@ void TrainingRun::export_model(int64_t steps) {
   network.model = build_model(experiment_.model, experiment_.data, network.sample,
                               {.training = false, .normalize = false, .rewrite = false});
   network.weights = elements_of(snapshot_->model_tensors());
-  if (experiment_.train.export_ema) {
-    for (auto& [name, values] : averages_in(snapshot_->average_tensors())) network.weights[name] = std::move(values);
-  }
   network.preprocessing = preprocessing_of(experiment_.data);
   network.class_names = data_.class_names;
-  network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
-                      elements_of(snapshot_->optimizer_tensors())};
+  if (experiment_.train.export_ema) {
+    for (auto& [name, values] : averages_in(snapshot_->average_tensors())) network.weights[name] = std::move(values);
+  } else {
+    network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
+                        elements_of(snapshot_->optimizer_tensors())};
+  }
   for (const std::string& name : experiment_.train.exports) {
     for (const std::string& note : write_network(files_, directory_->path() + "/" + name, network, {})) {
       log_.warning(name + ": " + note);

@@ -112,7 +112,7 @@ class FlatOps {
                        const RmspropOptions& options, const UpdateControl& control, Stream& stream) = 0;
   // LARS (You et al. 2017, arXiv:1708.03888): v = momentum v + lr local (g + decay w); w -= v.  For a matrix
   // local = trust ‖w‖ / (‖g‖ + decay ‖w‖ + ε) where neither norm is 0, else 1; norms are summed as clip_norm's is.
-  virtual void lars(const UpdateBuffers& buffers, float* momentum, const UpdateRange& range, const LarsOptions& options,
+  virtual void lars(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
                     const UpdateControl& control, Stream& stream) = 0;
   // LAMB (You et al. 2019, arXiv:1904.00962): r = m̂ / (√v̂ + ε) + decay w with Adam's mean and variance;
   // w -= lr ratio r.  For a matrix ratio = ‖w‖ / ‖r‖ where neither norm is 0, else 1.  options.decoupled has no

@@ -193,7 +193,7 @@ class CpuFlatOps : public FlatOps {
     *clip = static_cast<float>(std::min(1.0, double{largest} / (norm + 1e-6)));
   }
 
-  void lars(const UpdateBuffers& buffers, float* momentum_buffer, const UpdateRange& range, const LarsOptions& options,
+  void lars(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
             const UpdateControl& control, Stream& stream) override {
     if (skips(control)) return;
     float* value = buffers.value;
@@ -207,8 +207,8 @@ class CpuFlatOps : public FlatOps {
     }
     const auto rate = static_cast<float>(double{control.scalars->learning_rate} * range.learning_rate_scale * local);
     for_range(range, [=](int64_t i) CONVOY_INLINE {
-      const float v = momentum * momentum_buffer[i] + rate * (gradient[i] + decay * value[i]);
-      momentum_buffer[i] = v;
+      const float v = momentum * velocity[i] + rate * (gradient[i] + decay * value[i]);
+      velocity[i] = v;
       value[i] -= v;
     });
     write_shadow(buffers, range, stream);

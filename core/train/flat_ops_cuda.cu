@@ -312,9 +312,9 @@ class CudaFlatOps : public FlatOps {
     launch(clip_kernel, 1, 1, stream, sums, kNormBlocks, loss_scale, largest, control, clip);
   }
 
-  void lars(const UpdateBuffers& buffers, float* momentum, const UpdateRange& range, const LarsOptions& options,
+  void lars(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
             const UpdateControl& control, Stream& stream) override {
-    lars_cuda(buffers, momentum, range, options, control, norms(), stream);
+    lars_cuda(buffers, velocity, range, options, control, norms(), stream);
   }
   void lamb(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
             const AdamOptions& options, const UpdateControl& control, Stream& stream) override {

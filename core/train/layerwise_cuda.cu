@@ -29,8 +29,8 @@ struct LarsNorms {
 template <class S>
 struct Lars {
   Update<S> update;
-  float* momentum;
-  float learning_rate_scale, factor;
+  float* velocity;
+  float learning_rate_scale, momentum;
   const double* local;  // null: 1
 
   __device__ bool start() {
@@ -40,13 +40,13 @@ struct Lars {
   }
   template <int N>
   __device__ void run(int64_t i) const {
-    Pack<float, N> w = load<N>(update.value + i), v = load<N>(momentum + i);
+    Pack<float, N> w = load<N>(update.value + i), v = load<N>(velocity + i);
     const Pack<float, N> g = update.decayed(i, w);
     for (int k = 0; k < N; ++k) {
-      v.at[k] = factor * v.at[k] + update.rate * g.at[k];
+      v.at[k] = momentum * v.at[k] + update.rate * g.at[k];
       w.at[k] -= v.at[k];
     }
-    store(momentum + i, v);
+    store(velocity + i, v);
     update.write(i, w);
   }
 };
@@ -233,14 +233,14 @@ Update<float> reading(UpdateBuffers buffers, const UpdateRange& range, const Upd
 
 }  // namespace
 
-void lars_cuda(const UpdateBuffers& buffers, float* momentum, const UpdateRange& range, const LarsOptions& options,
+void lars_cuda(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
                const UpdateControl& control, NormScratch* scratch, Stream& stream) {
   const int64_t elements = range.end - range.begin;
   const bool adapts = range.rows > 0;
   if (adapts) take_norms(LarsNorms{reading(buffers, range, control), options}, elements, scratch, stream);
   with_elements_cuda(buffers.shadow_dtype, [&](auto zero) {
     const auto update = update_of<decltype(zero)>(buffers, range, control);
-    float* const v = momentum + range.begin;
+    float* const v = velocity + range.begin;
     for_each<kN>(Lars<decltype(zero)>{update, v, range.learning_rate_scale, options.momentum,
                                       adapts ? &scratch->result : nullptr},
                  elements, aligned<kN>(update.value, update.gradient, update.shadow, v), stream);

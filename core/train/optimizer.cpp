@@ -148,18 +148,18 @@ class Lars : public Optimizer {
  public:
   Lars(FlatOps& ops, Allocator& allocator, const Parameters& parameters, std::vector<UpdateRange> ranges,
        const LarsOptions& options)
-      : Optimizer(ops, std::move(ranges)), options_(options), momentum_(state_buffer(allocator, parameters)) {}
-  std::vector<State> state() override { return {{"momentum", momentum_.as<float>()}}; }
+      : Optimizer(ops, std::move(ranges)), options_(options), velocity_(state_buffer(allocator, parameters)) {}
+  std::vector<State> state() override { return {{"velocity", velocity_.as<float>()}}; }
 
  protected:
   void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
               Stream& stream) override {
-    ops_.lars(buffers, momentum_.as<float>(), range, options_, control, stream);
+    ops_.lars(buffers, velocity_.as<float>(), range, options_, control, stream);
   }
 
  private:
   LarsOptions options_;
-  Buffer momentum_;  // times the rates of the steps
+  Buffer velocity_;  // momentum times the rates of its steps
 };
 
 // And LAMB, which keeps the same; kUpdate: the rule.

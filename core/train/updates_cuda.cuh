@@ -131,7 +131,7 @@ void take_norms(const Norms& norms, int64_t elements, NormScratch* scratch, Stre
 
 // ---- layerwise_cuda.cu; see FlatOps
 
-void lars_cuda(const UpdateBuffers& buffers, float* momentum, const UpdateRange& range, const LarsOptions& options,
+void lars_cuda(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
                const UpdateControl& control, NormScratch* scratch, Stream& stream);
 void lamb_cuda(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
                const AdamOptions& options, const UpdateControl& control, NormScratch* scratch, Stream& stream);

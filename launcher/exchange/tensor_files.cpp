@@ -201,7 +201,8 @@ ForeignModel from_checkpoint(const Checkpoint& checkpoint, bool averaged) {
     }
   }
   model.path = checkpoint.path;
-  model.format = "checkpoint of step " + std::to_string(checkpoint.manifest.step);
+  model.format = "checkpoint of step " + std::to_string(checkpoint.manifest.step) + (averaged ? ", averaged" : "");
+  if (averaged) return model;  // the optimizer's state goes with the weights themselves
   const std::string* optimizer = find(checkpoint.optimizer.metadata(), kOptimizer);
   if (optimizer == nullptr) return model;
   ForeignTraining& training = model.training.emplace();

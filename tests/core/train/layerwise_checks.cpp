@@ -242,6 +242,23 @@ TEST_F(LayerwiseTest, ANonFiniteGradientChangesNothing) {
   }
 }
 
+TEST_F(LayerwiseTest, StateIsWhatACheckpointMustHold) {
+  add("filter", 2, 3);
+  const Parameters parameters = make();
+  Allocator& allocator = device_.allocator();
+  const auto names = [](const std::unique_ptr<Optimizer>& optimizer) {
+    std::vector<std::string> result;
+    for (const Optimizer::State& state : optimizer->state()) result.push_back(state.name);
+    return result;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names(make_lars(ops_, allocator, parameters, {}, {})), Names{"velocity"});
+  EXPECT_EQ(names(make_lamb(ops_, allocator, parameters, {}, {})), (Names{"mean", "variance"}));
+  const MatrixProducts& products = *under_test_.products;
+  EXPECT_EQ(names(make_muon(ops_, products, allocator, parameters, {}, {{0.9F}})), Names{"momentum"});
+  EXPECT_EQ(names(make_muon(ops_, products, allocator, parameters, {}, {})), Names{});
+}
+
 // ---- The average
 
 TEST_F(LayerwiseTest, TheAverageMovesTowardsWeightsAndStatisticsInStepsThatCount) {
