@@ -210,9 +210,6 @@ TEST_F(ExperimentTest, ShowLoadsBackEqual) {
       {},
       {"train.steps=7", "batch.per_rank=3", "device=cpu"},
       {"optimizer.type=adam", "optimizer.learning_rate=1e-7", "optimizer.epsilon=1.2345678901234567e-9"},
-      {"optimizer.type=lamb", "train.ema_decay=0.999", "train.export_ema=true"},
-      {"optimizer.type=lars", "optimizer.trust_coefficient=0.01", "optimizer.momentum=0.9", "optimizer.epsilon=1e-9"},
-      {"optimizer.type=muon", "optimizer.newton_schulz_steps=5", "optimizer.renormalize=false"},
       {"schedule.type=step", "schedule.gamma=0.30000000000000004", "optimizer.groups=[{match: '*', weight_decay: 1}]"},
       {"data.format=synthetic", "data.train=null", "data.shape=[8,8,3]", "data.mean=[0.1,0.2,0.3]",
        "data.train_limit=5"},
@@ -221,6 +218,9 @@ TEST_F(ExperimentTest, ShowLoadsBackEqual) {
       {"model.layers=[{residual: {layers: [relu, {conv2d: {filters: 3, kernel: [3, 5], padding: 'same'}}]}}]"},
       {"schedule.type=multistep", "schedule.milestones=[1, 2.5]"},
       {"schedule={warmup_epochs: 1, phases: [{type: one_cycle, rise: 0.5, epochs: 3}, {type: constant, start: 0.1}]}"},
+      {"optimizer.type=lamb", "train.ema_decay=0.999", "train.export_ema=true"},
+      {"optimizer.type=lars", "optimizer.trust_coefficient=0.01", "optimizer.momentum=0.9", "optimizer.epsilon=1e-9"},
+      {"optimizer.type=muon", "optimizer.newton_schulz_steps=5", "optimizer.renormalize=false"},
   };
   for (const auto& overrides : variants) {
     const std::string text = show(load(kMinimal, overrides));

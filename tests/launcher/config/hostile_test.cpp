@@ -146,7 +146,7 @@ TEST_F(HostileTest, EveryWrongWordIsRefusedWithItsChoices) {
     if (!boolean && !key.schema.contains("enum")) continue;
     for (const char* value : {"yes", "on", "True", "FALSE", "1", "''", "'true'", "[true]", "{}", "cpuu", "none2"}) {
       if (!boolean && std::ranges::find(key.schema.at("enum"), value) != key.schema.at("enum").end()) continue;
-      std::vector<std::string> overrides = conditions_of_section(key);
+      std::vector<std::string> overrides = conditions_of(key);
       overrides.push_back(override_of(key, key.name, value));
       const std::string error = error_of(kMinimal, overrides);
       const std::string first = boolean ? "true" : key.schema.at("enum").at(0).get<std::string>();
