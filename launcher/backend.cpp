@@ -48,24 +48,28 @@ std::unique_ptr<Communicator> make_communicator(const Experiment& experiment, co
   return make_nccl_communicator(library, host, device, {});
 }
 
+bool needs_products(const Experiment& experiment) { return experiment.optimizer.type == OptimizerType::kMuon; }
+
 Backend make_cuda_backend(const Experiment& experiment, CudaLibrary library, const Communicator& host) {
   Backend backend;
   backend.device =
       library.make_device(device_of_rank(host, library.device_count(), experiment.distributed.share_device));
-  backend.kernels = make_cuda_kernels(library, *backend.device,
-                                      {.deterministic = experiment.train.deterministic,
-                                       .tf32 = experiment.train.tf32,
-                                       .autotune = experiment.train.autotune});
+  const CudaKernelOptions options{.deterministic = experiment.train.deterministic,
+                                  .tf32 = experiment.train.tf32,
+                                  .autotune = experiment.train.autotune};
+  backend.kernels = make_cuda_kernels(library, *backend.device, options);
+  if (needs_products(experiment)) backend.products = make_cuda_products(library, *backend.device, options);
   backend.ops = make_cuda_flat_ops(library);
   backend.libraries = library.versions();
   backend.library = std::move(library);
   return backend;
 }
 
-Backend make_cpu_backend(Communicator& host, int threads) {
+Backend make_cpu_backend(const Experiment& experiment, Communicator& host, int threads) {
   Backend backend;
   backend.device = make_cpu_device(threads);
   backend.kernels = make_cpu_kernels();
+  if (needs_products(experiment)) backend.products = make_cpu_products();
   backend.ops = make_cpu_flat_ops();
   backend.communicator = &host;
   backend.libraries = cpu_kernel_library();
@@ -90,7 +94,7 @@ Backend make_backend(const Experiment& experiment, Communicator& host, int threa
 
   Backend backend;
   run_on_all_ranks(host, [&] {
-    backend = library ? make_cuda_backend(experiment, *library, host) : make_cpu_backend(host, threads);
+    backend = library ? make_cuda_backend(experiment, *library, host) : make_cpu_backend(experiment, host, threads);
     backend.precision = precision_on(backend.device->kind(), experiment.train.precision);
     backend.note = why_not;
     require_possible(experiment.train, backend);

@@ -9,7 +9,7 @@
 #include "core/train/flat_ops.h"
 #include "dist/communicator.h"
 #include "launcher/config/experiment.h"
-#include "layers/registry.h"
+#include "layers/products.h"
 
 namespace convoy {
 
@@ -18,6 +18,7 @@ struct Backend {
   std::unique_ptr<Device> device;
   std::unique_ptr<KernelFactory> kernels;
   std::unique_ptr<FlatOps> ops;
+  std::unique_ptr<MatrixProducts> products;        // for optimizer.type: muon, else null
   std::unique_ptr<Communicator> own_communicator;  // null: the host's serves
   Communicator* communicator = nullptr;            // for tensors of the device
   Dtype precision = Dtype::kF32;                   // of activations, resolved

@@ -14,9 +14,9 @@ std::string summary(const ForeignModel& file, const MatchedWeights& matched) {
   return text;
 }
 
-ForeignModel read(const std::string& path, const Hdf5Options& hdf5) {
+ForeignModel read(const std::string& path, const Hdf5Options& hdf5, bool averaged = false) {
   try {
-    return read_model_file(path, hdf5);
+    return read_model_file(path, hdf5, averaged);
   } catch (const Error& error) {
     throw with_fetch_advice(error, path);
   }
@@ -29,7 +29,8 @@ std::string load_state(const OptimizerConfig& config, const std::vector<WeightPl
   if (file.training->optimizer.type != config.type) {
     config_error(config.where, "optimizer.state", file.path + " has the state of another type of optimizer");
   }
-  if (is_adam(config.type) && config.steps_before == 0 && file.training->step > 0) {
+  const bool counts = is_adam(config.type) || config.type == OptimizerType::kLamb;
+  if (counts && config.steps_before == 0 && file.training->step > 0) {
     config_error(config.where, "optimizer.steps_before",
                  "the state in " + file.path + " has seen " + std::to_string(file.training->step) +
                      " updates; say so, or the first updates will be too large");
@@ -49,8 +50,8 @@ std::string load_state(const OptimizerConfig& config, const std::vector<WeightPl
 }  // namespace
 
 std::string load_weights(const std::string& path, const std::vector<WeightPlace>& places, Snapshot& snapshot,
-                         const Hdf5Options& hdf5) {
-  const ForeignModel file = read(path, hdf5);
+                         const Hdf5Options& hdf5, bool averaged) {
+  const ForeignModel file = read(path, hdf5, averaged);
   const MatchedWeights matched = match_weights(places, file);
   require_complete(matched, file);
   snapshot.set_model(matched.weights);

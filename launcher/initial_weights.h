@@ -16,8 +16,8 @@ namespace convoy {
 std::vector<std::string> load_initial_weights(const Experiment& experiment, const Model& model, Snapshot& snapshot,
                                               const Hdf5Options& hdf5);
 
-// Likewise of one file, which must have all that `places` need.
+// Likewise of one file, which must have all that `places` need; `averaged`: see read_model_file().
 std::string load_weights(const std::string& path, const std::vector<WeightPlace>& places, Snapshot& snapshot,
-                         const Hdf5Options& hdf5);
+                         const Hdf5Options& hdf5, bool averaged = false);
 
 }  // namespace convoy

@@ -29,6 +29,7 @@ NetworkOptions network_options(const CommandLine& line) {
   NetworkOptions options;
   options.model_file = flag(line, "model_file");
   options.preprocessing = flag(line, "preprocessing");
+  options.averaged = line.flags.contains("ema");
   options.partial = line.flags.contains("partial");
   options.hdf5 = hdf5_options(line);
   if (line.flags.contains("shape")) options.shape = shape_of(line);

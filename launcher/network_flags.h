@@ -11,7 +11,7 @@ namespace convoy {
 
 Hdf5Options hdf5_options(const CommandLine& line);  // --unsafe_import
 
-// --model_file, --preprocessing, --shape, --partial and --unsafe_import, of which a verb may lack some.  Throws
+// --model_file, --preprocessing, --shape, --ema, --partial and --unsafe_import, of which a verb may lack some.  Throws
 // Error(kUsage).
 NetworkOptions network_options(const CommandLine& line);
 

@@ -94,11 +94,14 @@ void Replica::values_changed() {
                         parameters_.value_elements(), device_.compute());
 }
 
-void Replica::add_update(Optimizer& optimizer) {
+void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
   for (Pass* pass : {&passes_[0][1], &passes_[1][1]}) {
     if (pass->plan.steps().empty()) continue;  // a rank has one of them: it runs one micro-batch, or several
     pass->plan.append(named_step(
         "optimizer", [this, &optimizer] { optimizer.step(parameters_, device_scalars(), device_.compute()); }));
+    if (average == nullptr) continue;
+    pass->plan.append(
+        named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); }));
   }
 }
 

@@ -12,6 +12,7 @@
 #include "core/graph/plan_runner.h"
 #include "core/graph/program.h"
 #include "core/train/optimizer.h"
+#include "core/train/weight_average.h"
 #include "dist/data_parallel.h"
 #include "launcher/backend.h"
 #include "launcher/device_cache.h"
@@ -43,8 +44,9 @@ class Replica {
   void initialize(uint64_t seed, const LossScaleOptions& loss_scale);
   // To be called when the values were written by anybody but the optimizer.
   void values_changed();
-  // Once: from now on the last pass of a step ends with the update.  `optimizer` must outlive it.
-  void add_update(Optimizer& optimizer);
+  // Once: from now on the last pass of a step ends with the update, and `average`, if any, moves on.  Both must outlive
+  // it.
+  void add_update(Optimizer& optimizer, WeightAverage* average = nullptr);
 
   // What the next pass reads: the host's copy, which run() and evaluate() send along.
   StepScalars& scalars() { return scalars_; }

@@ -31,12 +31,14 @@ std::string optimizer_text(const Experiment& experiment) {
   const OptimizerConfig& it = experiment.optimizer;
   std::string text = name_of(it.type);
   text += ", learning rate " + short_number(it.learning_rate);
-  if (!is_adam(it.type) && it.momentum > 0) {
+  if (!is_adam(it.type) && it.type != OptimizerType::kLamb && it.momentum > 0) {
     text += std::string(it.nesterov ? ", nesterov" : ", momentum") + " " + short_number(it.momentum);
   }
   if (it.weight_decay > 0) {
     text += ", weight decay " + short_number(it.weight_decay) + (it.decay_vectors ? "" : " (not of biases and norms)");
   }
+  if (experiment.train.ema_decay > 0)
+    text += ", weights averaged with decay " + short_number(experiment.train.ema_decay);
   if (it.clip_norm > 0) text += ", gradients clipped to norm " + short_number(it.clip_norm);
   if (it.clip_value > 0) text += ", gradients clipped to " + short_number(it.clip_value);
   const ScheduleConfig& schedule = experiment.schedule;
@@ -74,7 +76,9 @@ std::string run_header(const RunFacts& facts) {
                     (world == 1 ? " rank" : " ranks"));
   line("steps", grouped(facts.horizon.steps) + ", " + grouped(facts.horizon.steps_per_epoch) + " an epoch");
   line("optimizer", optimizer_text(experiment));
-  line("memory", "activations " + mib(memory.arena_bytes) + " a rank (" + mib(memory.total_bytes) + " without reuse)");
+  const int64_t scratch = facts.optimizer.scratch_bytes();
+  line("memory", "activations " + mib(memory.arena_bytes) + " a rank (" + mib(memory.total_bytes) + " without reuse)" +
+                     (scratch > 0 ? ", scratch of the optimizer " + mib(scratch) : ""));
   text.pop_back();
   return text;
 }

@@ -18,6 +18,7 @@ struct RunFacts {
   const Backend& backend;
   const Communicator& communicator;
   const Replica& replica;
+  const Optimizer& optimizer;
   int64_t training_images, test_images;
 };
 

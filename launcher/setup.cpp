@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/base/threads.h"
 #include "dist/agreement.h"
@@ -12,6 +13,8 @@
 #include "launcher/config/parts.h"
 #include "launcher/config/values.h"
 #include "launcher/network_flags.h"
+#include "layers/conv2d.h"
+#include "layers/conv_transpose.h"
 
 namespace convoy {
 namespace {
@@ -164,36 +167,69 @@ void require_matches(const OptimizerConfig& config, const std::vector<std::strin
   }
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend& backend,
-                                          const Parameters& parameters) {
-  FlatOps& ops = *backend.ops;
-  Allocator& allocator = backend.device->allocator();
-  std::vector<std::string> names;
-  for (const ParameterSlot& slot : parameters.slots()) names.push_back(slot.name);
-  require_matches(config, names);
+namespace {
+
+// What is updated as a matrix, by its own norms or by products: with muon the filters of convolutions only.
+IsMatrix matrices(OptimizerType type, const Graph& graph) {
+  switch (type) {
+    case OptimizerType::kLars:
+    case OptimizerType::kLamb: return [](const ParameterSlot& slot) { return !is_vector(slot); };
+    case OptimizerType::kMuon: break;
+    default: return {};
+  }
+  std::set<std::string> filters;
+  for (const Graph::Node& node : graph.nodes()) {
+    const std::string of = node.layer->type();
+    if (of == Conv2d::kType || of == ConvTranspose::kType) filters.insert(node.name + ".weight");
+  }
+  return [filters](const ParameterSlot& slot) { return !is_vector(slot) && filters.contains(slot.name); };
+}
+
+std::vector<GroupSettings> group_settings(const OptimizerConfig& config) {
   std::vector<GroupSettings> groups;
   for (const ParameterGroup& group : config.groups) {
     groups.push_back({group.match, static_cast<float>(group.learning_rate_scale), {}});
     if (group.weight_decay) groups.back().weight_decay = static_cast<float>(*group.weight_decay);
   }
+  return groups;
+}
+
+std::unique_ptr<Optimizer> make_rule(const OptimizerConfig& config, Backend& backend, const Parameters& parameters,
+                                     std::vector<UpdateRange> ranges, Allocator& allocator) {
+  FlatOps& ops = *backend.ops;
+  const auto momentum = static_cast<float>(config.momentum), epsilon = static_cast<float>(config.epsilon_used());
+  const AdamOptions adam{static_cast<float>(config.beta1), static_cast<float>(config.beta2), epsilon,
+                         config.steps_before, config.type == OptimizerType::kAdamw};
+  const SgdOptions sgd{momentum, config.nesterov};
+  switch (config.type) {
+    case OptimizerType::kSgd: break;
+    case OptimizerType::kAdam:
+    case OptimizerType::kAdamw: return make_adam(ops, allocator, parameters, std::move(ranges), adam);
+    case OptimizerType::kRmsprop:
+      return make_rmsprop(ops, allocator, parameters, std::move(ranges),
+                          {static_cast<float>(config.alpha), epsilon, momentum});
+    case OptimizerType::kLars:
+      return make_lars(ops, allocator, parameters, std::move(ranges),
+                       {momentum, static_cast<float>(config.trust_coefficient), epsilon});
+    case OptimizerType::kLamb: return make_lamb(ops, allocator, parameters, std::move(ranges), adam);
+    case OptimizerType::kMuon:
+      return make_muon(ops, *backend.products, allocator, parameters, std::move(ranges),
+                       {sgd, config.newton_schulz_steps, config.renormalize});
+  }
+  return make_sgd(ops, allocator, parameters, std::move(ranges), sgd);
+}
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend& backend, const Graph& graph,
+                                          const Parameters& parameters, Allocator& allocator) {
+  std::vector<std::string> names;
+  for (const ParameterSlot& slot : parameters.slots()) names.push_back(slot.name);
+  require_matches(config, names);
   std::vector<UpdateRange> ranges =
-      update_ranges(parameters, static_cast<float>(config.weight_decay), groups, config.decay_vectors);
-  const auto momentum = static_cast<float>(config.momentum), epsilon = static_cast<float>(config.epsilon);
-  const auto make = [&]() -> std::unique_ptr<Optimizer> {
-    switch (config.type) {
-      case OptimizerType::kSgd:
-        return make_sgd(ops, allocator, parameters, std::move(ranges), {momentum, config.nesterov});
-      case OptimizerType::kRmsprop:
-        return make_rmsprop(ops, allocator, parameters, std::move(ranges),
-                            {static_cast<float>(config.alpha), epsilon, momentum});
-      case OptimizerType::kAdam:
-      case OptimizerType::kAdamw: break;
-    }
-    return make_adam(ops, allocator, parameters, std::move(ranges),
-                     {static_cast<float>(config.beta1), static_cast<float>(config.beta2), epsilon, config.steps_before,
-                      config.type == OptimizerType::kAdamw});
-  };
-  std::unique_ptr<Optimizer> optimizer = make();
+      update_ranges(parameters, static_cast<float>(config.weight_decay), group_settings(config), config.decay_vectors,
+                    matrices(config.type, graph));
+  std::unique_ptr<Optimizer> optimizer = make_rule(config, backend, parameters, std::move(ranges), allocator);
   optimizer->clip({static_cast<float>(config.clip_norm), static_cast<float>(config.clip_value)}, allocator);
   if (backend.precision == Dtype::kF16) optimizer->scale_loss({});
   return optimizer;

@@ -42,7 +42,8 @@ Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);
 Schedule make_schedule(const Experiment& experiment, const Horizon& horizon);
 // Throws Error(kConfig) for a group of the optimizer that matches none of `names`, those of the parameters.
 void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names);
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend& backend,
-                                          const Parameters& parameters);
+// `parameters` are those of `graph`; the backend's products and `allocator` must outlive it.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend& backend, const Graph& graph,
+                                          const Parameters& parameters, Allocator& allocator);
 
 }  // namespace convoy

@@ -50,14 +50,17 @@ void broadcast(float* data, int64_t elements, Communicator& communicator) {
 
 }  // namespace
 
-Snapshot::Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device)
-    : parameters_(parameters), optimizer_(optimizer), device_(device) {
+Snapshot::Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device, WeightAverage* average)
+    : parameters_(parameters), optimizer_(optimizer), device_(device), average_(average) {
   const auto bytes = [](int64_t elements) { return elements * size_of(Dtype::kF32); };
   add(parameters.values(), bytes(parameters.value_elements()));
   add(parameters.state(), bytes(parameters.state_elements()));
   if (optimizer == nullptr) return;
   for (const Optimizer::State& state : optimizer->state()) add(state.data, bytes(parameters.trainable_elements()));
   add(parameters.loss_scale(), sizeof(LossScale));
+  if (average == nullptr) return;
+  add(average->values(), bytes(average->value_elements()));
+  add(average->state(), bytes(average->state_elements()));
 }
 
 void Snapshot::add(void* on_device, int64_t bytes) {
@@ -92,6 +95,7 @@ void Snapshot::put() {
 
 void Snapshot::restore_model(const Checkpoint& checkpoint) { restore(checkpoint.model, model_tensors()); }
 void Snapshot::restore_optimizer(const Checkpoint& checkpoint) { restore(checkpoint.optimizer, optimizer_tensors()); }
+void Snapshot::restore_average(const Checkpoint& checkpoint) { restore(checkpoint.state, average_tensors()); }
 
 void Snapshot::set_model(const std::map<std::string, std::vector<float>>& elements) { set(elements, model_tensors()); }
 void Snapshot::set_optimizer(const std::map<std::string, std::vector<float>>& elements) {
@@ -128,10 +132,27 @@ std::vector<NamedTensor> Snapshot::optimizer_tensors() const {
   return tensors;
 }
 
+std::vector<NamedTensor> Snapshot::average_tensors() const {
+  std::vector<NamedTensor> tensors;
+  if (average_ == nullptr) return tensors;
+  const float* values = parts_[parts_.size() - 2].copy.as<float>();
+  const float* state = parts_.back().copy.as<float>();
+  for (const ParameterSlot& slot : parameters_.slots()) {
+    if (slot.trainable)
+      tensors.push_back(named(slot.name + std::string(kAverageEnding), slot.shape, values + slot.offset));
+  }
+  for (const StateSlot& slot : parameters_.state_slots()) {
+    if (slot.momentum != 0)
+      tensors.push_back(named(slot.name + std::string(kAverageEnding), slot.shape, state + slot.offset));
+  }
+  return tensors;
+}
+
 void Checkpointer::save(int64_t step, int64_t epoch, int64_t samples_in_epoch) {
   snapshot_.take();
   if (!snapshot_.finite()) throw Error(ExitCode::kNonFinite, "a weight or a running statistic is not finite");
-  CheckpointContents contents{run_, snapshot_.model_tensors(), snapshot_.optimizer_tensors(), {}, model_, optimizer_};
+  CheckpointContents contents{
+      run_, snapshot_.model_tensors(), snapshot_.optimizer_tensors(), snapshot_.average_tensors(), model_, optimizer_};
   contents.manifest.step = step;
   contents.manifest.epoch = epoch;
   contents.manifest.samples_in_epoch = samples_in_epoch;
@@ -139,7 +160,8 @@ void Checkpointer::save(int64_t step, int64_t epoch, int64_t samples_in_epoch) {
   prune_checkpoints(files_, root_, keep_);
 }
 
-void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator) {
+void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator,
+                     WeightAverage* average) {
   broadcast(parameters.values(), parameters.value_elements(), communicator);
   broadcast(parameters.state(), parameters.state_elements(), communicator);
   if (optimizer == nullptr) return;
@@ -147,6 +169,9 @@ void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communi
     broadcast(state.data, parameters.trainable_elements(), communicator);
   }
   broadcast(&parameters.loss_scale()->scale, sizeof(LossScale) / sizeof(float), communicator);
+  if (average == nullptr) return;
+  broadcast(average->values(), average->value_elements(), communicator);
+  broadcast(average->state(), average->state_elements(), communicator);
 }
 
 void require_same_cursor(const Manifest& saved, const Manifest& now, const std::string& path) {

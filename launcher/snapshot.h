@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/train/checkpoint.h"
 #include "core/train/optimizer.h"
+#include "core/train/weight_average.h"
 #include "dist/communicator.h"
 
 namespace convoy {
@@ -16,7 +17,7 @@ namespace convoy {
 class Snapshot {
  public:
   // Copies nothing yet.  `optimizer` may be null: then there is only the model.  All outlive it.
-  Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device);
+  Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device, WeightAverage* average = nullptr);
 
   void take();          // from the device; waits for its work
   bool finite() const;  // all values and statistics of the copy
@@ -25,6 +26,7 @@ class Snapshot {
   // missing or of another shape, or one that does not belong here.
   void restore_model(const Checkpoint& checkpoint);
   void restore_optimizer(const Checkpoint& checkpoint);
+  void restore_average(const Checkpoint& checkpoint);
   // Likewise with elements by name, of some of the tensors.  Requires: the names and sizes are those of the copy.
   void set_model(const std::map<std::string, std::vector<float>>& elements);
   void set_optimizer(const std::map<std::string, std::vector<float>>& elements);
@@ -33,6 +35,8 @@ class Snapshot {
   std::vector<NamedTensor> model_tensors() const;
   // … and the optimizer's buffers, "conv2d_1.weight.momentum", with the loss scale where it moves.
   std::vector<NamedTensor> optimizer_tensors() const;
+  // What the average has, "conv2d_1.weight.ema", "batch_norm_1.running_mean.ema"; none without one.
+  std::vector<NamedTensor> average_tensors() const;
 
  private:
   // The same bytes on both sides.
@@ -45,7 +49,8 @@ class Snapshot {
   const Parameters& parameters_;
   Optimizer* optimizer_;
   Device& device_;
-  std::vector<Part> parts_;  // values, state, optimizer's states, loss scale
+  WeightAverage* average_;
+  std::vector<Part> parts_;  // values, state; optimizer's states, loss scale; values and state of the average
 };
 
 // Saves checkpoints of one run and keeps the newest few.  Rank 0 only.
@@ -77,9 +82,10 @@ class Checkpointer {
   const Metadata model_, optimizer_;
 };
 
-// Collective: every rank gets rank 0's weights, statistics, loss scale and optimizer state.  `communicator` is the
-// device's.
-void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator);
+// Collective: every rank gets rank 0's weights, statistics, loss scale, optimizer state and average.  `communicator` is
+// the device's.
+void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator,
+                     WeightAverage* average = nullptr);
 
 // What to do about a checkpoint that does not fit; the end of a message.
 inline constexpr const char* kOtherSettings =

@@ -166,20 +166,31 @@ void Trainer::evaluate_now() {
   const Stopwatch watch;
   Loading loading = loading_;
   if (loading.threads == 0) loading.threads = feed_.loader().threads();  // as many as training came to need
+  swap_average();
   last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading);
+  swap_average();
   report_bad_samples();
   evaluated_step_ = step_;
   const Evaluation& it = *last_evaluation_;
   char text[160];
-  std::snprintf(text, sizeof text, "test after step %lld: loss %.4f, top-1 %.2f%% (%lld of %lld), %.1f s",
-                static_cast<long long>(step_), it.loss, 100 * it.accuracy(), static_cast<long long>(it.correct),
-                static_cast<long long>(it.images), watch.seconds());
+  std::snprintf(text, sizeof text, "test %safter step %lld: loss %.4f, top-1 %.2f%% (%lld of %lld), %.1f s",
+                parts_.average == nullptr ? "" : "of averaged weights ", static_cast<long long>(step_), it.loss,
+                100 * it.accuracy(), static_cast<long long>(it.correct), static_cast<long long>(it.images),
+                watch.seconds());
   parts_.progress.line(text);
   if (parts_.metrics != nullptr) parts_.metrics->publish_evaluation(it.loss, it.accuracy(), it.images);
   if (parts_.run_directory == nullptr) return;
-  parts_.run_directory->append_log(nlohmann::json{
-      {"event", "test"}, {"step", step_}, {"loss", it.loss}, {"correct", it.correct}, {"images", it.images}}
-                                       .dump());
+  nlohmann::json event{
+      {"event", "test"}, {"step", step_}, {"loss", it.loss}, {"correct", it.correct}, {"images", it.images}};
+  if (parts_.average != nullptr) event["weights"] = "ema";
+  parts_.run_directory->append_log(event.dump());
+}
+
+// Before and behind what shall see the averaged weights.
+void Trainer::swap_average() {
+  if (parts_.average == nullptr) return;
+  parts_.average->swap(parts_.replica.parameters(), parts_.device.compute());
+  parts_.replica.values_changed();
 }
 
 // Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.

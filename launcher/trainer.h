@@ -37,9 +37,10 @@ class Trainer {
   struct Parts {  // made by TrainingRun, in order; all outlive the trainer
     Device& device;
     Communicator& communicator;
-    Replica& replica;  // whose last pass ends with the update
-    bool scales_loss;  // f16: gradients that overflow are no fault
-    bool clips_norm;   // of gradients
+    Replica& replica;        // whose last pass ends with the update
+    WeightAverage* average;  // what is evaluated; null: the weights themselves
+    bool scales_loss;        // f16: gradients that overflow are no fault
+    bool clips_norm;         // of gradients
     const Feeding& feeding;
     int64_t global_batch;   // rows …
     int64_t micro_batches;  // … and micro-batches of a step, over all ranks
@@ -78,6 +79,7 @@ class Trainer {
   void publish(const StepReport& report);
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
   void evaluate_now();
+  void swap_average();
   void report_bad_samples();
   bool save();
   std::string nonfinite_origin();

@@ -59,6 +59,7 @@ std::string settings_that_compute(Experiment experiment) {
   experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
   experiment.train.exports.clear();
   experiment.train.recompute = TrainConfig().recompute;
+  experiment.train.export_ema = TrainConfig().export_ema;
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
   experiment.optimizer.state.reset();
@@ -159,7 +160,8 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   });
   run_on_all_ranks(communicator_, [&] { open_bad_samples(); });
   first_step_ = std::stoll(communicator_.broadcast_bytes(std::to_string(first_step_), 0));
-  broadcast_state(replica_->parameters(), optimizer_.get(), *backend_.communicator);
+  broadcast_state(replica_->parameters(), optimizer_.get(), *backend_.communicator, average_.get());
+  if (average_ && first_step_ == 0) average_->start(replica_->parameters(), backend_.device->compute());
   replica_->values_changed();
   announce();
 }
@@ -214,9 +216,14 @@ void TrainingRun::make_network() {
     config_error(experiment_.model.where, "model", "no layer has parameters that are not frozen: nothing to train");
   }
   replica_->initialize(experiment_.experiment.seed, LossScaleOptions());
-  optimizer_ = make_optimizer(experiment_.optimizer, backend_, replica_->parameters());
-  replica_->add_update(*optimizer_);
-  snapshot_ = std::make_unique<Snapshot>(replica_->parameters(), optimizer_.get(), *backend_.device);
+  Allocator& allocator = backend_.device->allocator();
+  const Parameters& parameters = replica_->parameters();
+  optimizer_ = make_optimizer(experiment_.optimizer, backend_, replica_->graph(), parameters, allocator);
+  if (const double decay = experiment_.train.ema_decay; decay > 0) {
+    average_ = std::make_unique<WeightAverage>(*backend_.ops, allocator, parameters, decay);
+  }
+  replica_->add_update(*optimizer_, average_.get());
+  snapshot_ = std::make_unique<Snapshot>(parameters, optimizer_.get(), *backend_.device, average_.get());
   manifest_ = manifest_of(experiment_, batch_, data_hash_, communicator_.size(), options_, backend_);
 }
 
@@ -252,6 +259,7 @@ bool TrainingRun::resume() {
     snapshot_->take();
     snapshot_->restore_model(*checkpoint);
     snapshot_->restore_optimizer(*checkpoint);
+    snapshot_->restore_average(*checkpoint);
     snapshot_->put();
   } catch (const Error& error) {  // whole, but of another network or optimizer
     throw Error(ExitCode::kConfig, std::string(error.what()) + kOtherSettings);
@@ -264,7 +272,7 @@ bool TrainingRun::resume() {
 void TrainingRun::announce() const {
   if (!speaks()) return;
   std::string text = run_header({options_.version, experiment_, batch_, horizon_, backend_, communicator_, *replica_,
-                                 data_.train->size(), data_.test ? data_.test->size() : 0});
+                                 *optimizer_, data_.train->size(), data_.test ? data_.test->size() : 0});
   if (!backend_.note.empty() && !backend_.note.starts_with("libconvoy_cuda.so not found")) {
     text += "\n  device    no GPU: " + backend_.note;
   }
@@ -294,6 +302,7 @@ ExitCode TrainingRun::run() {
   Trainer trainer({*backend_.device,
                    communicator_,
                    *replica_,
+                   average_.get(),
                    optimizer_->scales_loss(),
                    optimizer_->clips_norm(),
                    *feeding_,
@@ -331,8 +340,12 @@ void TrainingRun::export_model(int64_t steps) {
   network.weights = elements_of(snapshot_->model_tensors());
   network.preprocessing = preprocessing_of(experiment_.data);
   network.class_names = data_.class_names;
-  network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
-                      elements_of(snapshot_->optimizer_tensors())};
+  if (experiment_.train.export_ema) {
+    for (auto& [name, values] : averages_in(snapshot_->average_tensors())) network.weights[name] = std::move(values);
+  } else {
+    network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
+                        elements_of(snapshot_->optimizer_tensors())};
+  }
   for (const std::string& name : experiment_.train.exports) {
     for (const std::string& note : write_network(files_, directory_->path() + "/" + name, network, {})) {
       log_.warning(name + ": " + note);

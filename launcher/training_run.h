@@ -68,6 +68,7 @@ class TrainingRun {
   Horizon horizon_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<WeightAverage> average_;  // null: there is none
   std::unique_ptr<Snapshot> snapshot_;
   Manifest manifest_;
   std::unique_ptr<RunDirectory> directory_;

@@ -8,7 +8,7 @@
 #define CONVOY_EXPORT extern "C" __attribute__((visibility("default")))
 
 // A text that is the same only for builds of the same interfaces.
-#define CONVOY_CUDA_BUILD "convoy cuda 2"
+#define CONVOY_CUDA_BUILD "convoy cuda 3"
 
 namespace convoy {
 class Allocator;
@@ -16,6 +16,7 @@ class Communicator;
 class Device;
 class FlatOps;
 class KernelFactory;
+class MatrixProducts;
 struct CudaKernelOptions;
 struct NcclOptions;
 }  // namespace convoy
@@ -36,6 +37,7 @@ CONVOY_EXPORT int64_t convoy_cuda_memory_in_use();
 // The caller owns what they return.  They throw Error.
 CONVOY_EXPORT convoy::Device* convoy_cuda_make_device(int index);
 CONVOY_EXPORT convoy::KernelFactory* convoy_cuda_make_kernels(convoy::Device&, const convoy::CudaKernelOptions&);
+CONVOY_EXPORT convoy::MatrixProducts* convoy_cuda_make_products(convoy::Device&, const convoy::CudaKernelOptions&);
 CONVOY_EXPORT convoy::FlatOps* convoy_cuda_make_flat_ops();
 CONVOY_EXPORT convoy::Communicator* convoy_cuda_make_nccl(convoy::Communicator& host, convoy::Device&,
                                                           const convoy::NcclOptions&);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <utility>
 
@@ -164,6 +165,17 @@ Checkpoint load_verified(const std::string& path) {
 }
 
 }  // namespace
+
+std::map<std::string, std::vector<float>> averages_in(const std::vector<NamedTensor>& tensors) {
+  std::map<std::string, std::vector<float>> averages;
+  for (const NamedTensor& tensor : tensors) {
+    if (!tensor.name.ends_with(kAverageEnding) || tensor.type != StoredType::kF32) continue;
+    std::vector<float>& values = averages[tensor.name.substr(0, tensor.name.size() - kAverageEnding.size())];
+    values.resize(tensor.bytes.size() / sizeof(float));
+    std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  }
+  return averages;
+}
 
 std::string save_checkpoint(FileSystem& files, const std::string& root, const CheckpointContents& contents) {
   const std::string name = step_name(contents.manifest.step);

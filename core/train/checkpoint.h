@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/file.h"
@@ -35,6 +36,11 @@ struct Checkpoint {
   Manifest manifest;
   SafetensorsFile model, optimizer, state;
 };
+
+// Averages of weights and statistics lie in `state` under the name of what they are averages of, and this.
+inline constexpr std::string_view kAverageEnding = ".ema";
+// Of a file's tensors, those averages, without the ending; none where there are none.
+std::map<std::string, std::vector<float>> averages_in(const std::vector<NamedTensor>& tensors);
 
 using Warn = std::function<void(const std::string& message)>;
 

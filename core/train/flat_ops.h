@@ -18,6 +18,7 @@ struct UpdateRange {
   int64_t begin = 0, end = 0;
   float learning_rate_scale = 1;
   float weight_decay = 0;  // gradient += weight_decay * value (coupled, L2), as torch.optim.SGD and Adam do
+  int rows = 0;  // where the range is one tensor that is updated as a matrix [rows, …]; 0: element by element
 };
 
 // Of gradients, before anything else is done with them.
@@ -40,6 +41,18 @@ struct AdamOptions {
 struct RmspropOptions {
   float alpha = 0.99F, epsilon = 1e-8F, momentum = 0;
 };
+
+struct LarsOptions {
+  float momentum = 0, trust = 0.001F, epsilon = 1e-8F;
+};
+
+struct MuonOptions {
+  SgdOptions sgd;            // the momentum; and how everything but the filters is updated
+  int iterations = 3;        // of Newton and Schulz
+  bool renormalizes = true;  // before each update a filter's norm is set to √rows
+};
+
+constexpr double kMuonEpsilon = 1e-7;  // added to the norm of a direction
 
 // f16 only: after an overflow the scale is halved and the step skipped; after `grow_every` good steps it is doubled.
 struct LossScaleOptions {
@@ -97,6 +110,29 @@ class FlatOps {
   // `momentum` may be null when options.momentum is 0.
   virtual void rmsprop(const UpdateBuffers& buffers, float* variance, float* momentum, const UpdateRange& range,
                        const RmspropOptions& options, const UpdateControl& control, Stream& stream) = 0;
+  // LARS (You et al. 2017, arXiv:1708.03888): v = momentum v + lr local (g + decay w); w -= v.  For a matrix
+  // local = trust ‖w‖ / (‖g‖ + decay ‖w‖ + ε) where neither norm is 0, else 1; norms are summed as clip_norm's is.
+  virtual void lars(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
+                    const UpdateControl& control, Stream& stream) = 0;
+  // LAMB (You et al. 2019, arXiv:1904.00962): r = m̂ / (√v̂ + ε) + decay w with Adam's mean and variance;
+  // w -= lr ratio r.  For a matrix ratio = ‖w‖ / ‖r‖ where neither norm is 0, else 1.  options.decoupled has no
+  // meaning.
+  virtual void lamb(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
+                    const AdamOptions& options, const UpdateControl& control, Stream& stream) = 0;
+  // Muon (optimizer.h) of one matrix, before its update is made orthogonal: m = momentum m + g;
+  // direction = u / (‖u‖ + kMuonEpsilon) of u = nesterov ? g + momentum m : m.  `direction` begins at the matrix.
+  virtual void muon_direction(const UpdateBuffers& buffers, float* momentum, float* direction, const UpdateRange& range,
+                              const MuonOptions& options, const UpdateControl& control, Stream& stream) = 0;
+  // … and behind: w = (1 - lr decay) √rows / ‖w‖ w - lr direction; without renormalizes, or where ‖w‖ is 0,
+  // w = (1 - lr decay) w - lr direction.
+  virtual void muon(const UpdateBuffers& buffers, const float* direction, const UpdateRange& range,
+                    const MuonOptions& options, const UpdateControl& control, Stream& stream) = 0;
+  // to = a x + b to
+  virtual void combine(float* to, float a, const float* x, float b, int64_t elements, Stream& stream) = 0;
+  // average += share (value - average); skips as the optimizer does.
+  virtual void move_average(float* average, const float* value, int64_t elements, float share,
+                            const UpdateControl& control, Stream& stream) = 0;
+  virtual void swap(float* a, float* b, int64_t elements, Stream& stream) = 0;
   // state = (1 - momentum) state + momentum * sum / (micro-batches of the global batch); skips as the optimizer does.
   virtual void update_state(float* state, const float* sum, int64_t elements, float momentum,
                             const UpdateControl& control, Stream& stream) = 0;

@@ -26,6 +26,17 @@ struct Gradient {
   float operator[](int64_t i) const { return std::min(std::max(from[i] * factor, -largest), largest); }
 };
 
+// Adam's bias correction.
+struct Correction {
+  double mean, variance;  // what they are divided by
+
+  Correction(const AdamOptions& options, const UpdateControl& control) {
+    const auto step = static_cast<double>(options.steps_before + control.scalars->step + 1);
+    mean = 1 - std::pow(static_cast<double>(options.beta1), step);
+    variance = 1 - std::pow(static_cast<double>(options.beta2), step);
+  }
+};
+
 bool skips(const UpdateControl& it) { return it.control[kNonFinite] > 0 || it.control[kOverflow] > 0; }
 
 float widen(const void* from, Dtype dtype, int64_t i) {
@@ -134,15 +145,13 @@ class CpuFlatOps : public FlatOps {
     if (skips(control)) return;
     float* value = buffers.value;
     const Gradient gradient(buffers, control);
-    const auto step = static_cast<double>(options.steps_before + control.scalars->step + 1);
-    const double correction1 = 1 - std::pow(static_cast<double>(options.beta1), step);
-    const double correction2 = 1 - std::pow(static_cast<double>(options.beta2), step);
+    const Correction correction(options, control);
     const auto rate =
-        static_cast<float>(double{control.scalars->learning_rate} * range.learning_rate_scale / correction1);
-    const auto root = static_cast<float>(1 / std::sqrt(correction2));
+        static_cast<float>(double{control.scalars->learning_rate} * range.learning_rate_scale / correction.mean);
+    const auto root = static_cast<float>(1 / std::sqrt(correction.variance));
     const float b1 = options.beta1, b2 = options.beta2, epsilon = options.epsilon;
     const float decay = options.decoupled ? 0 : range.weight_decay;
-    const float keep = options.decoupled ? kept(range, control) : 1;
+    const float keep = options.decoupled ? static_cast<float>(share_kept(range, control)) : 1;
     for_range(range, [=](int64_t i) CONVOY_INLINE {
       const float g = gradient[i] + decay * value[i];
       const float m = b1 * mean[i] + (1 - b1) * g;
@@ -178,19 +187,106 @@ class CpuFlatOps : public FlatOps {
 
   void clip_norm(const float* gradient, int64_t elements, const LossScale* loss_scale, float largest, float* control,
                  float* clip, Stream&) override {
-    constexpr int64_t kBlock = 1 << 14;
-    std::vector<double> sums(static_cast<size_t>((elements + kBlock - 1) / kBlock));
-    parallel_for(static_cast<int64_t>(sums.size()), 1, [=, this, &sums](int64_t begin, int64_t end) {
-      for (int64_t block = begin; block < end; ++block) {
-        const int64_t first = block * kBlock, last = std::min(first + kBlock, elements);
-        sums[static_cast<size_t>(block)] = sum_of_squares(gradient + first, last - first);
-      }
-    });
-    double sum = 0;
-    for (double of_block : sums) sum += of_block;
-    const double norm = std::sqrt(sum) / double{loss_scale->scale};
+    const double norm =
+        norm_of({0, elements}, [=](int64_t i) CONVOY_INLINE { return gradient[i]; }) / double{loss_scale->scale};
     control[kGradientNorm] = static_cast<float>(norm);
     *clip = static_cast<float>(std::min(1.0, double{largest} / (norm + 1e-6)));
+  }
+
+  void lars(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
+            const UpdateControl& control, Stream& stream) override {
+    if (skips(control)) return;
+    float* value = buffers.value;
+    const Gradient gradient(buffers, control);
+    const float decay = range.weight_decay, momentum = options.momentum;
+    double local = 1;
+    if (range.rows > 0) {
+      const double w = norm_of(value, range);
+      const double g = norm_of(range, [=](int64_t i) CONVOY_INLINE { return gradient[i]; });
+      if (w > 0 && g > 0) local = double{options.trust} * w / (g + double{decay} * w + double{options.epsilon});
+    }
+    const auto rate = static_cast<float>(double{control.scalars->learning_rate} * range.learning_rate_scale * local);
+    for_range(range, [=](int64_t i) CONVOY_INLINE {
+      const float v = momentum * velocity[i] + rate * (gradient[i] + decay * value[i]);
+      velocity[i] = v;
+      value[i] -= v;
+    });
+    write_shadow(buffers, range, stream);
+  }
+
+  void lamb(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
+            const AdamOptions& options, const UpdateControl& control, Stream& stream) override {
+    if (skips(control)) return;
+    float* value = buffers.value;
+    const Gradient gradient(buffers, control);
+    const Correction correction(options, control);
+    const auto scale = static_cast<float>(1 / correction.mean);
+    const auto root = static_cast<float>(1 / std::sqrt(correction.variance));
+    const float b1 = options.beta1, b2 = options.beta2, epsilon = options.epsilon, decay = range.weight_decay;
+    for_range(range, [=](int64_t i) CONVOY_INLINE {
+      const float g = gradient[i];
+      mean[i] = b1 * mean[i] + (1 - b1) * g;
+      variance[i] = b2 * variance[i] + (1 - b2) * g * g;
+    });
+    const auto direction = [=](int64_t i) CONVOY_INLINE {
+      return mean[i] * scale / (std::sqrt(variance[i]) * root + epsilon) + decay * value[i];
+    };
+    double ratio = 1;
+    if (range.rows > 0) {
+      const double w = norm_of(value, range), r = norm_of(range, direction);
+      if (w > 0 && r > 0) ratio = w / r;
+    }
+    const auto rate = static_cast<float>(double{control.scalars->learning_rate} * range.learning_rate_scale * ratio);
+    for_range(range, [=](int64_t i) CONVOY_INLINE { value[i] -= rate * direction(i); });
+    write_shadow(buffers, range, stream);
+  }
+
+  void muon_direction(const UpdateBuffers& buffers, float* momentum_buffer, float* direction, const UpdateRange& range,
+                      const MuonOptions& options, const UpdateControl& control, Stream&) override {
+    if (skips(control)) return;
+    const Gradient gradient(buffers, control);
+    const float momentum = options.sgd.momentum;
+    const bool nesterov = options.sgd.nesterov;
+    float* const to = direction - range.begin;
+    for_range(range, [=](int64_t i) CONVOY_INLINE {
+      const float g = gradient[i];
+      float u = g;
+      if (momentum != 0) {
+        const float m = momentum * momentum_buffer[i] + g;
+        momentum_buffer[i] = m;
+        u = nesterov ? g + momentum * m : m;
+      }
+      to[i] = u;
+    });
+    const auto scale = static_cast<float>(1 / (norm_of(to, range) + kMuonEpsilon));
+    for_range(range, [=](int64_t i) CONVOY_INLINE { to[i] *= scale; });
+  }
+
+  void muon(const UpdateBuffers& buffers, const float* direction, const UpdateRange& range, const MuonOptions& options,
+            const UpdateControl& control, Stream& stream) override {
+    if (skips(control)) return;
+    float* value = buffers.value;
+    const double norm = options.renormalizes ? norm_of(value, range) : 0;
+    const double scale = norm > 0 ? std::sqrt(double(range.rows)) / norm : 1;
+    const auto keep = static_cast<float>(scale * share_kept(range, control));
+    const float rate = control.scalars->learning_rate * range.learning_rate_scale;
+    const float* const update = direction - range.begin;
+    for_range(range, [=](int64_t i) CONVOY_INLINE { value[i] = keep * value[i] - rate * update[i]; });
+    write_shadow(buffers, range, stream);
+  }
+
+  void combine(float* to, float a, const float* x, float b, int64_t elements, Stream&) override {
+    for_range({0, elements}, [=](int64_t i) CONVOY_INLINE { to[i] = a * x[i] + b * to[i]; });
+  }
+
+  void move_average(float* average, const float* value, int64_t elements, float share, const UpdateControl& control,
+                    Stream&) override {
+    if (skips(control)) return;
+    for_range({0, elements}, [=](int64_t i) CONVOY_INLINE { average[i] += share * (value[i] - average[i]); });
+  }
+
+  void swap(float* a, float* b, int64_t elements, Stream&) override {
+    for_range({0, elements}, [=](int64_t i) CONVOY_INLINE { std::swap(a[i], b[i]); });
   }
 
   void update_state(float* state, const float* sum, int64_t elements, float momentum, const UpdateControl& control,
@@ -210,18 +306,36 @@ class CpuFlatOps : public FlatOps {
   }
 
  private:
+  // √Σ element(i)², summed in f64 in an order that depends on nothing but how many there are.
+  template <class Element>
+  double norm_of(const UpdateRange& range, Element element) const {
+    constexpr int64_t kBlock = 1 << 14;
+    const int64_t elements = range.end - range.begin;
+    std::vector<double> sums(static_cast<size_t>((elements + kBlock - 1) / kBlock));
+    parallel_for(static_cast<int64_t>(sums.size()), 1, [=, this, &sums](int64_t begin, int64_t end) {
+      for (int64_t block = begin; block < end; ++block) {
+        const int64_t first = block * kBlock, last = std::min(first + kBlock, elements);
+        sums[static_cast<size_t>(block)] = sum_of_squares(range.begin + first, range.begin + last, element);
+      }
+    });
+    double sum = 0;
+    for (double of_block : sums) sum += of_block;
+    return std::sqrt(sum);
+  }
+
   // 16 sums side by side, so that all levels add in one order.
-  double sum_of_squares(const float* from, int64_t elements) const {
+  template <class Element>
+  double sum_of_squares(int64_t begin, int64_t end, Element element) const {
     constexpr int64_t kLanes = 16;
     double lanes[kLanes] = {};
     double* const sums = lanes;
     simd(
         [=]() CONVOY_INLINE {
-          int64_t i = 0;
-          for (; i + kLanes <= elements; i += kLanes) {
-            for (int64_t k = 0; k < kLanes; ++k) sums[k] += double{from[i + k]} * double{from[i + k]};
+          int64_t i = begin;
+          for (; i + kLanes <= end; i += kLanes) {
+            for (int64_t k = 0; k < kLanes; ++k) sums[k] += double{element(i + k)} * double{element(i + k)};
           }
-          for (int64_t k = 0; i + k < elements; ++k) sums[k] += double{from[i + k]} * double{from[i + k]};
+          for (int64_t k = 0; i + k < end; ++k) sums[k] += double{element(i + k)} * double{element(i + k)};
         },
         level_);
     double sum = 0;
@@ -229,10 +343,13 @@ class CpuFlatOps : public FlatOps {
     return sum;
   }
 
+  double norm_of(const float* values, const UpdateRange& range) const {
+    return norm_of(range, [=](int64_t i) CONVOY_INLINE { return values[i]; });
+  }
+
   // The share of a value that decoupled decay leaves.
-  static float kept(const UpdateRange& range, const UpdateControl& control) {
-    return static_cast<float>(1 -
-                              double{control.scalars->learning_rate} * range.learning_rate_scale * range.weight_decay);
+  static double share_kept(const UpdateRange& range, const UpdateControl& control) {
+    return 1 - double{control.scalars->learning_rate} * range.learning_rate_scale * range.weight_decay;
   }
 
   void write_shadow(const UpdateBuffers& buffers, const UpdateRange& range, Stream& stream) {

@@ -3,13 +3,11 @@
 #include "core/train/flat_ops_cuda.h"
 
 #include "core/device/copy_cuda.h"
-#include "core/device/for_each_cuda.h"
 #include "core/device/handle.h"
+#include "core/train/updates_cuda.cuh"
 
 namespace convoy {
 namespace {
-
-constexpr int kN = kPack<float>;  // of a pack; also of shadows with 16 bits
 
 struct Add {
   float* to;
@@ -20,6 +18,31 @@ struct Add {
     const Pack<float, N> term = load<N>(from + i);
     for (int k = 0; k < N; ++k) sum.at[k] += term.at[k];
     store(to + i, sum);
+  }
+};
+
+// to = a x + b to
+struct Combine {
+  float* to;
+  float a;
+  const float* x;
+  float b;
+  template <int N>
+  __device__ void run(int64_t i) const {
+    Pack<float, N> sum = load<N>(to + i);
+    const Pack<float, N> term = load<N>(x + i);
+    for (int k = 0; k < N; ++k) sum.at[k] = a * term.at[k] + b * sum.at[k];
+    store(to + i, sum);
+  }
+};
+
+struct Swap {
+  float *a, *b;
+  template <int N>
+  __device__ void run(int64_t i) const {
+    const Pack<float, N> pack = load<N>(a + i);
+    store(a + i, load<N>(b + i));
+    store(b + i, pack);
   }
 };
 
@@ -56,25 +79,15 @@ __global__ void flag_kernel(unsigned* found, float* control) {
   *found = 0;
 }
 
-// ---- The norm of all gradients, always by as many threads, so that the order of summing depends on nothing else
+// ---- The norm of all gradients
 
-constexpr int kNormBlocks = 256, kNormThreads = 256;
+struct AllGradients {
+  static constexpr int kCount = 1;
+  const float* from;
 
-// sums [kNormBlocks]
-__global__ void sum_of_squares_kernel(const float* from, int64_t elements, double* sums) {
-  __shared__ double of_threads[kNormThreads];
-  double sum = 0;
-  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < elements; i += stride) {
-    sum += static_cast<double>(from[i]) * from[i];
-  }
-  of_threads[threadIdx.x] = sum;
-  for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (threadIdx.x < half) of_threads[threadIdx.x] += of_threads[threadIdx.x + half];
-  }
-  if (threadIdx.x == 0) sums[blockIdx.x] = of_threads[0];
-}
+  __device__ void start() {}
+  __device__ void at(int64_t i, float (&terms)[kCount]) const { terms[0] = from[i]; }
+};
 
 __global__ void clip_kernel(const double* sums, int count, const LossScale* loss_scale, float largest, float* control,
                             float* clip) {
@@ -86,50 +99,6 @@ __global__ void clip_kernel(const double* sums, int count, const LossScale* loss
 }
 
 // ---- Updates
-
-__device__ bool skips(const UpdateControl& it) { return it.control[kNonFinite] > 0 || it.control[kOverflow] > 0; }
-
-// What all rules have in common; S: the type of the shadow.
-template <class S>
-struct Update {
-  float* value;
-  const float* gradient;
-  S* shadow;  // null: there is none
-  UpdateControl control;
-  float decay;
-
-  float rate = 0, factor = 1, largest = 0;  // of the gradients
-
-  // False where there is nothing to do.
-  __device__ bool start(float learning_rate_scale) {
-    if (skips(control)) return false;
-    rate = control.scalars->learning_rate * learning_rate_scale;
-    factor = 1 / control.loss_scale->scale * (control.clip == nullptr ? 1 : *control.clip);
-    largest = control.largest > 0 ? control.largest : INFINITY;
-    return true;
-  }
-  template <int N>
-  __device__ Pack<float, N> decayed(int64_t i, const Pack<float, N>& w) const {
-    Pack<float, N> g = load<N>(gradient + i);
-    for (int k = 0; k < N; ++k) g.at[k] = fminf(fmaxf(g.at[k] * factor, -largest), largest) + decay * w.at[k];
-    return g;
-  }
-  template <int N>
-  __device__ void write(int64_t i, const Pack<float, N>& w) const {
-    store(value + i, w);
-    if (shadow == nullptr) return;
-    Pack<S, N> narrow;
-    for (int k = 0; k < N; ++k) narrow.at[k] = from_float<S>(w.at[k]);
-    store(shadow + i, narrow);
-  }
-};
-
-template <class S>
-Update<S> update_of(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control) {
-  S* const shadow = static_cast<S*>(buffers.shadow);
-  return {buffers.value + range.begin, buffers.gradient + range.begin,
-          shadow == nullptr ? nullptr : shadow + range.begin, control, range.weight_decay};
-}
 
 template <class S>
 struct Sgd {
@@ -194,19 +163,16 @@ struct Adam {
     if (!update.start(learning_rate_scale)) return false;
     __shared__ float shared[2];  // powers in f64 are dear: one thread's are enough
     if (threadIdx.x == 0) {
-      const auto step = static_cast<double>(options.steps_before + update.control.scalars->step + 1);
-      const double correction1 = 1 - pow(static_cast<double>(options.beta1), step);
-      const double correction2 = 1 - pow(static_cast<double>(options.beta2), step);
+      const Correction correction = correction_of(options, update.control);
       shared[0] = static_cast<float>(static_cast<double>(update.control.scalars->learning_rate) * learning_rate_scale /
-                                     correction1);
-      shared[1] = static_cast<float>(1 / sqrt(correction2));
+                                     correction.mean);
+      shared[1] = static_cast<float>(1 / sqrt(correction.variance));
     }
     __syncthreads();
     rate = shared[0];
     root = shared[1];
     if (options.decoupled) {
-      keep = static_cast<float>(1 - static_cast<double>(update.control.scalars->learning_rate) * learning_rate_scale *
-                                        update.decay);
+      keep = static_cast<float>(update.share_kept(learning_rate_scale));
       update.decay = 0;
     }
     return true;
@@ -224,6 +190,22 @@ struct Adam {
     store(mean + i, m);
     store(variance + i, v);
     update.write(i, w);
+  }
+};
+
+struct MoveAverage {
+  float* average;
+  const float* value;
+  float share;
+  UpdateControl control;
+
+  __device__ bool start() { return !skips(control); }
+  template <int N>
+  __device__ void run(int64_t i) const {
+    Pack<float, N> pack = load<N>(average + i);
+    const Pack<float, N> values = load<N>(value + i);
+    for (int k = 0; k < N; ++k) pack.at[k] += share * (values.at[k] - pack.at[k]);
+    store(average + i, pack);
   }
 };
 
@@ -266,7 +248,7 @@ class CudaFlatOps : public FlatOps {
   CudaFlatOps() {
     check(cudaMalloc(found_.out(), sizeof(unsigned)));
     check(cudaMemset(found_.get(), 0, sizeof(unsigned)));
-    check(cudaMalloc(sums_.out(), kNormBlocks * sizeof(double)));
+    check(cudaMalloc(norms_.out(), sizeof(NormScratch)));
     check(cudaDeviceSynchronize());  // streams do not wait for it by themselves
   }
 
@@ -324,9 +306,37 @@ class CudaFlatOps : public FlatOps {
 
   void clip_norm(const float* gradient, int64_t elements, const LossScale* loss_scale, float largest, float* control,
                  float* clip, Stream& stream) override {
-    auto* const sums = static_cast<double*>(sums_.get());
-    launch(sum_of_squares_kernel, kNormBlocks, kNormThreads, stream, gradient, elements, sums);
+    double* const sums = norms()->sums[0];
+    launch(sums_of_squares_kernel<AllGradients>, kNormBlocks, kNormThreads, stream, AllGradients{gradient}, elements,
+           norms());
     launch(clip_kernel, 1, 1, stream, sums, kNormBlocks, loss_scale, largest, control, clip);
+  }
+
+  void lars(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
+            const UpdateControl& control, Stream& stream) override {
+    lars_cuda(buffers, velocity, range, options, control, norms(), stream);
+  }
+  void lamb(const UpdateBuffers& buffers, float* mean, float* variance, const UpdateRange& range,
+            const AdamOptions& options, const UpdateControl& control, Stream& stream) override {
+    lamb_cuda(buffers, mean, variance, range, options, control, norms(), stream);
+  }
+  void muon_direction(const UpdateBuffers& buffers, float* momentum, float* direction, const UpdateRange& range,
+                      const MuonOptions& options, const UpdateControl& control, Stream& stream) override {
+    muon_direction_cuda(buffers, momentum, direction, range, options, control, norms(), stream);
+  }
+  void muon(const UpdateBuffers& buffers, const float* direction, const UpdateRange& range, const MuonOptions& options,
+            const UpdateControl& control, Stream& stream) override {
+    muon_cuda(buffers, direction, range, options, control, norms(), stream);
+  }
+  void combine(float* to, float a, const float* x, float b, int64_t elements, Stream& stream) override {
+    for_each<kN>(Combine{to, a, x, b}, elements, aligned<kN>(to, x), stream);
+  }
+  void move_average(float* average, const float* value, int64_t elements, float share, const UpdateControl& control,
+                    Stream& stream) override {
+    for_each<kN>(MoveAverage{average, value, share, control}, elements, aligned<kN>(average, value), stream);
+  }
+  void swap(float* a, float* b, int64_t elements, Stream& stream) override {
+    for_each<kN>(Swap{a, b}, elements, aligned<kN>(a, b), stream);
   }
 
   void update_state(float* state, const float* sum, int64_t elements, float momentum, const UpdateControl& control,
@@ -339,7 +349,9 @@ class CudaFlatOps : public FlatOps {
   }
 
  private:
-  Handle<void*, cudaFree> sums_;   // double [kNormBlocks]
+  NormScratch* norms() const { return static_cast<NormScratch*>(norms_.get()); }
+
+  Handle<void*, cudaFree> norms_;  // NormScratch
   Handle<void*, cudaFree> found_;  // unsigned: threads that met a non-finite gradient; 0 between calls
 };
 

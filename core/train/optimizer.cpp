@@ -33,8 +33,11 @@ std::vector<StateRange> state_ranges(const Parameters& parameters) {
 
 }  // namespace
 
+bool is_vector(const ParameterSlot& slot) { return slot.shape.n == 1 && slot.shape.h == 1 && slot.shape.w == 1; }
+
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
-                                       const std::vector<GroupSettings>& groups, bool decay_vectors) {
+                                       const std::vector<GroupSettings>& groups, bool decay_vectors,
+                                       const IsMatrix& is_matrix) {
   for (const GroupSettings& group : groups) {
     const bool used = std::ranges::any_of(
         parameters.slots(), [&](const ParameterSlot& slot) { return matches_glob(group.match, slot.name); });
@@ -43,9 +46,9 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
   std::vector<UpdateRange> ranges;
   for (const ParameterSlot& slot : parameters.slots()) {
     if (!slot.trainable) continue;
-    const bool is_vector = slot.shape.n == 1 && slot.shape.h == 1 && slot.shape.w == 1;
     UpdateRange range{slot.offset, slot.offset + slot.elements(), slot.learning_rate_scale,
-                      is_vector && !decay_vectors ? 0 : weight_decay};
+                      is_vector(slot) && !decay_vectors ? 0 : weight_decay,
+                      is_matrix && is_matrix(slot) ? slot.shape.n : 0};
     const auto group =
         std::ranges::find_if(groups, [&](const GroupSettings& g) { return matches_glob(g.match, slot.name); });
     if (group != groups.end()) {
@@ -53,7 +56,8 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
       range.weight_decay = group->weight_decay.value_or(range.weight_decay);
     }
     // The gap between two slots holds zeros, which every update leaves zero.
-    const bool alike = !ranges.empty() && ranges.back().learning_rate_scale == range.learning_rate_scale &&
+    const bool alike = !ranges.empty() && range.rows == 0 && ranges.back().rows == 0 &&
+                       ranges.back().learning_rate_scale == range.learning_rate_scale &&
                        ranges.back().weight_decay == range.weight_decay;
     if (alike) {
       ranges.back().end = range.end;
@@ -87,12 +91,11 @@ void Optimizer::clip(const ClipOptions& options, Allocator& allocator) {
   if (clips_norm()) clip_factor_ = Buffer(allocator, size_of(Dtype::kF32));
 }
 
-namespace {
-
-// Zeros, one for each trainable element.
 Buffer state_buffer(Allocator& allocator, const Parameters& parameters) {
   return {allocator, parameters.trainable_elements() * size_of(Dtype::kF32)};
 }
+
+namespace {
 
 class Sgd : public Optimizer {
  public:
@@ -141,6 +144,26 @@ class Rmsprop : public Optimizer {
   Buffer variance_, momentum_;
 };
 
+class Lars : public Optimizer {
+ public:
+  Lars(FlatOps& ops, Allocator& allocator, const Parameters& parameters, std::vector<UpdateRange> ranges,
+       const LarsOptions& options)
+      : Optimizer(ops, std::move(ranges)), options_(options), velocity_(state_buffer(allocator, parameters)) {}
+  std::vector<State> state() override { return {{"velocity", velocity_.as<float>()}}; }
+
+ protected:
+  void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
+              Stream& stream) override {
+    ops_.lars(buffers, velocity_.as<float>(), range, options_, control, stream);
+  }
+
+ private:
+  LarsOptions options_;
+  Buffer velocity_;  // momentum times the rates of its steps
+};
+
+// And LAMB, which keeps the same; kUpdate: the rule.
+template <auto kUpdate>
 class Adam : public Optimizer {
  public:
   Adam(FlatOps& ops, Allocator& allocator, const Parameters& parameters, std::vector<UpdateRange> ranges,
@@ -154,7 +177,7 @@ class Adam : public Optimizer {
  protected:
   void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
               Stream& stream) override {
-    ops_.adam(buffers, mean_.as<float>(), variance_.as<float>(), range, options_, control, stream);
+    (ops_.*kUpdate)(buffers, mean_.as<float>(), variance_.as<float>(), range, options_, control, stream);
   }
 
  private:
@@ -176,7 +199,17 @@ std::unique_ptr<Optimizer> make_rmsprop(FlatOps& ops, Allocator& allocator, cons
 
 std::unique_ptr<Optimizer> make_adam(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
                                      std::vector<UpdateRange> ranges, const AdamOptions& options) {
-  return std::make_unique<Adam>(ops, allocator, parameters, std::move(ranges), options);
+  return std::make_unique<Adam<&FlatOps::adam>>(ops, allocator, parameters, std::move(ranges), options);
+}
+
+std::unique_ptr<Optimizer> make_lars(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                     std::vector<UpdateRange> ranges, const LarsOptions& options) {
+  return std::make_unique<Lars>(ops, allocator, parameters, std::move(ranges), options);
+}
+
+std::unique_ptr<Optimizer> make_lamb(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                     std::vector<UpdateRange> ranges, const AdamOptions& options) {
+  return std::make_unique<Adam<&FlatOps::lamb>>(ops, allocator, parameters, std::move(ranges), options);
 }
 
 }  // namespace convoy

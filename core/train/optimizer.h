@@ -1,6 +1,7 @@
 // Optimizers over the flat buffers: one pass per range of parameters that are updated alike.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "core/graph/parameters.h"
 #include "core/train/flat_ops.h"
+#include "core/train/matrix_product.h"
 
 namespace convoy {
 
@@ -18,10 +20,17 @@ struct GroupSettings {
   std::optional<float> weight_decay = {};  // instead of what they would have
 };
 
+using IsMatrix = std::function<bool(const ParameterSlot&)>;
+
+// Biases and the parameters of norms.
+bool is_vector(const ParameterSlot& slot);
+
 // Cuts [0, T) into the fewest ranges that are updated alike.  Biases and the parameters of norms, which are vectors, do
-// not decay unless decay_vectors or their group says so.  Throws Error(kConfig) when a pattern matches nothing.
+// not decay unless decay_vectors or their group says so.  A tensor that is_matrix has a range of its own, with its
+// rows. Throws Error(kConfig) when a pattern matches nothing.
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
-                                       const std::vector<GroupSettings>& groups, bool decay_vectors = true);
+                                       const std::vector<GroupSettings>& groups, bool decay_vectors = true,
+                                       const IsMatrix& is_matrix = {});
 
 class Optimizer {
  public:
@@ -42,11 +51,14 @@ class Optimizer {
     float* data;
   };
   virtual std::vector<State> state() = 0;
+  // Memory that holds nothing between steps.
+  virtual int64_t scratch_bytes() const { return 0; }
 
  protected:
   Optimizer(FlatOps& ops, std::vector<UpdateRange> ranges) : ops_(ops), ranges_(std::move(ranges)) {}
   virtual void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
                       Stream& stream) = 0;
+  const std::vector<UpdateRange>& ranges() const { return ranges_; }
   FlatOps& ops_;
 
  private:
@@ -62,6 +74,21 @@ std::unique_ptr<Optimizer> make_rmsprop(FlatOps& ops, Allocator& allocator, cons
                                         std::vector<UpdateRange> ranges, const RmspropOptions& options);
 std::unique_ptr<Optimizer> make_adam(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
                                      std::vector<UpdateRange> ranges, const AdamOptions& options);
+// With matrices cut out by update_ranges(): all tensors but vectors.
+std::unique_ptr<Optimizer> make_lars(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                     std::vector<UpdateRange> ranges, const LarsOptions& options);
+std::unique_ptr<Optimizer> make_lamb(FlatOps& ops, Allocator& allocator, const Parameters& parameters,
+                                     std::vector<UpdateRange> ranges, const AdamOptions& options);
+// Muon as Keller Jordan's airbench94_muon.py has it, in f32, with matrices cut out: the filters.  Their update is the
+// momentum, made nearly orthogonal by the quintic iteration of Newton and Schulz over [rows, …]; it is not divided by
+// anything, so the learning rate is the change of a filter's norm in units of about √rows.  Everything else is
+// updated by SGD.  `products` must outlive it.
+std::unique_ptr<Optimizer> make_muon(FlatOps& ops, const MatrixProducts& products, Allocator& allocator,
+                                     const Parameters& parameters, std::vector<UpdateRange> ranges,
+                                     const MuonOptions& options);
+
+// Zeros, one for each trainable element: where an optimizer keeps something.
+Buffer state_buffer(Allocator& allocator, const Parameters& parameters);
 
 // `*` matches any run of characters, `?` one; everything else itself.
 bool matches_glob(std::string_view pattern, std::string_view text);

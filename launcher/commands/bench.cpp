@@ -30,12 +30,16 @@ class Bench {
         device_(*backend.device),
         replica_(build_model(experiment.model, experiment.data, data.sample(), batch_.micro), backend,
                  replica_options(experiment, batch_, host.rank(), host.size())),
-        optimizer_(make_optimizer(experiment.optimizer, backend, replica_.parameters())),
+        optimizer_(make_optimizer(experiment.optimizer, backend, replica_.graph(), replica_.parameters(),
+                                  backend.device->allocator())),
         passes_(share_of(batch_.micro_batches, host.rank(), host.size()).count),
         pixels_(device_.host_allocator(), batch_.micro * data.sample().elements()),
         targets_(device_.host_allocator(), batch_.micro * int64_t{sizeof(Target)}) {
     replica_.initialize(experiment.experiment.seed, {});
-    replica_.add_update(*optimizer_);
+    if (const double decay = experiment.train.ema_decay; decay > 0) {
+      average_ = std::make_unique<WeightAverage>(*backend.ops, device_.allocator(), replica_.parameters(), decay);
+    }
+    replica_.add_update(*optimizer_, average_.get());
     for (int row = 0; row < batch_.micro; ++row) {
       uint8_t* const pixels = pixels_.as<uint8_t>() + row * data.sample().elements();
       targets_.as<Target>()[row] = Target::of(data.read(row % data.size(), 0, pixels));
@@ -133,6 +137,7 @@ class Bench {
   Device& device_;
   Replica replica_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<WeightAverage> average_;
   int64_t passes_;
   Buffer pixels_, targets_;
   std::vector<double> seconds_;  // by step

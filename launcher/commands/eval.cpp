@@ -6,6 +6,7 @@
 #include "core/train/checkpoint.h"
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
+#include "launcher/exchange/tensor_files.h"
 #include "launcher/initial_weights.h"
 #include "launcher/network_flags.h"
 #include "launcher/setup.h"
@@ -40,6 +41,7 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   BadSamples bad_samples(Log(LogLevel::kInfo, communicator.size() > 1 ? communicator.rank() : -1), communicator.rank());
   Datasets data;
   std::unique_ptr<Replica> replica;
+  const bool averaged = line.flags.contains("ema");
   std::string path;
   run_on_all_ranks(communicator, [&] {
     data = open_datasets(experiment.data, experiment.experiment.seed, bad_samples);
@@ -59,11 +61,12 @@ int eval_command(const CommandLine& line, MpiSession& session) {
     Snapshot snapshot(replica->parameters(), nullptr, *backend.device);
     snapshot.take();
     if (const std::string file = weights_file(line, experiment); !file.empty()) {
-      load_weights(file, weight_places(replica->graph()), snapshot, hdf5_options(line));
+      load_weights(file, weight_places(replica->graph()), snapshot, hdf5_options(line), averaged);
       path = file;
     } else {
       const Checkpoint checkpoint = chosen_checkpoint(line, experiment);
       snapshot.restore_model(checkpoint);
+      if (averaged) snapshot.set_model(require_averages(checkpoint));
       path = checkpoint.path;
     }
     snapshot.put();
@@ -75,12 +78,12 @@ int eval_command(const CommandLine& line, MpiSession& session) {
                                      {experiment.data.workers, started.threads, experiment.data.prefetch});
   if (communicator.rank() != 0) return 0;
   if (line.json) {
-    std::printf("%s\n",
-                nlohmann::ordered_json{
-                    {"checkpoint", path}, {"loss", result.loss}, {"correct", result.correct}, {"images", result.images}}
-                    .dump()
-                    .c_str());
+    nlohmann::ordered_json json{
+        {"checkpoint", path}, {"loss", result.loss}, {"correct", result.correct}, {"images", result.images}};
+    if (averaged) json["weights"] = "ema";
+    std::printf("%s\n", json.dump().c_str());
   } else {
+    if (averaged) path += ", averaged weights";
     std::printf("%s: loss %.4f, top-1 %.2f%% (%lld of %lld)\n", path.c_str(), result.loss, 100 * result.accuracy(),
                 static_cast<long long>(result.correct), static_cast<long long>(result.images));
   }

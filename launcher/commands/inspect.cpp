@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/graph/program.h"
+#include "core/train/weight_average.h"
 #include "launcher/commands/commands.h"
 #include "launcher/config/parts.h"
 #include "launcher/datasets.h"
@@ -34,7 +35,7 @@ class AddressSpace : public Allocator {
 
 // Bytes of one rank that runs every micro-batch itself.
 struct FlatBytes {
-  int64_t parameters, gradients, accumulated, optimizer;
+  int64_t parameters, gradients, accumulated, optimizer, scratch, average;
 };
 
 struct Inspection {
@@ -47,9 +48,10 @@ struct Inspection {
                  training_options(model.graph, backend.precision, e.train.recompute == Recompute::kBlocks)),
         evaluation(model.graph, parameters, *backend.kernels, {Mode::kEval, backend.precision, {}}),
         plan(training.plan()),
+        optimizer(make_optimizer(e.optimizer, backend, model.graph, parameters, memory)),
         buckets(cut_buckets(plan, parameters, replica_options(e, batch, 0, 1).buckets)) {}
 
-  FlatBytes flat_bytes(const OptimizerConfig& optimizer) const;
+  FlatBytes flat_bytes(const TrainConfig& train) const;
 
   std::unique_ptr<Communicator> host = make_solo_communicator();
   Backend backend;
@@ -59,15 +61,18 @@ struct Inspection {
   Parameters parameters;
   Program training, evaluation;
   Plan plan;
+  std::unique_ptr<Optimizer> optimizer;
   std::vector<GradientBucket> buckets;
 };
 
-FlatBytes Inspection::flat_bytes(const OptimizerConfig& optimizer) const {
+FlatBytes Inspection::flat_bytes(const TrainConfig& train) const {
   const int64_t each = size_of(Dtype::kF32), trainable = parameters.trainable_elements() * each;
-  const int squares = optimizer.type == OptimizerType::kSgd ? 0 : 1;
-  const int copies = squares + (is_adam(optimizer.type) || optimizer.momentum > 0 ? 1 : 0);
-  return {parameters.value_elements() * each, parameters.reduced_elements() * each,
-          batch.micro_batches > 1 ? trainable : 0, copies * trainable};
+  return {parameters.value_elements() * each,
+          parameters.reduced_elements() * each,
+          batch.micro_batches > 1 ? trainable : 0,
+          std::ssize(optimizer->state()) * trainable,
+          optimizer->scratch_bytes(),
+          train.ema_decay > 0 ? WeightAverage::bytes_for(parameters) : 0};
 }
 
 int64_t bytes_of(const GradientBucket& bucket) { return (bucket.end - bucket.begin) * size_of(Dtype::kF32); }
@@ -96,10 +101,13 @@ void print_text(const Experiment& experiment, const Inspection& it) {
   print("\nMemory of activations, planned\n");
   print_memory("training", it.training.memory());
   print_memory("evaluation", it.evaluation.memory());
-  const FlatBytes flat = it.flat_bytes(experiment.optimizer);
+  const FlatBytes flat = it.flat_bytes(experiment.train);
   print("\nMemory of parameters\n");
-  print("  values %.2f MiB, gradients %.2f, accumulated %.2f, optimizer %.2f\n", mib(flat.parameters),
+  print("  values %.2f MiB, gradients %.2f, accumulated %.2f, optimizer %.2f", mib(flat.parameters),
         mib(flat.gradients), mib(flat.accumulated), mib(flat.optimizer));
+  if (flat.scratch > 0) print(", its scratch %.2f", mib(flat.scratch));
+  if (flat.average > 0) print(", average %.2f", mib(flat.average));
+  print("\n");
   print("\nBuckets in which several ranks would sum gradients\n");
   for (size_t i = 0; i < it.buckets.size(); ++i) {
     const size_t step = it.buckets[i].ready_after;
@@ -131,7 +139,7 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
   for (const GradientBucket& bucket : it.buckets) {
     buckets.push_back({{"bytes", bytes_of(bucket)}, {"ready_after", bucket.ready_after}});
   }
-  const FlatBytes flat = it.flat_bytes(experiment.optimizer);
+  const FlatBytes flat = it.flat_bytes(experiment.train);
   return {{"model", experiment.model.name},
           {"device", it.backend.device->name()},
           {"libraries", it.backend.libraries},
@@ -147,7 +155,9 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
             {"parameter_bytes", flat.parameters},
             {"gradient_bytes", flat.gradients},
             {"accumulated_bytes", flat.accumulated},
-            {"optimizer_bytes", flat.optimizer}}}};
+            {"optimizer_bytes", flat.optimizer},
+            {"optimizer_scratch_bytes", flat.scratch},
+            {"average_bytes", flat.average}}}};
 }
 
 }  // namespace

@@ -37,7 +37,9 @@ constexpr std::array<std::string_view, 2> names_of(OnError) { return {"fail", "s
 constexpr std::array<std::string_view, 3> names_of(DataCache) { return {"none", "ram", "device"}; }
 constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
 constexpr std::array<std::string_view, 1> names_of(NonFinitePolicy) { return {"stop"}; }
-constexpr std::array<std::string_view, 4> names_of(OptimizerType) { return {"sgd", "adam", "adamw", "rmsprop"}; }
+constexpr std::array<std::string_view, 7> names_of(OptimizerType) {
+  return {"sgd", "adam", "adamw", "rmsprop", "lars", "lamb", "muon"};
+}
 constexpr std::array<std::string_view, 7> names_of(ScheduleType) {
   return {"constant", "step", "multistep", "exponential", "polynomial", "cosine", "one_cycle"};
 }
@@ -245,8 +247,12 @@ void describe(Visitor& v, TrainConfig& c) {
   v.key(c.cuda_graph, {.name = "cuda_graph", .doc = "on a GPU: a step is launched as one graph"});
   v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
   v.key(c.on_nonfinite, {.name = "on_nonfinite", .doc = "when loss or gradients are NaN or infinite"});
+  v.key(c.ema_decay, {.name = "ema_decay",
+                      .doc = "of a moving average of the weights, which evaluation uses; 0: none",
+                      .range = from_below(0, 1)});
   v.key(c.exports, {.name = "exports",
                     .doc = "files in the run directory for the finished model: .h5, .keras, .onnx, .safetensors"});
+  v.key(c.export_ema, {.name = "export_ema", .doc = "exports have the averaged weights"});
   v.key(c.log_every_steps, {.name = "log_every_steps", .doc = "steps between log lines", .range = at_least(1)});
   v.key(c.log_every_seconds, {.name = "log_every_seconds", .doc = "seconds between log lines", .range = above(0)});
 }
@@ -265,37 +271,57 @@ template <class Visitor>
 void describe(Visitor& v, OptimizerConfig& c) {
   v.place(c.where);
   v.key(c.type, {.name = "type", .doc = "update rule", .required = true});
-  const bool sgd = c.type == OptimizerType::kSgd, rmsprop = c.type == OptimizerType::kRmsprop;
-  const bool adam = is_adam(c.type);
-  constexpr std::string_view kSgdOnly = "type: sgd", kAdamOnly = "type: adam or adamw";
+  using enum OptimizerType;
+  const auto is = [&](auto... types) { return ((c.type == types) || ...); };
   const Range fraction = from_below(0, 1);
   v.key(c.learning_rate,
         {.name = "learning_rate", .doc = "for the global batch; never rescaled", .required = true, .range = above(0)});
   v.key(c.momentum, {.name = "momentum",
                      .doc = "share of the last update kept",
                      .range = fraction,
-                     .only_for = "type: sgd or rmsprop",
-                     .applies = sgd || rmsprop});
-  v.key(c.nesterov, {.name = "nesterov", .doc = "look ahead along the momentum", .only_for = kSgdOnly, .applies = sgd});
-  v.key(c.weight_decay, {.name = "weight_decay",
-                         .doc = "L2, added to the gradient; adamw: times the learning rate, off the weight itself",
-                         .range = at_least(0)});
-  v.key(c.decay_vectors, {.name = "decay_vectors", .doc = "biases and the parameters of norms decay too"});
-  v.key(c.beta1,
-        {.name = "beta1", .doc = "decay of the mean", .range = fraction, .only_for = kAdamOnly, .applies = adam});
+                     .only_for = "type: sgd, rmsprop, lars or muon",
+                     .applies = is(kSgd, kRmsprop, kLars, kMuon)});
+  v.key(c.nesterov, {.name = "nesterov",
+                     .doc = "look ahead along the momentum",
+                     .only_for = "type: sgd or muon",
+                     .applies = is(kSgd, kMuon)});
   v.key(
-      c.beta2,
-      {.name = "beta2", .doc = "decay of the mean square", .range = fraction, .only_for = kAdamOnly, .applies = adam});
+      c.weight_decay,
+      {.name = "weight_decay",
+       .doc = "L2, added to the gradient; lamb: to the direction; adamw, filters of muon: times the learning rate, off "
+              "the weight itself",
+       .range = at_least(0)});
+  v.key(c.decay_vectors, {.name = "decay_vectors", .doc = "biases and the parameters of norms decay too"});
+  const Key adam{.range = fraction, .only_for = "type: adam, adamw or lamb", .applies = is(kAdam, kAdamw, kLamb)};
+  const auto beta = [&](std::string_view name, std::string_view doc) {
+    return Key{.name = name, .doc = doc, .range = adam.range, .only_for = adam.only_for, .applies = adam.applies};
+  };
+  v.key(c.beta1, beta("beta1", "decay of the mean"));
+  v.key(c.beta2, beta("beta2", "decay of the mean square"));
   v.key(c.alpha, {.name = "alpha",
                   .doc = "decay of the mean square",
                   .range = fraction,
                   .only_for = "type: rmsprop",
-                  .applies = rmsprop});
+                  .applies = is(kRmsprop)});
   v.key(c.epsilon, {.name = "epsilon",
-                    .doc = "added to the root",
+                    .doc = "added to what is divided by; else 1e-8, of lamb 1e-6",
                     .range = above(0),
-                    .only_for = "type: adam, adamw or rmsprop",
-                    .applies = !sgd});
+                    .only_for = "type: adam, adamw, rmsprop, lars or lamb",
+                    .applies = !is(kSgd, kMuon)});
+  v.key(c.trust_coefficient, {.name = "trust_coefficient",
+                              .doc = "the change of a weight, as a share of its norm, at rate 1",
+                              .range = above(0),
+                              .only_for = "type: lars",
+                              .applies = is(kLars)});
+  v.key(c.newton_schulz_steps, {.name = "newton_schulz_steps",
+                                .doc = "that make the update of a filter orthogonal",
+                                .range = between(1, 100),
+                                .only_for = "type: muon",
+                                .applies = is(kMuon)});
+  v.key(c.renormalize, {.name = "renormalize",
+                        .doc = "before an update the norm of a filter is set to the root of its outputs",
+                        .only_for = "type: muon",
+                        .applies = is(kMuon)});
   v.key(c.clip_norm, {.name = "clip_norm",
                       .doc = "the most that the norm of all gradients together may be; 0: any",
                       .range = at_least(0)});

@@ -227,6 +227,9 @@ void check_sections(const Experiment& e) {
   if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
     config_error(e.optimizer.where, "optimizer.nesterov", "needs momentum > 0");
   }
+  if (e.train.export_ema && e.train.ema_decay == 0) {
+    config_error(e.train.where, "train.export_ema", "needs ema_decay > 0");
+  }
   if (e.optimizer.clip_norm > 0 && e.optimizer.clip_value > 0) {
     config_error(e.optimizer.where, "optimizer.clip_value", "excludes optimizer.clip_norm; give one of the two");
   }

@@ -28,7 +28,7 @@ enum class Sharding { kShared, kLocal };
 enum class LastBatch { kDrop };
 enum class FrozenBatchNorm { kInference, kTrain };
 enum class NonFinitePolicy { kStop };
-enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop };
+enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop, kLars, kLamb, kMuon };
 constexpr bool is_adam(OptimizerType type) { return type == OptimizerType::kAdam || type == OptimizerType::kAdamw; }
 using ScheduleType = ScheduleOptions::Type;
 enum class Precision { kAuto, kF32, kBF16, kF16 };
@@ -166,7 +166,9 @@ struct TrainConfig {
   CudaGraph cuda_graph = CudaGraph::kAuto;  // off: to find out whether a fault lies in the capture
   int eval_every_epochs = 1;                // 0: only at the end
   NonFinitePolicy on_nonfinite = NonFinitePolicy::kStop;
+  double ema_decay = 0;              // of a moving average of the weights, which evaluation then uses; 0: there is none
   std::vector<std::string> exports;  // files that the finished model is also written to, in the run directory
+  bool export_ema = false;           // with the averaged weights
   int log_every_steps = 50;          // a log line when either is due
   double log_every_seconds = 1;
   Mark where;
@@ -183,20 +185,26 @@ struct ParameterGroup {
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kSgd;
   double learning_rate = 0;  // for the global batch; never scaled behind the user's back
-  double momentum = 0;       // sgd, rmsprop
-  bool nesterov = false;     // sgd
-  double weight_decay = 0;   // L2, added to the gradient; adamw: times the learning rate, taken from the weight itself
-  bool decay_vectors = false;  // biases and the parameters of norms decay too
-  double beta1 = 0.9;          // adam, adamw
-  double beta2 = 0.999;        // adam, adamw
-  double alpha = 0.99;         // rmsprop
-  double epsilon = 1e-8;       // adam, adamw, rmsprop
-  double clip_norm = 0;        // the most that the norm of all gradients together may be; 0: any
-  double clip_value = 0;       // the most that an element of a gradient may be; 0: any
+  double momentum = 0;       // sgd, rmsprop, lars, muon
+  bool nesterov = false;     // sgd, muon
+  // L2, added to the gradient; lamb: to the direction; adamw, filters of muon: times the rate, off the weight itself
+  double weight_decay = 0;
+  bool decay_vectors = false;        // biases and the parameters of norms decay too
+  double beta1 = 0.9;                // adam, adamw, lamb
+  double beta2 = 0.999;              // adam, adamw, lamb
+  double alpha = 0.99;               // rmsprop
+  std::optional<double> epsilon;     // all but sgd and muon; else 1e-8, of lamb 1e-6
+  double trust_coefficient = 0.001;  // lars
+  int newton_schulz_steps = 3;       // muon: more make the update more orthogonal
+  bool renormalize = true;           // muon: before an update a filter's norm is set to the root of its rows
+  double clip_norm = 0;              // the most that the norm of all gradients together may be; 0: any
+  double clip_value = 0;             // the most that an element of a gradient may be; 0: any
   std::vector<ParameterGroup> groups;
   std::optional<std::string> state;  // a file whose momentum and the like training goes on from; else zeros
   int64_t steps_before = 0;          // updates that this state has seen
   Mark where;
+
+  double epsilon_used() const { return epsilon.value_or(type == OptimizerType::kLamb ? 1e-6 : 1e-8); }
 };
 
 // Fractions are of learning_rate.  ScheduleOptions (core/train/schedule.h) has the formulas.

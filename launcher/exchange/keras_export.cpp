@@ -58,7 +58,9 @@ std::vector<KerasLayer> weights_of(const std::vector<KerasLayerOut>& layers, con
 
 // ---- Training
 
-bool has_twin(const OptimizerConfig& optimizer) { return optimizer.type != OptimizerType::kRmsprop; }
+bool has_twin(const OptimizerConfig& optimizer) {
+  return optimizer.type == OptimizerType::kSgd || is_adam(optimizer.type);
+}
 
 // Keras' and ours.
 std::string name_of(OptimizerType type) {
@@ -66,9 +68,9 @@ std::string name_of(OptimizerType type) {
     case OptimizerType::kSgd: return "sgd";
     case OptimizerType::kAdam: return "adam";
     case OptimizerType::kAdamw: return "adamw";
-    case OptimizerType::kRmsprop: break;
+    default: break;
   }
-  return "rmsprop";
+  throw InternalError("an optimizer that Keras has not");
 }
 
 Json optimizer_config(const OptimizerConfig& optimizer) {
@@ -77,8 +79,10 @@ Json optimizer_config(const OptimizerConfig& optimizer) {
   if (optimizer.type == OptimizerType::kSgd) {
     config.update({{"momentum", optimizer.momentum}, {"nesterov", optimizer.nesterov}});
   } else {
-    config.update(
-        {{"beta_1", optimizer.beta1}, {"beta_2", optimizer.beta2}, {"epsilon", optimizer.epsilon}, {"amsgrad", false}});
+    config.update({{"beta_1", optimizer.beta1},
+                   {"beta_2", optimizer.beta2},
+                   {"epsilon", optimizer.epsilon_used()},
+                   {"amsgrad", false}});
   }
   return config;
 }
@@ -172,7 +176,9 @@ std::vector<std::string> notes_of(const Network& network) {
     }
   }
   if (network.training && !has_twin(network.training->optimizer)) {
-    notes.emplace_back("the optimizer is left out: Keras' RMSprop adds epsilon elsewhere");
+    notes.emplace_back(network.training->optimizer.type == OptimizerType::kRmsprop
+                           ? "the optimizer is left out: Keras' RMSprop adds epsilon elsewhere"
+                           : "the optimizer is left out: Keras has no twin of it");
   }
   if (network.training && !network.training->optimizer.groups.empty()) {
     notes.emplace_back("the optimizer's groups are left out: Keras has one learning rate for all");

@@ -56,13 +56,13 @@ ForeignModel read_zip(const std::string& path, const Hdf5Options& options) {
   return keras ? from_keras(read_keras(path, options)) : read_npz_model(path);
 }
 
-ForeignModel read_directory(const std::string& path) {
-  if (!fs::is_directory(path + "/checkpoints")) return from_checkpoint(load_checkpoint(path));
+ForeignModel read_directory(const std::string& path, bool averaged) {
+  if (!fs::is_directory(path + "/checkpoints")) return from_checkpoint(load_checkpoint(path), averaged);
   const Log log(LogLevel::kInfo);
   const std::optional<Checkpoint> newest =
       find_newest_valid(path + "/checkpoints", [&](const std::string& text) { log.warning(text); });
   if (!newest) throw Error(ExitCode::kNoInput, path + ": expected a checkpoint, found none");
-  return from_checkpoint(*newest);
+  return from_checkpoint(*newest, averaged);
 }
 
 }  // namespace
@@ -73,9 +73,10 @@ bool begins_like_model(const std::string& path) {
          starts_like_model(read_beginning(path, kBeginning));
 }
 
-ForeignModel read_model_file(const std::string& path, const Hdf5Options& options) {
+ForeignModel read_model_file(const std::string& path, const Hdf5Options& options, bool averaged) {
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return read_directory(path);
+  if (fs::is_directory(path, ignored)) return read_directory(path, averaged);
+  if (averaged) throw Error(ExitCode::kUsage, path + ": expected a checkpoint, of which --ema is, found a file");
   const std::vector<std::byte> beginning = read_beginning(path, kBeginning);
   if (starts_like_hdf5(beginning)) return from_keras(read_keras(path, options));
   if (starts_with(beginning, kZip)) return read_zip(path, options);

@@ -163,7 +163,7 @@ std::vector<std::string> write_network(FileSystem& files, const std::string& pat
 }
 
 OpenedNetwork open_network(const std::string& path, const NetworkOptions& options) {
-  return open_network(read_model_file(path, options.hdf5), options);
+  return open_network(read_model_file(path, options.hdf5, options.averaged), options);
 }
 
 OpenedNetwork open_network(const ForeignModel& file, const NetworkOptions& options) {

@@ -16,6 +16,7 @@ struct NetworkOptions {
   std::string model_file = {};                   // a model file (YAML) for a file that has weights only, else ""
   std::optional<std::array<int, 3>> shape = {};  // [H,W,C]; where the file does not say it, or to change it
   std::string preprocessing = {};                // see named_preprocessing(); "": what the file says
+  bool averaged = false;                         // of a checkpoint: the averaged weights
   bool partial = false;  // parameters that the file has not start as the layers ask, from seed 1
   Hdf5Options hdf5 = {};
 };

@@ -181,10 +181,28 @@ ForeignModel from_safetensors(const SafetensorsFile& file) {
   return model;
 }
 
-ForeignModel from_checkpoint(const Checkpoint& checkpoint) {
+std::map<std::string, std::vector<float>> require_averages(const Checkpoint& checkpoint) {
+  std::map<std::string, std::vector<float>> averages = averages_in(checkpoint.state.tensors());
+  if (!averages.empty()) return averages;
+  throw Error(ExitCode::kUsage, checkpoint.path + ": has no averaged weights for --ema: train.ema_decay was 0");
+}
+
+ForeignModel from_checkpoint(const Checkpoint& checkpoint, bool averaged) {
   ForeignModel model = from_safetensors(checkpoint.model);
+  if (averaged) {
+    std::map<std::string, std::vector<float>> averages = require_averages(checkpoint);
+    for (ForeignTensor& tensor : model.tensors) {
+      const auto found = averages.find(tensor.original);
+      if (found == averages.end()) continue;  // frozen
+      if (found->second.size() != tensor.tensor.values.size()) {
+        bad_data(checkpoint.path, "the average of '" + tensor.original + "' has another size");
+      }
+      tensor.tensor.values = std::move(found->second);
+    }
+  }
   model.path = checkpoint.path;
-  model.format = "checkpoint of step " + std::to_string(checkpoint.manifest.step);
+  model.format = "checkpoint of step " + std::to_string(checkpoint.manifest.step) + (averaged ? ", averaged" : "");
+  if (averaged) return model;  // the optimizer's state goes with the weights themselves
   const std::string* optimizer = find(checkpoint.optimizer.metadata(), kOptimizer);
   if (optimizer == nullptr) return model;
   ForeignTraining& training = model.training.emplace();

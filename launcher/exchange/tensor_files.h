@@ -24,7 +24,9 @@ std::map<std::string, std::vector<float>> elements_of(const std::vector<NamedTen
 
 // Throw Error(kBadData, kNoInput) naming file and tensor.
 ForeignModel from_safetensors(const SafetensorsFile& file);
-ForeignModel from_checkpoint(const Checkpoint& checkpoint);
+ForeignModel from_checkpoint(const Checkpoint& checkpoint, bool averaged = false);
+// Throws Error(kUsage) where there are none.
+std::map<std::string, std::vector<float>> require_averages(const Checkpoint& checkpoint);
 ForeignModel read_npz_model(const std::string& path);
 
 // Ours, or with PyTorch's names and orders of elements (options.pytorch_names).  Atomically.

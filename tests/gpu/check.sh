@@ -70,6 +70,7 @@ train() {  # train NAME RANK-COMMAND… -- OVERRIDE…: a short run of ResNet in
   loss=$(sed -n 's/.*"event":"step".*"loss":\([^,]*\).*/\1/p' "runs/$name/log.jsonl" | tail -n 1)
   echo "loss of $name: $loss"
 }
+test_loss() { sed -n 's/.*"event":"test".*"loss":\([^,]*\).*/\1/p' "runs/$1/log.jsonl" | tail -n 1; }
 expect_near() { # expect_near A B TOLERANCE, relative
   awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; printf "figure loss_apart %.2g\n", d / b; exit !(b > 0 && d <= t * b) }' ||
     fail "losses differ: $1 and $2"
@@ -119,12 +120,22 @@ row_mpirun_np2() {
 
 # The update rules that no other row uses, with gradients clipped.
 row_optimizers() {
-  local rule on_gpu settings=(optimizer.momentum=null optimizer.learning_rate=0.001 optimizer.clip_norm=1)
+  local rule on_gpu average settings=(optimizer.momentum=null optimizer.learning_rate=0.001 optimizer.clip_norm=1)
   for rule in adam adamw rmsprop; do
     train "$rule" "$bin/convoy" -- optimizer.type=$rule "${settings[@]}" || fail "$rule on the GPU: exit code $?"
     on_gpu=$loss
     train "${rule}_cpu" "$bin/convoy" -- optimizer.type=$rule "${settings[@]}" device=cpu || fail "$rule on the CPU: exit code $?"
     expect_near "$on_gpu" "$loss" 1e-3
+  done
+  for rule in lars lamb muon; do
+    settings=(optimizer.type=$rule optimizer.learning_rate=0.01 optimizer.clip_norm=1 train.ema_decay=0.5)
+    [[ $rule != lamb ]] || settings+=(optimizer.momentum=null)
+    train "$rule" "$bin/convoy" -- "${settings[@]}" || fail "$rule on the GPU: exit code $?"
+    on_gpu=$loss
+    average=$(test_loss "$rule")
+    train "${rule}_cpu" "$bin/convoy" -- "${settings[@]}" device=cpu || fail "$rule on the CPU: exit code $?"
+    expect_near "$on_gpu" "$loss" 1e-3
+    expect_near "$average" "$(test_loss "${rule}_cpu")" 1e-3
   done
 }
 

@@ -10,7 +10,8 @@ Stepper::Stepper(const Experiment& experiment, const Change& change, const LossS
   replica_.emplace(build_model(experiment.model, experiment.data, data_->sample(), batch.micro), backend_,
                    replica_options(experiment, batch, 0, 1));
   replica_->initialize(experiment.experiment.seed, loss_scale);
-  optimizer_ = make_optimizer(experiment.optimizer, backend_, replica_->parameters());
+  optimizer_ = make_optimizer(experiment.optimizer, backend_, replica_->graph(), replica_->parameters(),
+                              backend_.device->allocator());
   replica_->add_update(*optimizer_);
 
   const int64_t bytes = data_->sample().elements();

@@ -104,6 +104,34 @@ TEST_F(CudaRunTest, ResumedRunIsBitwiseEqual) {
   EXPECT_EQ(train_cuda(2, saving, false).by_rank, whole.by_rank);
 }
 
+TEST_F(CudaRunTest, EveryRuleEqualsTheCpuAndResumesBitwiseEqual) {
+  for (RuleCase& it : rule_cases()) {
+    SCOPED_TRACE(it.name);
+    std::vector<std::string> on_cpu = it.settings;
+    on_cpu.emplace_back("device=cpu");
+    const Outcome cpu = train_cuda(1, on_cpu);
+    it.settings.insert(it.settings.end(), {"checkpoint.every_steps=3", "checkpoint.keep=9"});
+    const Outcome cuda = train_cuda(2, it.settings);
+    const double distance = worst_distance(cuda.by_rank[0], cpu.by_rank[0]);
+    std::printf("%s: fake CUDA, two ranks, against CPU, one: worst relative distance %.2e\n", it.name, distance);
+    EXPECT_LE(distance, 1e-5);
+    EXPECT_NEAR(cuda.evaluation->loss, cpu.evaluation->loss, 1e-5);
+    EXPECT_EQ(cuda.by_rank[1], cuda.by_rank[0]);
+    fs::remove_all("runs/run/checkpoints/step-0000000005");
+    fs::remove("runs/run/status.json");
+    const Outcome resumed = train_cuda(2, it.settings, false);
+    EXPECT_EQ(resumed.by_rank, cuda.by_rank);
+    EXPECT_EQ(resumed.evaluation->loss, cuda.evaluation->loss);
+  }
+}
+
+TEST_F(CudaRunTest, TheAverageOfSixteenBitWeights) {
+  const Outcome plain = train_cuda(1, {"train.precision=f16"});
+  const Outcome averaged = train_cuda(1, {"train.precision=f16", "train.ema_decay=0.75", "train.eval_every_epochs=1"});
+  EXPECT_EQ(averaged.by_rank, plain.by_rank);
+  EXPECT_NE(averaged.evaluation->loss, plain.evaluation->loss);
+}
+
 TEST_F(CudaRunTest, SignalsSaveAndStopAndTheNextLifeGoesOn) {
   const Outcome whole = train_cuda(2);
   EXPECT_EQ(train_cuda(2, {}, true, SIGUSR1).code, ExitCode::kPreempted);

@@ -169,6 +169,48 @@ TEST_F(ExchangeCommand, KerasFilesCountStepsOn) {
   }
 }
 
+// What follows `before` in the last line that has it, up to a comma or brace.
+std::string last_after(const std::string& text, const std::string& before) {
+  const size_t at = text.rfind(before);
+  if (at == std::string::npos) return "nothing";
+  const size_t begin = at + before.size();
+  return text.substr(begin, text.find_first_of(",}", begin) - begin);
+}
+
+TEST_F(ExchangeCommand, AveragedWeightsAreTakenWhereTheyAreAskedFor) {
+  put("x.yaml", experiment("type: sgd, learning_rate: 0.05"));
+  const std::string settings =
+      " x.yaml 'train.exports=[m.safetensors]' train.ema_decay=0.5 data.test.images=d/train-images-idx3-ubyte "
+      "data.test.labels=d/train-labels-idx1-ubyte";
+  expect_fine(convoy("train --fresh" + settings));
+  const std::string scored = last_after(get("runs/first/log.jsonl"), "\"event\":\"test\",\"images\":48,\"loss\":");
+  const Result averaged = convoy("eval --json --ema" + settings), plain = convoy("eval --json" + settings);
+  expect_fine(averaged);
+  EXPECT_EQ(last_after(averaged.output, "\"loss\":"), scored);
+  EXPECT_EQ(last_after(averaged.output, "\"weights\":"), "\"ema\"");
+  EXPECT_NE(last_after(plain.output, "\"loss\":"), scored);
+  EXPECT_EQ(last_after(plain.output, "\"weights\":"), "nothing");
+
+  expect_fine(convoy("convert runs/first a.safetensors --ema"));
+  expect_fine(convoy("convert runs/first b.safetensors"));
+  EXPECT_NE(get("a.safetensors"), get("b.safetensors"));
+  expect_fine(convoy("convert b.safetensors runs/first/m.safetensors --diff"));
+  EXPECT_NE(get("out").find("largest relative difference of a tensor: 0\n"), std::string::npos) << get("out");
+  put("a.pgm", "P5\n8 8\n255\n" + std::string(64, 'x'));
+  const std::string predict = " a.pgm --device=cpu --logits --format=jsonl";
+  const std::string of_average = convoy("predict a.safetensors" + predict).output;
+  EXPECT_EQ(convoy("predict runs/first --ema" + predict).output, of_average);
+  EXPECT_NE(convoy("predict runs/first" + predict).output, of_average);
+
+  expect_failure(convoy("convert a.safetensors c.onnx --ema"), ExitCode::kUsage, {"a.safetensors", "--ema"});
+  expect_fine(convoy("train --fresh x.yaml"));
+  for (const char* command : {"convert runs/first c.onnx --ema", "predict runs/first a.pgm --ema --device=cpu"}) {
+    expect_failure(convoy(command), ExitCode::kUsage, {"runs/first", "no averaged weights", "train.ema_decay"});
+  }
+  expect_failure(convoy("eval --ema" + settings), ExitCode::kUsage, {"no averaged weights"});
+  expect_absent("c.onnx");
+}
+
 TEST_F(ExchangeCommand, TrainingAsksForAnOptimizerThatAFileLacks) {
   save("m.safetensors", network_of(kModel, {1, kSide, kSide, 1}));
   const std::string train = "train --model_file=m.safetensors --data=d device=cpu threads=1 progress=none";

@@ -47,6 +47,23 @@ threads: 1
 progress: none
 )";
 
+// The update rules that look at whole tensors, and what is theirs; with the average of weights.
+struct RuleCase {
+  const char* name;
+  std::vector<std::string> settings;
+};
+inline std::vector<RuleCase> rule_cases() {
+  const std::string rule = "optimizer.type=", rate = "optimizer.learning_rate=", none = "optimizer.momentum=null";
+  std::vector<RuleCase> cases = {
+      {"lars", {rule + "lars", rate + "2", "optimizer.trust_coefficient=0.01"}},
+      {"lamb", {rule + "lamb", rate + "0.01", none}},
+      {"muon", {rule + "muon", rate + "0.02", "optimizer.nesterov=true", "optimizer.weight_decay=0"}},
+      {"muon with decay", {rule + "muon", rate + "0.02", "optimizer.renormalize=false"}},
+  };
+  for (RuleCase& it : cases) it.settings.emplace_back("train.ema_decay=0.75");
+  return cases;
+}
+
 using Tensors = std::map<std::string, std::vector<float>>;
 
 struct Outcome {

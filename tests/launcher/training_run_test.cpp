@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "launcher/collective_errors.h"
+#include "launcher/exchange/open_network.h"
 #include "tests/core/data/pictures.h"
 #include "tests/launcher/cache_checks.h"
 #include "tests/launcher/run_fixture.h"
@@ -170,6 +171,71 @@ TEST_F(TrainingRunTest, AdamResumesBitwiseEqual) {
   fs::remove_all("runs/run/checkpoints/step-0000000020");
   fs::remove("runs/run/status.json");
   EXPECT_EQ(train(1, adam).by_rank, whole.by_rank);
+}
+
+TEST_F(TrainingRunTest, EveryRuleIsTheSameOnTwoRanksAndResumesBitwiseEqual) {
+  for (RuleCase& it : rule_cases()) {
+    SCOPED_TRACE(it.name);
+    const Outcome alone = train(1, it.settings, true);
+    const auto average = averages_in(load_checkpoint("runs/run/checkpoints/step-0000000020").state.tensors());
+    it.settings.emplace_back("checkpoint.every_steps=10");
+    const Outcome whole = train(2, it.settings, true);
+    const auto of_two = averages_in(load_checkpoint("runs/run/checkpoints/step-0000000020").state.tensors());
+    const double distance = worst_distance(whole.by_rank[0], alone.by_rank[0]);
+    std::printf("%s: two ranks against one: worst relative distance %.2e, of averages %.2e; %lld correct\n", it.name,
+                distance, worst_distance(of_two, average), static_cast<long long>(whole.evaluation->correct));
+    EXPECT_LE(distance, 1e-5);
+    EXPECT_LE(worst_distance(of_two, average), 1e-5);
+    EXPECT_EQ(whole.by_rank[1], whole.by_rank[0]);
+    fs::remove_all("runs/run/checkpoints/step-0000000020");
+    fs::remove("runs/run/status.json");
+    const Outcome resumed = train(2, it.settings);
+    EXPECT_EQ(resumed.by_rank, whole.by_rank);
+    EXPECT_EQ(resumed.evaluation->loss, whole.evaluation->loss);
+    EXPECT_EQ(averages_in(load_checkpoint("runs/run/checkpoints/step-0000000020").state.tensors()), of_two);
+  }
+}
+
+TEST_F(TrainingRunTest, TheAverageIsEvaluatedAndExportedAndChangesNothing) {
+  const std::vector<std::string> saving = {"train.steps=6", "checkpoint.every_steps=1", "checkpoint.keep=99",
+                                           "train.exports=[m.safetensors]"};
+  const Outcome plain = train(1, saving, true);
+  std::vector<std::string> averaging = saving;
+  averaging.insert(averaging.end(), {"train.ema_decay=0.75", "train.export_ema=true"});
+  const Outcome averaged = train(1, averaging, true);
+  EXPECT_EQ(averaged.by_rank, plain.by_rank);
+  EXPECT_NE(averaged.evaluation->loss, plain.evaluation->loss);
+  EXPECT_NE(get_file("runs/run/log.jsonl").find("\"weights\":\"ema\""), std::string::npos);
+
+  std::map<std::string, std::vector<float>> last;
+  for (int step = 1; step <= 6; ++step) {
+    const Checkpoint checkpoint = load_checkpoint("runs/run/checkpoints/step-000000000" + std::to_string(step));
+    const auto average = averages_in(checkpoint.state.tensors());
+    const Tensors weights = tensors(checkpoint.model.tensors());
+    EXPECT_EQ(average.size(), weights.size());
+    for (const auto& [name, values] : last) {
+      for (size_t i = 0; i < values.size(); ++i) {
+        ASSERT_EQ(average.at(name)[i], values[i] + 0.25F * (weights.at(name)[i] - values[i])) << name << " " << step;
+      }
+    }
+    last = average;
+  }
+  EXPECT_EQ(open_network("runs/run", {.averaged = true}).network.weights, last);
+  EXPECT_EQ(open_network("runs/run/m.safetensors").network.weights, last);
+  EXPECT_NE(open_network("runs/run").network.weights, last);
+  // With the averages as weights there is nothing else that an evaluation could have scored.
+  const std::vector<std::string> from_average = {"experiment.name=other", "train.steps=1",
+                                                 "model.weights=runs/run/m.safetensors",
+                                                 "optimizer.learning_rate=1e-30", "train.ema_decay=0.999999"};
+  EXPECT_NEAR(train(1, from_average, true).evaluation->loss, averaged.evaluation->loss, 1e-6);
+}
+
+TEST_F(TrainingRunTest, ACheckpointWithoutTheAverageIsRefusedWhereThereShallBeOne) {
+  train(1, {"train.steps=2"}, true);
+  EXPECT_EQ(code_of([&] { train(1, {"train.steps=3", "train.ema_decay=0.9"}); }), ExitCode::kConfig);
+  EXPECT_EQ(code_of([&] { open_network("runs/run", {.averaged = true}); }), ExitCode::kUsage);
+  train(1, {"train.steps=2", "train.ema_decay=0.9"}, true);
+  EXPECT_EQ(code_of([&] { train(1, {"train.steps=3"}); }), ExitCode::kConfig);
 }
 
 TEST_F(TrainingRunTest, SignalsSaveAndStopAndTheNextLifeGoesOn) {

@@ -100,6 +100,44 @@ Updated run_rmsprop(const UpdateCase& it, FlatOps& ops, Device& device) {
   return on.read();
 }
 
+Updated run_lars(const UpdateCase& it, FlatOps& ops, Device& device) {
+  const Buffers on(it, initial(it), device);
+  UpdateControl how = on.control();
+  how.largest = 2;
+  for (const int rows : {4, 0}) {
+    ops.lars(on.update(it.shadow), on.momentum.data(), it.range(rows), {0.9F, 1, 1e-8F}, how, device.compute());
+  }
+  return on.read();
+}
+
+Updated run_lamb(const UpdateCase& it, FlatOps& ops, Device& device) {
+  const Buffers on(it, initial(it), device);
+  const OnDevice<float> clip(device, Floats{0.37F});
+  UpdateControl how = on.control();
+  how.clip = clip.data();
+  for (const int rows : {4, 0}) {
+    ops.lamb(on.update(it.shadow), on.momentum.data(), on.variance.data(), it.range(rows), {}, how, device.compute());
+  }
+  return on.read();
+}
+
+Updated run_muon(const UpdateCase& it, FlatOps& ops, Device& device) {
+  const Buffers on(it, initial(it), device);
+  const UpdateRange range = it.range(4);
+  const int64_t elements = range.end - range.begin;
+  const OnDevice<float> direction(device, Floats(static_cast<size_t>(elements)));
+  for (const bool renormalizes : {false, true}) {
+    const MuonOptions options{{0.9F, renormalizes}, 0, renormalizes};
+    ops.muon_direction(on.update(it.shadow), on.momentum.data(), direction.data(), range, options, on.control(),
+                       device.compute());
+    ops.combine(direction.data(), 0.25F, on.state.data() + range.begin, 4, elements, device.compute());
+    ops.muon(on.update(it.shadow), direction.data(), range, options, on.control(), device.compute());
+  }
+  ops.move_average(on.state.data() + range.begin, on.value.data() + range.begin, elements, 0.25F, on.control(),
+                   device.compute());
+  return on.read();
+}
+
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
@@ -112,8 +150,8 @@ class FlatOpsTest : public testing::Test {
     return {device_, values};
   }
   void for_updates(const std::function<void(Updated (*run)(const UpdateCase&, FlatOps&, Device&))>& body) {
-    for (const auto run : {run_sgd, run_adam, run_adamw, run_rmsprop}) {
-      SCOPED_TRACE(run == run_sgd ? "SGD" : run == run_adam ? "Adam" : run == run_adamw ? "AdamW" : "RMSprop");
+    for (const auto& [name, run] : kRuns) {
+      SCOPED_TRACE(name);
       body(run);
     }
   }
@@ -143,6 +181,11 @@ TEST_F(FlatOpsTest, ClearCopyAdd) {
       expect(1);
       ops_.add(to.data() + begin, from.data() + begin, count, stream());
       expect(2);
+      const auto ones = put(Floats(elements, 1.0F));
+      ops_.swap(to.data() + begin, ones.data() + begin, count, stream());
+      ops_.add(ones.data() + begin, from.data() + begin, count, stream());
+      ops_.copy(to.data() + begin, ones.data() + begin, count, stream());
+      expect(3);
       ops_.clear(to.data() + begin, count, stream());
       expect(0);
     }

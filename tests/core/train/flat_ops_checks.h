@@ -33,7 +33,7 @@ struct UpdateCase {
   float gradient_times = 1;
   std::vector<float> control = std::vector<float>(kControlSize);
 
-  UpdateRange range() const { return {begin, static_cast<int64_t>(elements) - behind, 0.5F, 0.01F}; }
+  UpdateRange range(int rows = 0) const { return {begin, static_cast<int64_t>(elements) - behind, 0.5F, 0.01F, rows}; }
 };
 // Before any update.
 Updated initial(const UpdateCase& it);
@@ -43,5 +43,17 @@ Updated run_adam(const UpdateCase& it, FlatOps& ops, Device& device);
 Updated run_adamw(const UpdateCase& it, FlatOps& ops, Device& device);  // with the norm clipped
 // Plain, then with momentum, with values clipped.
 Updated run_rmsprop(const UpdateCase& it, FlatOps& ops, Device& device);
+// As a matrix, then as a vector; with values clipped, or the norm.
+Updated run_lars(const UpdateCase& it, FlatOps& ops, Device& device);
+Updated run_lamb(const UpdateCase& it, FlatOps& ops, Device& device);
+// Without products, with and without renormalizing; then the average.
+Updated run_muon(const UpdateCase& it, FlatOps& ops, Device& device);
+
+struct NamedRun {
+  const char* name;
+  Updated (*run)(const UpdateCase& it, FlatOps& ops, Device& device);
+};
+constexpr NamedRun kRuns[] = {{"SGD", run_sgd},   {"Adam", run_adam}, {"AdamW", run_adamw}, {"RMSprop", run_rmsprop},
+                              {"LARS", run_lars}, {"LAMB", run_lamb}, {"Muon", run_muon}};
 
 }  // namespace convoy

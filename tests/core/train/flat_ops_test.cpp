@@ -13,7 +13,8 @@ namespace {
 TEST(CpuFlatOps, EqualBitsAtEverySimdLevelAndNumberOfThreads) {
   for (const Dtype shadow : {Dtype::kF32, Dtype::kBF16, Dtype::kF16}) {
     const UpdateCase it{.shadow = shadow};
-    for (const auto run : {run_sgd, run_adam, run_adamw, run_rmsprop}) {
+    for (const auto& [name, run] : kRuns) {
+      SCOPED_TRACE(name);
       const Updated expected = run(it, *make_cpu_flat_ops(SimdLevel::kBaseline), *make_cpu_device(1));
       for (const SimdLevel level : {SimdLevel::kBaseline, SimdLevel::kAvx2, SimdLevel::kAvx512}) {
         if (level > simd_level()) continue;
