@@ -75,7 +75,7 @@ constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality",
                kUnsafe[] = "unsafe_import", kDiff[] = "diff", kData[] = "data", kOnError[] = "on_error",
                kSha256[] = "sha256", kTo[] = "to", kSamples[] = "samples", kOut[] = "out";
 constexpr char kTop[] = "top", kFormat[] = "format", kBatch[] = "batch_size", kClasses[] = "classes",
-               kLogits[] = "logits", kDevice[] = "device", kPrecision[] = "precision";
+               kLogits[] = "logits", kConfusion[] = "confusion", kDevice[] = "device", kPrecision[] = "precision";
 
 template <const char* name>
 void set_flag(CommandLine& line, const std::string& value) {
@@ -118,6 +118,7 @@ constexpr Flag kFlags[] = {
      "start over: an earlier run of this name is moved aside"},
     {"checkpoint", "PATH", "eval", [](auto& line, auto& value) { line.checkpoint = value; },
      "which checkpoint, or a file of any format with weights; default: the newest of the run"},
+    {kConfusion, nullptr, "eval", set_flag<kConfusion>, "also print which classes are taken for which"},
     {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
     {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
     {kTop, "N", "predict", set_number<kTop>, "classes shown of each image; default 5"},
