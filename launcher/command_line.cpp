@@ -75,7 +75,8 @@ constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality",
                kUnsafe[] = "unsafe_import", kDiff[] = "diff", kData[] = "data", kOnError[] = "on_error",
                kSha256[] = "sha256", kTo[] = "to", kSamples[] = "samples", kOut[] = "out";
 constexpr char kTop[] = "top", kFormat[] = "format", kBatch[] = "batch_size", kClasses[] = "classes",
-               kLogits[] = "logits", kDevice[] = "device", kPrecision[] = "precision", kEma[] = "ema";
+               kLogits[] = "logits", kConfusion[] = "confusion", kDevice[] = "device", kPrecision[] = "precision",
+               kEma[] = "ema";
 
 template <const char* name>
 void set_flag(CommandLine& line, const std::string& value) {
@@ -119,6 +120,7 @@ constexpr Flag kFlags[] = {
     {"checkpoint", "PATH", "eval", [](auto& line, auto& value) { line.checkpoint = value; },
      "which checkpoint, or a file of any format with weights; default: the newest of the run"},
     {kEma, nullptr, "eval convert predict", set_flag<kEma>, "the averaged weights of a checkpoint (train.ema_decay)"},
+    {kConfusion, nullptr, "eval", set_flag<kConfusion>, "also print which classes are taken for which"},
     {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
     {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
     {kTop, "N", "predict", set_number<kTop>, "classes shown of each image; default 5"},

@@ -188,7 +188,7 @@ std::string LayerBuilder::new_name(Params& params, const std::string& type) {
   const std::string number = std::to_string(++numbers_[type]);
   const std::string name = params.text_or("name", type + "_" + number);
   static const std::regex allowed("[A-Za-z0-9_.-]{1,100}");
-  if (name == kNormalizeLayer || name == kLossLayer) {
+  if (std::ranges::find(kAddedLayers, name) != kAddedLayers.end()) {
     params.fail("name", "'" + name + "' is a layer that Convoy adds itself");
   }
   if (name == kImage) params.fail("name", "'image' stands for the input of the network");

@@ -2,9 +2,11 @@
 // other layers or read several values.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/graph/graph.h"
@@ -12,9 +14,10 @@
 
 namespace convoy {
 
-// Layers that Convoy adds to every network itself.
+// Layers that Convoy adds to networks itself, and their names.
 inline constexpr const char* kNormalizeLayer = "normalize";
-inline constexpr const char* kLossLayer = "softmax_cross_entropy";
+inline constexpr std::array<std::string_view, 4> kAddedLayers = {kNormalizeLayer, "softmax_cross_entropy",
+                                                                 "binary_cross_entropy", "mean_squared_error"};
 
 class LayerBuilder {
  public:

@@ -17,6 +17,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file_descriptor.h"
+#include "launcher/evaluation.h"
 
 namespace convoy {
 namespace {
@@ -137,10 +138,16 @@ void MetricsExporter::publish(const StepReport& report) {
   to.last_step.Set(std::chrono::duration<double>(now).count());
 }
 
-void MetricsExporter::publish_evaluation(double loss, double accuracy, int64_t images) {
-  series_->test_loss.Set(loss);
-  series_->test_accuracy.Set(accuracy);
-  series_->test_images.Increment(static_cast<double>(images));
+void MetricsExporter::publish(const Evaluation& evaluation) {
+  Series& to = *series_;
+  to.test_loss.Set(evaluation.loss);
+  to.test_accuracy.Set(evaluation.accuracy());
+  to.test_images.Increment(static_cast<double>(evaluation.images));
+  if (evaluation.correct_top5) {
+    to.gauge("convoy_top5_accuracy_ratio", "Images of the last evaluation whose class is among the five likeliest",
+             {{"split", "test"}})
+        .Set(evaluation.share(*evaluation.correct_top5));
+  }
 }
 
 }  // namespace convoy

@@ -12,6 +12,8 @@
 
 namespace convoy {
 
+struct Evaluation;  // launcher/evaluation.h
+
 struct MetricsOptions {
   std::string host = "127.0.0.1";
   int port = 0;                               // 0: any free one
@@ -27,7 +29,7 @@ class MetricsExporter {
   int port() const;  // the one listened on
   // Adds one training step.
   void publish(const StepReport& report);
-  void publish_evaluation(double loss, double accuracy, int64_t images);
+  void publish(const Evaluation& evaluation);
 
  private:
   struct Series;

@@ -7,6 +7,7 @@
 #include "core/device/target.h"
 #include "launcher/layer_builder.h"
 #include "launcher/transfer.h"
+#include "layers/class_losses.h"
 #include "layers/normalize.h"
 #include "layers/rewrite.h"
 #include "layers/softmax_cross_entropy.h"
@@ -50,6 +51,28 @@ void expect_readers(const Graph& graph, ValueId logits) {
   }
 }
 
+std::unique_ptr<Layer> make_loss(const LossConfig& loss) {
+  switch (loss.type) {
+    case LossType::kSoftmaxCrossEntropy: return std::make_unique<SoftmaxCrossEntropy>(loss.label_smoothing);
+    case LossType::kBinaryCrossEntropy: return std::make_unique<BinaryCrossEntropy>(loss.label_smoothing);
+    case LossType::kMeanSquaredError: return std::make_unique<MeanSquaredError>();
+  }
+  throw InternalError("no such loss");
+}
+
+void add_loss(const LossConfig& loss, Model& model) {
+  Graph& graph = model.graph;
+  const Shape logits = graph.shape(model.logits);
+  std::vector<ValueId> inputs = {model.logits, graph.input("target", targets_shape(logits.n), Dtype::kI32)};
+  if (!loss.class_weights.empty()) {
+    model.class_weights.assign(loss.class_weights.begin(), loss.class_weights.end());
+    inputs.push_back(graph.input("class_weights", {1, 1, 1, logits.c}, Dtype::kF32));
+  }
+  std::unique_ptr<Layer> layer = make_loss(loss);
+  const std::string name = layer->type();
+  graph.add(name, std::move(layer), std::move(inputs), loss.where.text() + ": loss");
+}
+
 }  // namespace
 
 Model build_model(const ModelConfig& model, const DataConfig& data, const Shape& sample, const BuildOptions& options) {
@@ -71,12 +94,10 @@ Model build_model(const ModelConfig& model, const DataConfig& data, const Shape&
   const ValueId logits = builder.append(model.top, builder.append(model.layers, x));
   expect_logits(model, graph, logits);
   expect_readers(graph, logits);
-  if (options.training) {
-    const ValueId target = graph.input("target", targets_shape(rows), Dtype::kI32);
-    graph.add(kLossLayer, std::make_unique<SoftmaxCrossEntropy>(), {logits, target});
-  }
-  if (options.rewrite) rewrite(graph, logits);
-  return {std::move(graph), logits, std::move(base_layers)};
+  Model result{std::move(graph), logits, {}, std::move(base_layers)};
+  if (options.training) add_loss(options.loss, result);
+  if (options.rewrite) rewrite(result.graph, logits);
+  return result;
 }
 
 }  // namespace convoy

@@ -24,14 +24,6 @@ namespace {
   return text;
 }
 
-// RFC 4180.
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string field = "\"";
-  for (const char c : text) field += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return field + "\"";
-}
-
 std::string json_text(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -40,6 +32,18 @@ std::string json_text(const std::string& text) {
 std::string json_number(float value) { return std::isfinite(value) ? printed("%.9g", double{value}) : "null"; }
 
 }  // namespace
+
+std::string class_name(const std::vector<std::string>& names, int label) {
+  const auto index = static_cast<size_t>(label);
+  return index < names.size() ? names[index] : std::to_string(label);
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string field = "\"";
+  for (const char c : text) field += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return field + "\"";
+}
 
 PredictionFormat prediction_format(const std::string& name) {
   if (name == "text") return PredictionFormat::kText;
@@ -71,11 +75,6 @@ void PredictionText::append(std::string& to, const std::string& path, std::span<
     case PredictionFormat::kCsv: return append_csv(to, path, logits);
     case PredictionFormat::kJsonl: return append_json(to, path, logits);
   }
-}
-
-std::string PredictionText::name_of(int label) const {
-  const auto index = static_cast<size_t>(label);
-  return index < class_names_.size() ? class_names_[index] : std::to_string(label);
 }
 
 void PredictionText::append_text(std::string& to, const std::string& path, std::span<const float> logits) const {

@@ -11,9 +11,14 @@ enum class PredictionFormat { kText, kCsv, kJsonl };
 // "text", "csv" or "jsonl".  Throws Error(kUsage).
 PredictionFormat prediction_format(const std::string& name);
 
+// A class without a name is its number.
+std::string class_name(const std::vector<std::string>& names, int label);
+// As RFC 4180 has it: quoted where it must be.
+std::string csv_field(const std::string& text);
+
 class PredictionText {
  public:
-  // `top`: classes shown of each image, at most all.  `logits`: shown too.  A class without a name is its number.
+  // `top`: classes shown of each image, at most all.  `logits`: shown too.
   PredictionText(PredictionFormat format, int top, bool logits, std::vector<std::string> class_names)
       : format_(format), top_(top), logits_(logits), class_names_(std::move(class_names)) {}
 
@@ -22,7 +27,7 @@ class PredictionText {
   void append(std::string& to, const std::string& path, std::span<const float> logits);
 
  private:
-  std::string name_of(int label) const;
+  std::string name_of(int label) const { return class_name(class_names_, label); }
   void append_text(std::string& to, const std::string& path, std::span<const float> logits) const;
   void append_csv(std::string& to, const std::string& path, std::span<const float> logits) const;
   void append_json(std::string& to, const std::string& path, std::span<const float> logits) const;

@@ -45,20 +45,32 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       controls_(device_, kControlSize * sizeof(float)),
       pixels_(device_.allocator(), input_type(model_.graph, "image").bytes()),
       targets_(device_.allocator(), input_type(model_.graph, "target").bytes()),
+      class_weights_(device_.allocator(), static_cast<int64_t>(model_.class_weights.size() * sizeof(float))),
       inputs_(device_, pixels_.bytes() + targets_.bytes()),
       training_program_(model_.graph, parameters_, *backend.kernels,
                         training_options(model_.graph, backend.precision, options.recompute)),
-      evaluation_program_(model_.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}),
+      evaluation_program_(
+          model_.graph, parameters_, *backend.kernels,
+          {Mode::kEval, backend.precision, options.keeps_logits ? std::vector{model_.logits} : std::vector<ValueId>{}}),
       arena_(device_.allocator(),
              std::max({training_program_.memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})) {
-  const std::map<std::string, Tensor> inputs = {
+  std::map<std::string, Tensor> inputs = {
       {"image", {pixels_.data(), input_type(model_.graph, "image")}},
       {"target", {targets_.data(), input_type(model_.graph, "target")}},
   };
+  if (class_weights_.bytes() > 0) {
+    device_.copy(class_weights_.data(), model_.class_weights.data(), class_weights_.bytes(), device_.compute());
+    inputs["class_weights"] = {class_weights_.data(), input_type(model_.graph, "class_weights")};
+  }
   training_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
   evaluation_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
   make_passes(options);
   make_runners();
+  if (!options.keeps_logits) return;
+  const int64_t bytes = int64_t{rows()} * classes() * size_of(Dtype::kF32);
+  logits_ = Buffer(device_.allocator(), bytes);
+  logits_on_host_ = Buffer(device_.host_allocator(), bytes);
+  targets_on_host_ = Buffer(device_.host_allocator(), targets_.bytes());
 }
 
 void Replica::make_passes(const ReplicaOptions& options) {
@@ -139,6 +151,23 @@ void Replica::run_timed(PassPosition position, std::vector<double>& seconds) {
 void Replica::evaluate() {
   upload_.send(&scalars_);
   evaluation_.runner->run();
+}
+
+Replica::Answers Replica::answers() {
+  CHECK(logits_on_host_.bytes() > 0, "logits are not kept");
+  Stream& compute = device_.compute();
+  const Tensor logits = evaluation_program_.value(model_.logits);
+  const int64_t elements = logits.type.shape.elements();
+  const void* values = logits.data;
+  if (logits.type.dtype != Dtype::kF32) {
+    backend_.ops->convert(logits_.data(), Dtype::kF32, values, logits.type.dtype, elements, compute);
+    values = logits_.data();
+  }
+  device_.copy(logits_on_host_.data(), values, logits_on_host_.bytes(), compute);
+  device_.copy(targets_on_host_.data(), targets_.data(), targets_.bytes(), compute);
+  compute.synchronize();
+  return {{logits_on_host_.as<float>(), static_cast<size_t>(elements)},
+          {targets_on_host_.as<Target>(), static_cast<size_t>(rows())}};
 }
 
 }  // namespace convoy

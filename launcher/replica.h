@@ -24,8 +24,9 @@ namespace convoy {
 struct ReplicaOptions {
   int passes = 1;  // micro-batches that this rank runs per step; more than one needs memory to accumulate in
   BucketPolicy buckets;
-  bool recompute = false;  // parts of the network, in backward, so that activations need less memory
-  bool capture = true;     // plans, where the device can
+  bool recompute = false;     // parts of the network, in backward, so that activations need less memory
+  bool capture = true;        // plans, where the device can
+  bool keeps_logits = false;  // of an evaluation, for answers()
 };
 
 // Everything is given to the compute stream of the device; on one that runs ahead the host does not wait for it.
@@ -39,6 +40,7 @@ class Replica {
   const Graph& graph() const { return model_.graph; }
   const Model& model() const { return model_; }
   int rows() const { return model_.graph.inputs().front().type.shape.n; }  // of a micro-batch
+  int classes() const { return model_.graph.shape(model_.logits).c; }
 
   // Weights and statistics as the layers ask, the same for equal seeds.
   void initialize(uint64_t seed, const LossScaleOptions& loss_scale);
@@ -72,6 +74,14 @@ class Replica {
   // Forward only, from a cleared control block.
   void evaluate();
 
+  struct Answers {
+    std::span<const float> logits;  // [rows,classes]
+    std::span<const Target> targets;
+  };
+  // Of the micro-batch that was evaluated last, with ReplicaOptions::keeps_logits; waits for the device.  Valid until
+  // the next call.
+  Answers answers();
+
   // The control block as the work given so far leaves it.
   void fetch_control() { controls_.fetch(parameters_.control()); }
   size_t pending_controls() const { return controls_.pending(); }
@@ -101,9 +111,10 @@ class Replica {
   StepScalars scalars_;
   Upload upload_;  // of scalars_
   Download controls_;
-  Buffer pixels_, targets_;
+  Buffer pixels_, targets_, class_weights_;
   InputSlots inputs_;
   Program training_program_, evaluation_program_;
+  Buffer logits_, logits_on_host_, targets_on_host_;  // of answers(): f32; without bytes where they are not kept
   Buffer arena_;
   Pass passes_[2][2];  // [first][last]
   Pass evaluation_;

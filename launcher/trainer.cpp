@@ -172,16 +172,15 @@ void Trainer::evaluate_now() {
   report_bad_samples();
   evaluated_step_ = step_;
   const Evaluation& it = *last_evaluation_;
-  char text[160];
-  std::snprintf(text, sizeof text, "test %safter step %lld: loss %.4f, top-1 %.2f%% (%lld of %lld), %.1f s",
-                parts_.average == nullptr ? "" : "of averaged weights ", static_cast<long long>(step_), it.loss,
-                100 * it.accuracy(), static_cast<long long>(it.correct), static_cast<long long>(it.images),
-                watch.seconds());
-  parts_.progress.line(text);
-  if (parts_.metrics != nullptr) parts_.metrics->publish_evaluation(it.loss, it.accuracy(), it.images);
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, ", %.1f s", watch.seconds());
+  parts_.progress.line(std::string("test ") + (parts_.average == nullptr ? "" : "of averaged weights ") + "after step " +
+                       std::to_string(step_) + ": " + to_text(it) + seconds);
+  if (parts_.metrics != nullptr) parts_.metrics->publish(it);
   if (parts_.run_directory == nullptr) return;
   nlohmann::json event{
       {"event", "test"}, {"step", step_}, {"loss", it.loss}, {"correct", it.correct}, {"images", it.images}};
+  if (it.correct_top5) event["correct_top5"] = *it.correct_top5;
   if (parts_.average != nullptr) event["weights"] = "ema";
   parts_.run_directory->append_log(event.dump());
 }

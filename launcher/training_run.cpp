@@ -209,9 +209,9 @@ void TrainingRun::make_caches() {
 
 void TrainingRun::make_network() {
   expect_writers(experiment_.train);
-  replica_ = std::make_unique<Replica>(
-      build_model(experiment_.model, experiment_.data, data_.train->sample(), batch_.micro), backend_,
-      replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
+  replica_ =
+      std::make_unique<Replica>(build_model(experiment_, data_.train->sample(), batch_.micro), backend_,
+                                replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
   if (replica_->parameters().trainable_elements() == 0) {
     config_error(experiment_.model.where, "model", "no layer has parameters that are not frozen: nothing to train");
   }
@@ -234,7 +234,7 @@ void TrainingRun::open_run_directory() {
   checkpointer_ = std::make_unique<Checkpointer>(
       files_, directory_->checkpoints(), experiment_.checkpoint.keep, manifest_, *snapshot_,
       describe_network(experiment_.model, data_.train->sample(), preprocessing_of(experiment_.data), data_.class_names),
-      describe_training(experiment_.optimizer));
+      describe_training(experiment_.optimizer, experiment_.loss));
 }
 
 // Behind the run directory, which rank 0 makes.  One that only the host of rank 0 sees has the bad samples of its
@@ -344,7 +344,7 @@ void TrainingRun::export_model(int64_t steps) {
     for (auto& [name, values] : averages_in(snapshot_->average_tensors())) network.weights[name] = std::move(values);
   } else {
     network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
-                        elements_of(snapshot_->optimizer_tensors())};
+                        elements_of(snapshot_->optimizer_tensors()), experiment_.loss};
   }
   for (const std::string& name : experiment_.train.exports) {
     for (const std::string& note : write_network(files_, directory_->path() + "/" + name, network, {})) {

@@ -5,6 +5,7 @@
 #include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
+#include "layers/class_losses.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
 #include "layers/conv_transpose.h"
@@ -42,6 +43,7 @@ std::unique_ptr<Kernel> make_cuda_kernel(const AdaptiveAveragePool& layer, const
 std::unique_ptr<Kernel> make_cuda_kernel(const Add& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const AveragePool& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const BatchNorm& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const BinaryCrossEntropy& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Concat& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Conv2d& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const ConvTranspose& layer, const CudaCompile& compile);
@@ -54,6 +56,7 @@ std::unique_ptr<Kernel> make_cuda_kernel(const LayerNorm& layer, const CudaCompi
 std::unique_ptr<Kernel> make_cuda_kernel(const Linear& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Lrn& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const MaxPool& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const MeanSquaredError& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Multiply& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Normalize& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Pad& layer, const CudaCompile& compile);

@@ -7,6 +7,7 @@
 #include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
+#include "layers/class_losses.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
 #include "layers/conv_transpose.h"
@@ -48,6 +49,7 @@ constexpr Entry kEntries[] = {
     entry<Add>(),
     entry<AveragePool>(),
     entry<BatchNorm>(),
+    entry<BinaryCrossEntropy>(),
     entry<Concat>(),
     entry<Conv2d>(),
     entry<ConvTranspose>(),
@@ -65,6 +67,7 @@ constexpr Entry kEntries[] = {
     entry<Linear>(),
     entry<Lrn>(),
     entry<MaxPool>(),
+    entry<MeanSquaredError>(),
     entry<Multiply>(),
     entry<Normalize>(),
     entry<Pad>(),

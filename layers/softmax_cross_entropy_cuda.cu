@@ -1,173 +1,95 @@
-// Forward: a block a row, then one block that adds up what the rows found, in order.
 #include "layers/softmax_cross_entropy.h"
 
-#include "core/device/target.h"
-#include "layers/kernel_cuda.h"
 #include "layers/kernels_cuda.h"
+#include "layers/loss_cuda.cuh"
 
 namespace convoy {
 namespace {
 
-constexpr int kMostThreads = 256;
-
-// What a row adds to the control block.
-struct RowResult {
-  double loss, correct;
-};
-__device__ RowResult plus(RowResult a, RowResult b) { return {a.loss + b.loss, a.correct + b.correct}; }
-
-struct Logit {
-  float value;
-  int at;
-};
-__device__ Logit larger(Logit a, Logit b) {  // the first, on ties
-  return b.value > a.value || (b.value == a.value && b.at < a.at) ? b : a;
-}
-
-// All threads' x as one, in every thread, in a fixed order.  `scratch` [kMostThreads] is free again afterwards.
-template <class T, class Merge>
-__device__ T reduce(T x, T* scratch, Merge merge) {
-  const int thread = static_cast<int>(threadIdx.x);
-  scratch[thread] = x;
-  __syncthreads();
-  for (int left = static_cast<int>(blockDim.x); left > 1;) {
-    const int half = (left + 1) / 2;
-    if (thread + half < left) scratch[thread] = merge(scratch[thread], scratch[thread + half]);
-    __syncthreads();
-    left = half;
-  }
-  const T result = scratch[0];
-  __syncthreads();
-  return result;
-}
-
-template <class T>
-struct Forward {
-  const T* logits;
-  const Target* targets;
-  float* y;
-  RowResult* results;
-  const StepScalars* scalars;
-  int classes;
-
-  __device__ RowResult judge(int row, Logit largest, double sum) const {
-    if (row >= scalars->valid_rows) return {};
-    const Target target = targets[row];
-    if (target.a < 0 || target.a >= classes || target.b < 0 || target.b >= classes) return {NAN, 0};
-    const T* x = logits + int64_t{row} * classes;
-    const double of_a = log(sum) + largest.value - to_float(x[target.a]);
-    const double of_b = log(sum) + largest.value - to_float(x[target.b]);
-    const double share = target.share;
-    return {target.a == target.b ? of_a : share * of_a + (1 - share) * of_b, largest.at == target.a ? 1.0 : 0.0};
-  }
+// Of the classes; null: all are 1.
+struct ClassWeights {
+  const float* weights;
+  float* sums;  // of weight · t, by row
+  __device__ float of(int k) const { return weights == nullptr ? 1.0F : weights[k]; }
+  __device__ float sum(int row) const { return weights == nullptr ? 1.0F : sums[row]; }
 };
 
 template <class T>
-__global__ void __launch_bounds__(kMostThreads) softmax_kernel(Forward<T> it) {
-  __shared__ Logit logits[kMostThreads];
-  __shared__ double sums[kMostThreads];
+__global__ void __launch_bounds__(kMostLossThreads) softmax_kernel(LossRows<T> it, ClassWeights weights) {
+  __shared__ Logit logits[kMostLossThreads];
+  __shared__ double sums[kMostLossThreads];
   const int row = static_cast<int>(blockIdx.x), first = static_cast<int>(threadIdx.x);
   const int step = static_cast<int>(blockDim.x);
   const T* x = it.logits + int64_t{row} * it.classes;
   float* y = it.y + int64_t{row} * it.classes;
 
-  Logit largest{-INFINITY, it.classes};
-  for (int k = first; k < it.classes; k += step) {
-    const float value = to_float(x[k]);
-    if (value > largest.value) largest = {value, k};
-  }
-  largest = reduce(largest, logits, larger);
-  double sum = 0;  // in f64, so that a loss near 0 keeps its bits
-  for (int k = first; k < it.classes; k += step) sum += expf(to_float(x[k]) - largest.value);
-  sum = reduce(sum, sums, [](double a, double b) { return a + b; });
+  const Logit largest = it.largest(x, logits);
+  // In f64, so that a loss near 0 keeps its bits.
+  const double sum =
+      sum_over_classes(it.classes, sums, [=](int k) { return double{expf(to_float(x[k]) - largest.value)}; });
   const auto total = static_cast<float>(sum);
   for (int k = first; k < it.classes; k += step) y[k] = expf(to_float(x[k]) - largest.value) / total;
-  if (first == 0) it.results[row] = it.judge(row, largest, sum);
-}
+  if (!it.counts(row)) return;
 
-__global__ void __launch_bounds__(kMostThreads)
-    add_up_kernel(const RowResult* results, int rows, const StepScalars* scalars, float* control) {
-  __shared__ RowResult scratch[kMostThreads];
-  RowResult sum{};
-  for (int row = static_cast<int>(threadIdx.x); row < rows; row += static_cast<int>(blockDim.x)) {
-    sum = plus(sum, results[row]);
+  double below = 0, all_weights = 0;  // Σ weight · (largest - x), Σ weight
+  if (it.smoothing > 0) {
+    below = sum_over_classes(it.classes, sums,
+                             [=](int k) { return (double{largest.value} - to_float(x[k])) * weights.of(k); });
+    all_weights = sum_over_classes(it.classes, sums, [=](int k) { return double{weights.of(k)}; });
   }
-  sum = reduce(sum, scratch, plus);
-  if (threadIdx.x != 0) return;
-  control[kLossSum] += static_cast<float>(sum.loss);
-  control[kCorrect] += static_cast<float>(sum.correct);
-  control[kValidRows] += static_cast<float>(std::min(scalars->valid_rows, rows));
-  if (!std::isfinite(sum.loss)) control[kNonFinite] += 1;
+  it.write_result(row, largest.at, sums, [=] {
+    const Target target = it.targets[row];
+    const double log_sum = log(sum), share = target.share;
+    const auto of = [=](int k) { return (log_sum + largest.value - to_float(x[k])) * weights.of(k); };
+    const auto mixed = [=](double a, double b) { return target.a == target.b ? a : share * a + (1 - share) * b; };
+    double loss = mixed(of(target.a), of(target.b));
+    double weight = mixed(weights.of(target.a), weights.of(target.b));
+    if (it.smoothing > 0) {
+      const double spread = it.smoothing / it.classes;
+      loss = (1 - it.smoothing) * loss + spread * (all_weights * log_sum + below);
+      weight = (1 - it.smoothing) * weight + spread * all_weights;
+    }
+    if (weights.weights != nullptr) weights.sums[row] = static_cast<float>(weight);
+    return loss;
+  });
 }
 
-template <class T>
-struct Gradient {
-  const float* y;
-  const Target* targets;
-  T* dx;
-  const StepScalars* scalars;
-  const LossScale* loss_scale;
-  int classes;
-  template <int N>
-  __device__ void run(int64_t i) const {
-    const auto row = static_cast<int>(i / classes), k = static_cast<int>(i % classes);
-    const float scale = scalars->one_over_global_rows * loss_scale->scale;
-    const bool counts = row < scalars->valid_rows;
-    const Target target = targets[row];
-    const Pack<float, N> p = load<N>(y + i);
-    Pack<T, N> gradient;
-    for (int j = 0; j < N; ++j) {
-      const float wanted = (target.a == k + j ? target.share : 0.0F) + (target.b == k + j ? 1 - target.share : 0.0F);
-      gradient.at[j] = from_float<T>(counts ? (p.at[j] - wanted) * scale : 0.0F);
-    }
-    store(dx + i, gradient);
+struct SoftmaxSlope {
+  ClassWeights weights;
+  __device__ float slope(int row, int k, float p, float wanted) const {
+    return p * weights.sum(row) - weights.of(k) * wanted;
   }
 };
 
-class SoftmaxCrossEntropyCuda : public CudaKernel {
+class SoftmaxCrossEntropyCuda : public LossCuda {
  public:
-  explicit SoftmaxCrossEntropyCuda(const CompileRequest& request) {
-    const ValueType logits = activation_cuda(request.inputs[0]);
-    inputs_ = {logits, {request.inputs[1].shape, Dtype::kI32}};
-    output_ = {logits.shape, Dtype::kF32};
-    workspace_bytes_ = logits.shape.n * static_cast<int64_t>(sizeof(RowResult));
-    if (request.mode == Mode::kTrain && request.wants_dx[0]) parts_ = {{"backward", {0}, false}};
+  SoftmaxCrossEntropyCuda(const SoftmaxCrossEntropy& layer, const CompileRequest& request)
+      : LossCuda(layer, request), weighted_(request.inputs.size() == 3 && !evaluates()) {
+    if (weighted_) saved_ = {output_.shape.n * size_of(Dtype::kF32)};
   }
-  bool backward_reads_input(int input) const override { return input == 1; }
-  bool backward_reads_output() const override { return true; }
 
   void forward(Stream& stream) override {
-    const int rows = output_.shape.n, classes = output_.shape.c, most = std::min(block_threads(), kMostThreads);
-    const int threads = std::min((classes + kWarp - 1) / kWarp * kWarp, most);
-    auto* const results = static_cast<RowResult*>(args_.workspace);
     with_elements_cuda(inputs_[0].dtype, [&](auto zero) {
       using T = decltype(zero);
-      const Forward<T> it{
-          args_.x[0].as<T>(), args_.x[1].as<Target>(), args_.y.as<float>(), results, args_.scalars, classes};
-      launch(softmax_kernel<T>, rows, threads, stream, it);
+      launch(softmax_kernel<T>, output_.shape.n, threads(), stream, rows<T>(), weights());
     });
-    launch(add_up_kernel, 1, most, stream, results, rows, args_.scalars, args_.control);
+    add_up(stream);
+  }
+  void backward(int, Stream& stream) override { write_gradient(SoftmaxSlope{weights()}, stream); }
+
+ private:
+  ClassWeights weights() const {
+    if (!weighted_) return {};
+    return {args_.x[2].as<float>(), static_cast<float*>(args_.saved[0])};
   }
 
-  void backward(int, Stream& stream) override {
-    with_elements_cuda(inputs_[0].dtype, [&](auto zero) {
-      using T = decltype(zero);
-      constexpr int kN = kPack<float>;
-      const Gradient<T> op{args_.y.as<float>(), args_.x[1].as<Target>(), args_.dx[0].as<T>(),
-                           args_.scalars,       args_.loss_scale,        output_.shape.c};
-      for_each<kN>(op, output_.shape.elements(), op.classes % kN == 0 && aligned<kN>(op.y, op.dx), stream);
-    });
-  }
+  const bool weighted_;
 };
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_cuda_kernel(const SoftmaxCrossEntropy&, const CudaCompile& compile) {
-  const Dtype found = compile.request.inputs[1].dtype;
-  if (found != Dtype::kI32) {
-    throw Error(ExitCode::kConfig, std::string("expected i32 targets, found ") + to_string(found));
-  }
-  return std::make_unique<SoftmaxCrossEntropyCuda>(compile.request);
+std::unique_ptr<Kernel> make_cuda_kernel(const SoftmaxCrossEntropy& layer, const CudaCompile& compile) {
+  return std::make_unique<SoftmaxCrossEntropyCuda>(layer, compile.request);
 }
 
 }  // namespace convoy

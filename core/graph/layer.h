@@ -48,6 +48,7 @@ enum Control : int {
   kInterrupted,    // stop, because a person at the keyboard asked
   kOverflow,       // gradients that are not finite
   kGradientNorm,   // of the sum over all ranks, before clipping; written behind the sum by an optimizer that clips
+  kCorrectTop5,    // rows whose class is among the five largest logits; counted in evaluation only
   kControlSize = 16
 };
 

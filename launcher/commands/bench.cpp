@@ -28,7 +28,7 @@ class Bench {
   Bench(const Experiment& experiment, Communicator& host, Backend& backend, const Dataset& data)
       : batch_(resolve(experiment.batch, host.size())),
         device_(*backend.device),
-        replica_(build_model(experiment.model, experiment.data, data.sample(), batch_.micro), backend,
+        replica_(build_model(experiment, data.sample(), batch_.micro), backend,
                  replica_options(experiment, batch_, host.rank(), host.size())),
         optimizer_(make_optimizer(experiment.optimizer, backend, replica_.graph(), replica_.parameters(),
                                   backend.device->allocator())),

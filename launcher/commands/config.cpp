@@ -33,7 +33,7 @@ std::string validated(const CommandLine& line) {
   const Experiment experiment = load(line);
   const ResolvedBatch batch = resolve(experiment.batch, 1);
   require_full_batch(experiment.batch, training_samples(experiment.data), 1);
-  const Model model = build_model(experiment.model, experiment.data, sample_shape(experiment.data), batch.micro);
+  const Model model = build_model(experiment, sample_shape(experiment.data), batch.micro);
   require_matches(experiment.optimizer, parameter_names(model.graph));
   const ModelConfig& config = experiment.model;
   const bool has_weights = config.weights || (config.base && config.base->weights) || experiment.optimizer.state;

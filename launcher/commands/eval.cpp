@@ -9,6 +9,7 @@
 #include "launcher/exchange/tensor_files.h"
 #include "launcher/initial_weights.h"
 #include "launcher/network_flags.h"
+#include "launcher/prediction_text.h"
 #include "launcher/setup.h"
 
 namespace convoy {
@@ -31,6 +32,33 @@ Checkpoint chosen_checkpoint(const CommandLine& line, const Experiment& experime
   return std::move(*newest);
 }
 
+// Throws Error(kUsage) where a table of `classes` would be too large.
+std::optional<Confusion> empty_confusion(const CommandLine& line, int classes) {
+  if (!line.flags.contains("confusion")) return std::nullopt;
+  if (classes > Confusion::kMostClasses) {
+    throw Error(ExitCode::kUsage, "--confusion: expected at most " + std::to_string(Confusion::kMostClasses) +
+                                      " classes, found " + std::to_string(classes));
+  }
+  return Confusion(classes);
+}
+
+// Names of classes may come from files, and are not UTF-8 then.
+std::string to_json(const std::string& path, const Evaluation& result, const Confusion* confusion,
+                    const std::vector<std::string>& names, bool averaged) {
+  nlohmann::ordered_json json{{"checkpoint", path}, {"loss", result.loss}, {"correct", result.correct}};
+  if (result.correct_top5) json["correct_top5"] = *result.correct_top5;
+  json["images"] = result.images;
+  if (averaged) json["weights"] = "ema";
+  for (int of = 0; confusion != nullptr && of < confusion->classes(); ++of) {
+    json["classes"].push_back(
+        {{"name", class_name(names, of)}, {"images", confusion->images(of)}, {"correct", confusion->correct(of)}});
+    std::vector<int64_t> row;
+    for (int as = 0; as < confusion->classes(); ++as) row.push_back(confusion->images(of, as));
+    json["confusion"].push_back(row);
+  }
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace
 
 int eval_command(const CommandLine& line, MpiSession& session) {
@@ -42,6 +70,7 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   Datasets data;
   std::unique_ptr<Replica> replica;
   const bool averaged = line.flags.contains("ema");
+  std::optional<Confusion> confusion;
   std::string path;
   run_on_all_ranks(communicator, [&] {
     data = open_datasets(experiment.data, experiment.experiment.seed, bad_samples);
@@ -51,10 +80,11 @@ int eval_command(const CommandLine& line, MpiSession& session) {
     agree_on_run(communicator, version_text(), started.threads, backend, data, experiment.data.sharding);
   });
   run_on_all_ranks(communicator, [&] {
+    confusion = empty_confusion(line, experiment.model.classes);
     const ResolvedBatch batch = resolve(experiment.batch, 1);
-    replica =
-        std::make_unique<Replica>(build_model(experiment.model, experiment.data, data.test->sample(), batch.micro),
-                                  backend, replica_options(experiment, batch, 0, 1));
+    ReplicaOptions options = replica_options(experiment, batch, 0, 1);
+    options.keeps_logits = confusion.has_value();
+    replica = std::make_unique<Replica>(build_model(experiment, data.test->sample(), batch.micro), backend, options);
   });
   run_on_all_ranks(communicator, [&] {
     if (communicator.rank() != 0) return;
@@ -74,18 +104,15 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   broadcast_state(replica->parameters(), nullptr, *backend.communicator);
   replica->values_changed();
 
-  const Evaluation result = evaluate(*replica, {data.test.get(), nullptr}, communicator, *backend.device,
-                                     {experiment.data.workers, started.threads, experiment.data.prefetch});
+  const Evaluation result =
+      evaluate(*replica, {data.test.get(), nullptr}, communicator, *backend.device,
+               {experiment.data.workers, started.threads, experiment.data.prefetch}, confusion ? &*confusion : nullptr);
   if (communicator.rank() != 0) return 0;
   if (line.json) {
-    nlohmann::ordered_json json{
-        {"checkpoint", path}, {"loss", result.loss}, {"correct", result.correct}, {"images", result.images}};
-    if (averaged) json["weights"] = "ema";
-    std::printf("%s\n", json.dump().c_str());
+    std::puts(to_json(path, result, confusion ? &*confusion : nullptr, data.class_names, averaged).c_str());
   } else {
-    if (averaged) path += ", averaged weights";
-    std::printf("%s: loss %.4f, top-1 %.2f%% (%lld of %lld)\n", path.c_str(), result.loss, 100 * result.accuracy(),
-                static_cast<long long>(result.correct), static_cast<long long>(result.images));
+    std::printf("%s%s: %s\n", path.c_str(), averaged ? ", averaged weights" : "", to_text(result).c_str());
+    if (confusion) std::fputs(confusion->csv(data.class_names).c_str(), stdout);
   }
   return 0;
 }

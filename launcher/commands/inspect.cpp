@@ -42,7 +42,7 @@ struct Inspection {
   explicit Inspection(const Experiment& e)
       : backend(make_backend(e, *host, 1)),
         batch(resolve(e.batch, 1)),
-        model(build_model(e.model, e.data, sample_shape(e.data), batch.micro)),
+        model(build_model(e, sample_shape(e.data), batch.micro)),
         parameters(model.graph, memory, memory),
         training(model.graph, parameters, *backend.kernels,
                  training_options(model.graph, backend.precision, e.train.recompute == Recompute::kBlocks)),

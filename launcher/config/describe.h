@@ -36,6 +36,9 @@ constexpr std::array<std::string_view, 2> names_of(Sharding) { return {"shared",
 constexpr std::array<std::string_view, 2> names_of(OnError) { return {"fail", "skip"}; }
 constexpr std::array<std::string_view, 3> names_of(DataCache) { return {"none", "ram", "device"}; }
 constexpr std::array<std::string_view, 1> names_of(LastBatch) { return {"drop"}; }
+constexpr std::array<std::string_view, 3> names_of(LossType) {
+  return {"softmax_cross_entropy", "binary_cross_entropy", "mean_squared_error"};
+}
 constexpr std::array<std::string_view, 1> names_of(NonFinitePolicy) { return {"stop"}; }
 constexpr std::array<std::string_view, 7> names_of(OptimizerType) {
   return {"sgd", "adam", "adamw", "rmsprop", "lars", "lamb", "muon"};
@@ -222,6 +225,22 @@ void describe(Visitor& v, DataConfig& c) {
   v.key(c.train_limit,
         {.name = "train_limit", .doc = "use only n samples, the first, or of images any", .range = at_least(1)});
   v.key(c.test_limit, {.name = "test_limit", .doc = "use only the first n samples", .range = at_least(1)});
+}
+
+template <class Visitor>
+void describe(Visitor& v, LossConfig& c) {
+  v.place(c.where);
+  v.key(c.type, {.name = "type", .doc = "what training minimises"});
+  v.key(c.label_smoothing, {.name = "label_smoothing",
+                            .doc = "share of a target that is spread over all classes",
+                            .range = from_below(0, 1),
+                            .only_for = "type: softmax_cross_entropy or binary_cross_entropy",
+                            .applies = c.type != LossType::kMeanSquaredError});
+  v.key(c.class_weights, {.name = "class_weights",
+                          .doc = "what each class counts in training, one for each; none: all alike",
+                          .range = between(0, 1e6),
+                          .only_for = "type: softmax_cross_entropy",
+                          .applies = c.type == LossType::kSoftmaxCrossEntropy});
 }
 
 template <class Visitor>
@@ -443,6 +462,7 @@ void describe(Visitor& v, Experiment& c) {
   v.key(c.experiment, {.name = "experiment", .doc = "the run", .required = true});
   v.key(c.model, {.name = "model", .doc = "the network", .required = true});
   v.key(c.data, {.name = "data", .doc = "the samples", .required = true});
+  v.key(c.loss, {.name = "loss", .doc = "what training minimises"});
   v.key(c.batch, {.name = "batch", .doc = "rows per step: {global, micro} or {per_rank}", .required = true});
   v.key(c.train, {.name = "train", .doc = "how long, and in what precision", .required = true});
   v.key(c.optimizer, {.name = "optimizer", .doc = "the update rule", .required = true});

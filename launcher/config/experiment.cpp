@@ -217,8 +217,22 @@ void check_exports(const TrainConfig& train) {
   }
 }
 
+void check_loss(const LossConfig& loss, int classes) {
+  const std::vector<double>& weights = loss.class_weights;
+  if (weights.empty()) return;
+  if (weights.size() != static_cast<size_t>(classes)) {
+    config_error(loss.where, "loss.class_weights",
+                 "expected " + std::to_string(classes) + " numbers, one for each class, found " +
+                     std::to_string(weights.size()));
+  }
+  if (std::ranges::none_of(weights, [](double weight) { return weight > 0; })) {
+    config_error(loss.where, "loss.class_weights", "expected one above 0, else there is nothing to learn");
+  }
+}
+
 void check_sections(const Experiment& e) {
   check_exports(e.train);
+  check_loss(e.loss, e.model.classes);
   check_schedule(e.schedule);
   check_data(e.data);
   if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");

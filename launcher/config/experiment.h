@@ -27,6 +27,7 @@ enum class ChannelOrder { kRgb, kBgr };
 enum class Sharding { kShared, kLocal };
 enum class LastBatch { kDrop };
 enum class FrozenBatchNorm { kInference, kTrain };
+enum class LossType { kSoftmaxCrossEntropy, kBinaryCrossEntropy, kMeanSquaredError };
 enum class NonFinitePolicy { kStop };
 enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop, kLars, kLamb, kMuon };
 constexpr bool is_adam(OptimizerType type) { return type == OptimizerType::kAdam || type == OptimizerType::kAdamw; }
@@ -146,6 +147,14 @@ struct DataConfig {
   Mark where;
 };
 
+// What training minimises.  layers/softmax_cross_entropy.h and class_losses.h have the formulas.
+struct LossConfig {
+  LossType type = LossType::kSoftmaxCrossEntropy;
+  double label_smoothing = 0;         // of the cross-entropies: this share of each target is spread over all classes
+  std::vector<double> class_weights;  // softmax_cross_entropy: of each class; none: all count alike
+  Mark where = {};
+};
+
 // {global, micro?} keeps the result independent of the number of ranks; {per_rank} grows with it.
 struct BatchConfig {
   std::optional<int> global = {};    // rows per optimizer step over all ranks
@@ -262,6 +271,7 @@ struct Experiment {
   ExperimentConfig experiment;
   ModelConfig model;
   DataConfig data;
+  LossConfig loss;
   BatchConfig batch;
   TrainConfig train;
   OptimizerConfig optimizer;

@@ -120,6 +120,7 @@ Experiment experiment_around(const std::string& model_file, const std::string& d
   add(tree, "data", to_node(made.data));
   add(tree, "batch", to_node(made.batch));
   add(tree, "train", to_node(made.train));
+  if (model.loss) add(tree, "loss", to_node(*model.loss));
   if (model.training) {
     OptimizerConfig optimizer = model.training->optimizer;
     if (!model.training->slots.empty()) optimizer.state = absolute(model_file);

@@ -52,6 +52,7 @@ void require_layers(const ModelConfig& model) {
 
 std::string show(const ModelConfig& model) { return printed(model); }
 std::string show(const OptimizerConfig& optimizer) { return printed(optimizer); }
+std::string show(const LossConfig& loss) { return printed(loss); }
 
 std::string show_model_file(const ModelConfig& model, const std::array<int, 3>& shape) {
   Node tree = to_node(model);
@@ -79,6 +80,12 @@ OptimizerConfig parse_optimizer(const std::string& text, const std::string& sour
   OptimizerConfig optimizer;
   bind_section(parsed(text, source), "optimizer", optimizer);
   return optimizer;
+}
+
+LossConfig parse_loss(const std::string& text, const std::string& source) {
+  LossConfig loss;
+  bind_section(parsed(text, source), "loss", loss);
+  return loss;
 }
 
 }  // namespace convoy

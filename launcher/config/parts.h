@@ -15,6 +15,7 @@ void substitute_classes(ModelConfig& model);
 // The network as a model file that needs no other file.
 std::string show(const ModelConfig& model);
 std::string show(const OptimizerConfig& optimizer);
+std::string show(const LossConfig& loss);
 // The same with `made_for`, so that load_model() knows the image [H,W,C] too.
 std::string show_model_file(const ModelConfig& model, const std::array<int, 3>& shape);
 
@@ -25,6 +26,7 @@ void require_layers(const ModelConfig& model);
 // for messages.  Throw Error(kConfig).
 ModelConfig parse_model(const std::string& text, const std::string& source);
 OptimizerConfig parse_optimizer(const std::string& text, const std::string& source);
+LossConfig parse_loss(const std::string& text, const std::string& source);
 
 // The experiment that `tree` says, with overrides.  Throws Error(kConfig).
 Experiment experiment_of(Node tree, const std::vector<std::string>& overrides, const Hdf5Options& hdf5 = {});

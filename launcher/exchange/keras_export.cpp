@@ -87,18 +87,44 @@ Json optimizer_config(const OptimizerConfig& optimizer) {
   return config;
 }
 
-Json training_config(const OptimizerConfig& optimizer, bool probabilities, bool legacy) {
+// Whether Keras' can be given the outputs of the exported network.
+bool has_twin(const LossConfig& loss, bool probabilities) {
+  return loss.type == LossType::kSoftmaxCrossEntropy || !probabilities;
+}
+
+// Its class and settings.
+std::pair<const char*, Json> loss_config(const LossConfig& loss, bool probabilities) {
+  switch (loss.type) {
+    case LossType::kSoftmaxCrossEntropy: break;
+    case LossType::kBinaryCrossEntropy:
+      return {"BinaryCrossentropy", {{"from_logits", true}, {"name", "binary_crossentropy"}}};
+    case LossType::kMeanSquaredError: return {"MeanSquaredError", {{"name", "mean_squared_error"}}};
+  }
+  if (loss.label_smoothing == 0) {
+    return {"SparseCategoricalCrossentropy",
+            {{"from_logits", !probabilities}, {"name", "sparse_categorical_crossentropy"}}};
+  }
+  return {"CategoricalCrossentropy",
+          {{"from_logits", !probabilities},
+           {"name", "categorical_crossentropy"},
+           {"label_smoothing", loss.label_smoothing}}};
+}
+
+Json training_config(const TrainingState& training, bool probabilities, bool legacy) {
+  const OptimizerConfig& optimizer = training.optimizer;
   const auto object = [&](const char* module, const char* class_name, const Json& config) {
     if (legacy) return Json{{"class_name", class_name}, {"config", config}};
     return Json{{"module", module}, {"class_name", class_name}, {"config", config}, {"registered_name", nullptr}};
   };
-  const Json logits = {{"from_logits", true}, {"name", "sparse_categorical_crossentropy"}};
   const char* type = optimizer.type == OptimizerType::kSgd    ? "SGD"
                      : optimizer.type == OptimizerType::kAdam ? "Adam"
                                                               : "AdamW";
   Json out;
-  out["loss"] = probabilities ? Json("sparse_categorical_crossentropy")
-                              : object("keras.losses", "SparseCategoricalCrossentropy", logits);
+  const auto [loss, settings] = loss_config(training.loss, probabilities);
+  const bool plain = std::string_view(loss) == "SparseCategoricalCrossentropy";
+  out["loss"] = nullptr;
+  if (has_twin(training.loss, probabilities)) out["loss"] = object("keras.losses", loss, settings);
+  if (plain && probabilities) out["loss"] = "sparse_categorical_crossentropy";
   out["loss_weights"] = nullptr;
   out["metrics"] = Json::array({"accuracy"});
   out["weighted_metrics"] = nullptr;
@@ -147,7 +173,22 @@ std::vector<HostTensor> optimizer_weights(const TrainingState& training, const s
 
 // ---- What the user should know
 
-std::vector<std::string> notes_of(const Network& network) {
+void note_loss(const LossConfig& loss, bool probabilities, std::vector<std::string>& notes) {
+  const bool softmax = loss.type == LossType::kSoftmaxCrossEntropy;
+  if (!has_twin(loss, probabilities)) {
+    notes.emplace_back("the loss is left out: Convoy's is of logits; --output=logits keeps it");
+  } else if (!softmax || loss.label_smoothing > 0) {
+    notes.emplace_back("in fit() Keras' loss wants one-hot labels");
+  }
+  if (!softmax && loss.label_smoothing > 0) {
+    notes.emplace_back("the loss' label_smoothing is left out: Keras' moves targets towards 1/2");
+  }
+  if (!loss.class_weights.empty()) {
+    notes.emplace_back("the loss' class_weights are left out: Keras takes them as an argument of fit()");
+  }
+}
+
+std::vector<std::string> notes_of(const Network& network, bool probabilities) {
   std::vector<std::string> infer, do_not, notes;
   for (const Graph::Node& node : network.model.graph.nodes()) {
     if (node.layer->type() != BatchNorm::kType) continue;
@@ -180,6 +221,7 @@ std::vector<std::string> notes_of(const Network& network) {
                            ? "the optimizer is left out: Keras' RMSprop adds epsilon elsewhere"
                            : "the optimizer is left out: Keras has no twin of it");
   }
+  if (network.training) note_loss(network.training->loss, probabilities, notes);
   if (network.training && !network.training->optimizer.groups.empty()) {
     notes.emplace_back("the optimizer's groups are left out: Keras has one learning rate for all");
   }
@@ -194,7 +236,7 @@ bool has_state(const TrainingState& training, bool legacy) { return !legacy || !
 
 KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFormat format,
                    std::vector<std::string>& notes) {
-  std::ranges::move(notes_of(network), std::back_inserter(notes));
+  std::ranges::move(notes_of(network, options.probabilities), std::back_inserter(notes));
   KerasExporter exporter(network);
   const std::vector<KerasLayerOut>& layers = exporter.run(options.probabilities);
   std::string name = legal_layer_name(network.config.name);
@@ -212,7 +254,7 @@ KerasFile to_keras(const Network& network, const ExportOptions& options, KerasFo
     if (!extras.empty()) model["convoy"] = extras;
     file.model_config = model.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (network.training && has_twin(network.training->optimizer)) {
-      file.training_config = training_config(network.training->optimizer, options.probabilities, legacy).dump();
+      file.training_config = training_config(*network.training, options.probabilities, legacy).dump();
     }
   }
   const bool weights_only = format == KerasFormat::kLegacyWeights;

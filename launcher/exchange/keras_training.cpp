@@ -6,6 +6,8 @@
 
 #include "core/io/limited_json.h"
 #include "launcher/exchange/keras_json.h"
+#include "layers/class_losses.h"
+#include "layers/softmax_cross_entropy.h"
 
 namespace convoy {
 namespace {
@@ -66,25 +68,70 @@ std::optional<OptimizerConfig> settings(const std::string& type, const KerasFiel
   return out;
 }
 
-void note_loss(const KerasFields& training, bool softmax, std::vector<std::string>& notes) {
+// Of Keras' names and their short forms; "" for others.
+std::string_view our_loss(std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"sparse_categorical_crossentropy", "softmax_cross_entropy"},
+      {"categorical_crossentropy", "softmax_cross_entropy"},
+      {"binary_crossentropy", "binary_cross_entropy"},
+      {"bce", "binary_cross_entropy"},
+      {"mean_squared_error", "mean_squared_error"},
+      {"mse", "mean_squared_error"}};
+  const auto* found = std::ranges::find(kNames, name, [](const auto& it) { return it.first; });
+  return found == std::end(kNames) ? "" : found->second;
+}
+
+// `softmax`: at the end of the network was one, which is left out.
+void read_loss(const KerasFields& training, bool softmax, ForeignModel& model) {
+  std::vector<std::string>& notes = model.training_notes;
   const json* loss = training.find("loss");
   if (loss == nullptr) return;
   std::string name = loss->is_string() ? loss->get<std::string>() : "";
   bool logits = false;
+  double smoothing = 0;
   if (loss->is_object()) {
     const KerasFields object(*loss, training.where() + ": loss");
     name = keras_snake_case(object.text_or("class_name", ""));
     if (const json* config = object.find("config"); config != nullptr && config->is_object()) {
-      logits = KerasFields(*config, object.where()).boolean_or("from_logits", false);
+      const KerasFields settings(*config, object.where());
+      logits = settings.boolean_or("from_logits", false);
+      smoothing = settings.number_or("label_smoothing", 0);
     }
   }
-  if (name != "sparse_categorical_crossentropy" && name != "categorical_crossentropy") {
-    notes.push_back("the loss " + (name.empty() ? "is" : "'" + name.substr(0, 100) + "' is") +
-                    " left out: Convoy trains with cross entropy");
-  } else if (logits == softmax) {
-    notes.push_back(softmax ? "the loss took probabilities for logits; Convoy's does not"
-                            : "the loss took the network's outputs for probabilities; for Convoy they are logits");
+  const std::string quoted = "the loss " + (name.empty() ? "" : "'" + name.substr(0, 100) + "' ");
+  const std::string left_out = quoted + "is left out: Convoy trains with softmax cross-entropy";
+  const std::string_view ours = our_loss(name);
+  LossConfig found;
+  if (ours.empty()) {
+    notes.push_back(left_out);
+    return;
   }
+  if (ours == SoftmaxCrossEntropy::kType) {
+    if (logits == softmax) {
+      notes.push_back(softmax ? "the loss took probabilities for logits; Convoy's does not"
+                              : "the loss took the network's outputs for probabilities; for Convoy they are logits");
+    }
+  } else if (ours == BinaryCrossEntropy::kType) {
+    if (softmax || !logits) {
+      notes.push_back(left_out + "; binary_cross_entropy wants a network that ends in logits");
+      return;
+    }
+    found.type = LossType::kBinaryCrossEntropy;
+    if (smoothing != 0) notes.emplace_back("the loss' label_smoothing is left out: Keras' moves targets towards 1/2");
+    smoothing = 0;
+  } else {
+    if (softmax) {
+      notes.push_back(left_out + "; it was of probabilities, and mean_squared_error is of what the network ends in");
+      return;
+    }
+    found.type = LossType::kMeanSquaredError;
+  }
+  if (smoothing >= 0 && smoothing < 1) {
+    found.label_smoothing = smoothing;
+  } else {
+    notes.emplace_back("the loss' label_smoothing is left out: it is not in [0, 1)");
+  }
+  model.loss = found;
 }
 
 // ---- Its weights
@@ -159,7 +206,7 @@ std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const 
   const std::string where = file.path + ": training_config";
   const json parsed = parse_limited_json(file.training_config, where);
   const KerasFields training(parsed, where);
-  note_loss(training, softmax, notes);
+  read_loss(training, softmax, model);
   const json* found = training.find("optimizer_config");
   if (found == nullptr) found = training.find("optimizer");  // of a .keras
   if (found == nullptr) return std::nullopt;

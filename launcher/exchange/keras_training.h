@@ -9,9 +9,9 @@
 
 namespace convoy {
 
-// Nothing where the file has no optimizer, or one that Convoy has not; `model` gets optimizer_left_out and notes of
-// what was left out.  `slots` are those of the configuration.  Throws Error(kBadData) naming the file where the
-// configuration is none.
+// Nothing where the file has no optimizer, or one that Convoy has not; `model` gets its loss, optimizer_left_out and
+// notes of what was left out.  `slots` are those of the configuration.  Throws Error(kBadData) naming the file where
+// the configuration is none.
 std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const std::vector<KerasSlot>& slots,
                                                    const KerasWeights& weights, bool softmax, ForeignModel& model);
 

@@ -29,7 +29,11 @@ class LayerNames {
 
  private:
   // How often a name was wanted.
-  std::map<std::string, int> wanted_ = {{"image", 1}, {"normalize", 1}, {"softmax_cross_entropy", 1}};
+  std::map<std::string, int> wanted_ = {{"image", 1},
+                                        {"normalize", 1},
+                                        {"softmax_cross_entropy", 1},
+                                        {"binary_cross_entropy", 1},
+                                        {"mean_squared_error", 1}};
 };
 std::string legal_layer_name(const std::string& wanted);  // perhaps taken
 

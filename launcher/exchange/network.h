@@ -74,6 +74,7 @@ struct ForeignModel {
   std::vector<std::string> class_names;
   std::vector<ForeignTensor> tensors;  // in the order of the file
   bool in_layer_order = false;         // tensors may be matched by order where names say nothing (Keras weights)
+  std::optional<LossConfig> loss;      // what training minimised, where the file says it and Convoy has it
   std::optional<ForeignTraining> training;
   std::string optimizer_left_out;           // what optimizer it has, and why `training` has nothing of it; or ""
   std::vector<std::string> notes;           // what was left out or changed on the way in, for the user
@@ -93,6 +94,7 @@ struct TrainingState {
   OptimizerConfig optimizer;
   int64_t step = 0;
   std::map<std::string, std::vector<float>> slots;  // "conv1.weight.momentum": elements as those of the parameter
+  LossConfig loss = {};
 };
 
 struct Network {

@@ -21,6 +21,7 @@ constexpr const char* kShape = "convoy.shape";
 constexpr const char* kPreprocessing = "convoy.preprocessing";
 constexpr const char* kClassNames = "convoy.class_names";
 constexpr const char* kOptimizer = "convoy.optimizer";
+constexpr const char* kLoss = "convoy.loss";
 
 // ---- Elements
 
@@ -157,8 +158,8 @@ std::map<std::string, std::string> describe_network(const ModelConfig& model, co
   return metadata;
 }
 
-std::map<std::string, std::string> describe_training(const OptimizerConfig& optimizer) {
-  return {{kOptimizer, show(optimizer)}};
+std::map<std::string, std::string> describe_training(const OptimizerConfig& optimizer, const LossConfig& loss) {
+  return {{kOptimizer, show(optimizer)}, {kLoss, show(loss)}};
 }
 
 std::map<std::string, std::vector<float>> elements_of(const std::vector<NamedTensor>& tensors) {
@@ -204,6 +205,9 @@ ForeignModel from_checkpoint(const Checkpoint& checkpoint, bool averaged) {
   model.format = "checkpoint of step " + std::to_string(checkpoint.manifest.step) + (averaged ? ", averaged" : "");
   if (averaged) return model;  // the optimizer's state goes with the weights themselves
   const std::string* optimizer = find(checkpoint.optimizer.metadata(), kOptimizer);
+  if (const std::string* loss = find(checkpoint.optimizer.metadata(), kLoss)) {
+    model.loss = parse_loss(*loss, checkpoint.path);
+  }
   if (optimizer == nullptr) return model;
   ForeignTraining& training = model.training.emplace();
   training.optimizer = parse_optimizer(*optimizer, checkpoint.path);

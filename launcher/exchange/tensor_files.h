@@ -17,7 +17,7 @@ namespace convoy {
 std::map<std::string, std::string> describe_network(const ModelConfig& model, const Shape& sample,
                                                     const std::optional<Preprocessing>& preprocessing,
                                                     const std::vector<std::string>& class_names);
-std::map<std::string, std::string> describe_training(const OptimizerConfig& optimizer);
+std::map<std::string, std::string> describe_training(const OptimizerConfig& optimizer, const LossConfig& loss);
 
 // The elements of f32 tensors, by name.
 std::map<std::string, std::vector<float>> elements_of(const std::vector<NamedTensor>& tensors);

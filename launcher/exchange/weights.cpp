@@ -384,7 +384,7 @@ void require_complete(const MatchedWeights& matched, const ForeignModel& file) {
 
 TrainingState match_training(const std::vector<WeightPlace>& places, const ForeignModel& file) {
   CHECK(file.training.has_value());
-  TrainingState state{file.training->optimizer, file.training->step, {}};
+  TrainingState state{file.training->optimizer, file.training->step, {}, file.loss.value_or(LossConfig{})};
   for (const ForeignTensor& slot : file.training->slots) {
     const auto place = std::ranges::find(places, layer_of(slot.name), &WeightPlace::name);
     if (place == places.end() || place->is_state) continue;

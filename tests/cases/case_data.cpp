@@ -59,6 +59,7 @@ Array targets(const Shape& shape, uint64_t classes, Random& random) {
 }
 
 Array draw_input(const LayerCase& it, size_t i, Dtype dtype, Random& random) {
+  if (i == 2 && it.layer()->is_loss()) return activations(it.inputs[i], 1, 0.3, Dtype::kF32, random);  // class weights
   switch (input_dtype(it, i, dtype)) {
     case Dtype::kU8: return integers(it.inputs[i], 256, random);
     case Dtype::kI32: return targets(it.inputs[i], static_cast<uint64_t>(it.inputs[0].c), random);
@@ -83,11 +84,13 @@ std::vector<Shape> state_shapes(const LayerCase& it) {
 Dtype input_dtype(const LayerCase& it, size_t i, Dtype compute) {
   const std::unique_ptr<Layer> layer = it.layer();
   if (layer->type() == Normalize::kType) return Dtype::kU8;
-  return layer->is_loss() && i == 1 ? Dtype::kI32 : compute;
+  if (layer->is_loss() && i > 0) return i == 1 ? Dtype::kI32 : Dtype::kF32;
+  return compute;
 }
 
 bool wants_dx(const LayerCase& it, size_t i) {
-  if (it.mode == Mode::kEval || input_dtype(it, i, Dtype::kF32) != Dtype::kF32) return false;
+  if (it.mode == Mode::kEval || (i > 0 && it.layer()->is_loss())) return false;
+  if (input_dtype(it, i, Dtype::kF32) != Dtype::kF32) return false;
   return it.wants_dx.empty() || it.wants_dx[i];
 }
 

@@ -1,6 +1,5 @@
 #include "tests/cases/layer_cases.h"
 
-#include "core/device/target.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
 #include "layers/concat.h"
@@ -14,7 +13,6 @@
 #include "layers/pad.h"
 #include "layers/pool.h"
 #include "layers/relu.h"
-#include "layers/softmax_cross_entropy.h"
 #include "layers/upsample.h"
 #include "tests/cases/case_parts.h"
 
@@ -145,34 +143,9 @@ Cases elementwise_cases() {
   };
 }
 
-Cases loss_cases() {
-  const auto loss = make<SoftmaxCrossEntropy>();
-  const auto on = [](int rows, int classes) { return std::vector<Shape>{{rows, 1, 1, classes}, targets_shape(rows)}; };
-  return {
-      {.name = "softmax_cross_entropy",
-       .layer = loss,
-       .inputs = on(8, 10),
-       .scalars = {.one_over_global_rows = 0.125F}},
-      {.name = "softmax_cross_entropy_padded_rows",
-       .layer = loss,
-       .inputs = on(7, 33),
-       .scalars = {.one_over_global_rows = 1.0F / 60, .valid_rows = 4},
-       .loss_scale = 1024},
-      {.name = "softmax_cross_entropy_two_classes", .layer = loss, .inputs = on(5, 2)},
-      {.name = "softmax_cross_entropy_one_class", .layer = loss, .inputs = on(3, 1)},
-      {.name = "softmax_cross_entropy_large_logits", .layer = loss, .inputs = on(16, 17), .std = 60},
-      {.name = "softmax_cross_entropy_eval",
-       .layer = loss,
-       .inputs = on(6, 10),
-       .mode = Mode::kEval,
-       .scalars = {.valid_rows = 5}},
-  };
-}
-
 // Large enough that own loops are shared out among threads.
 Cases threaded_cases() {
   constexpr Shape kImages{4, 23, 23, 17};
-  const auto loss = make<SoftmaxCrossEntropy>();
   return {
       {"batch_norm_threads", make<BatchNorm>(BatchNormOptions{}), {kImages}},
       {"batch_norm_relu_threads", make<BatchNorm>(BatchNormOptions{.relu = true}), {kImages}},
@@ -191,7 +164,6 @@ Cases threaded_cases() {
       {"global_average_threads", make<GlobalAverage>(), {kImages}},
       {"conv2d_threads", conv(33, window(1)), {kImages}},
       {"normalize_threads", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}), {{5, 64, 65, 3}}},
-      {"softmax_cross_entropy_threads", loss, {{64, 1, 1, 600}, targets_shape(64)}},
   };
 }
 
@@ -203,7 +175,6 @@ Cases benchmark_cases() {
   const auto batch_norm = [](bool add, bool relu) {
     return make<BatchNorm>(BatchNormOptions{.add = add, .relu = relu});
   };
-  const auto loss = make<SoftmaxCrossEntropy>();
   Cases cases = {
       {"normalize_cifar", make<Normalize>(std::vector{0.5F}, std::vector{0.25F}), {{kRows, 32, 32, 3}}},
       {"conv2d_lenet_first", conv(32, window(3), 1, kBias, kRelu), {{kRows, 28, 28, 1}}},
@@ -241,7 +212,6 @@ Cases benchmark_cases() {
       {"max_pool_imagenet", make<MaxPool>(window(3, 2, pad(1))), {{4, 112, 112, 64}}},
       {"average_pool_densenet", make<AveragePool>(window(2, 2)), {{kRows, 16, 16, 128}}},
       {"global_average_resnet", make<GlobalAverage>(), {kBlock4}},
-      {"softmax_cross_entropy_imagenet", loss, {{kRows, 1, 1, 1000}, targets_shape(kRows)}},
   };
   const Cases grouped = grouped_benchmark_cases();
   cases.insert(cases.end(), grouped.begin(), grouped.end());

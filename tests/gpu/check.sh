@@ -88,9 +88,11 @@ row_layers_conv2d() { layers 'conv2d_*'; }
 row_layers_linear() { layers 'linear*'; }
 row_layers_batch_norm() { layers 'batch_norm*'; }
 row_layers_pool() { layers '*pool_*:Gpu/GpuLayersTest.*/global_average*'; }
-row_layers_loss() { layers 'softmax_cross_entropy*'; }
+row_layers_loss() {
+  layers 'softmax_cross_entropy*:Gpu/GpuLayersTest.*/binary_cross_entropy*:Gpu/GpuLayersTest.*/mean_squared_error*'
+}
 row_layers_others() {
-  layers '*-*/conv2d_*:*/linear*:*/batch_norm*:*pool_*:*/global_average*:*/softmax_cross_entropy*'
+  layers '*-*/conv2d_*:*/linear*:*/batch_norm*:*pool_*:*/global_average*:*/*_cross_entropy*:*/mean_squared_error*'
 }
 row_layers_tf32() { gtest 'Gpu/GpuTf32Test.*'; }
 row_layers_autotune() { gtest 'Gpu/GpuAutotuneTest.*'; }
@@ -201,6 +203,7 @@ sanitizer() {  # sanitizer TOOL: over Convoy's own kernels, not those of librari
     skip "there is no compute-sanitizer"
   "$program" --tool "$1" --target-processes all --report-api-errors no "$bin/convoy_gpu_test" --gtest_filter="GpuDeviceTest.*:$(
     printf '*GpuLayersTest.*/%s:' '*_odd_bf16' '*_odd_f32' max_pool_overlap_f32 'softmax_cross_entropy_padded*' \
+      'softmax_cross_entropy_weighted_smoothed_padded*' 'binary_cross_entropy_padded*' \
       'conv2d_depthwise_17_*')-*linear*" >sanitizer.log 2>&1
   cat sanitizer.log
   grep -qE '(ERROR|RACECHECK) SUMMARY' sanitizer.log || skip "did not start: $(grep '^=========' sanitizer.log | tail -n 1)"

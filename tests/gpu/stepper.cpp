@@ -7,7 +7,7 @@ Stepper::Stepper(const Experiment& experiment, const Change& change, const LossS
   if (change) change(backend_, *host_);
   data_ = open_datasets(experiment.data, experiment.experiment.seed, bad_samples_).train;
   const ResolvedBatch batch = resolve(experiment.batch, 1);
-  replica_.emplace(build_model(experiment.model, experiment.data, data_->sample(), batch.micro), backend_,
+  replica_.emplace(build_model(experiment, data_->sample(), batch.micro), backend_,
                    replica_options(experiment, batch, 0, 1));
   replica_->initialize(experiment.experiment.seed, loss_scale);
   optimizer_ = make_optimizer(experiment.optimizer, backend_, replica_->graph(), replica_->parameters(),

@@ -8,6 +8,7 @@
 #include "tests/core/base/testing.h"
 #include "tests/cuda_on_cpu/fake_library.h"
 #include "tests/launcher/cache_checks.h"
+#include "tests/launcher/confusion_checks.h"
 #include "tests/launcher/run_fixture.h"
 
 namespace convoy {
@@ -48,6 +49,26 @@ TEST_F(CudaRunTest, EqualsTheCpu) {
   EXPECT_EQ(cuda.evaluation->images, 29);
   EXPECT_EQ(cuda.evaluation->correct, cpu.evaluation->correct);
   EXPECT_NEAR(cuda.evaluation->loss, cpu.evaluation->loss, 1e-5);
+}
+
+TEST_F(CudaRunTest, EveryLossEqualsTheCpus) {
+  for (const char* loss : {"loss={label_smoothing: 0.1, class_weights: [0.5, 2, 0, 1.25]}",
+                           "loss={type: binary_cross_entropy, label_smoothing: 0.1}", "loss.type=mean_squared_error"}) {
+    const Outcome cuda = train_cuda(1, {loss, "data.mix.mixup=0.4", "optimizer.learning_rate=0.01"});
+    const Outcome cpu = train_cuda(1, {loss, "data.mix.mixup=0.4", "optimizer.learning_rate=0.01", "device=cpu"});
+    EXPECT_LE(worst_distance(cuda.by_rank[0], cpu.by_rank[0]), 1e-5) << loss;
+    EXPECT_EQ(cuda.evaluation->correct, cpu.evaluation->correct) << loss;
+    EXPECT_NEAR(cuda.evaluation->loss, cpu.evaluation->loss, 1e-5) << loss;
+  }
+}
+
+TEST_F(CudaRunTest, ConfusionDoesNotDependOnTheNumberOfRanks) {
+  const auto on = [](const char* device, const char* precision) {
+    return load(kRunExperiment, {"data.classes=8", "data.test_size=29", device, precision});
+  };
+  expect_confused_alike(on("device=cuda", "train.precision=bf16"));
+  EXPECT_EQ(confused(on("device=cuda", "train.precision=f32"), 1).images,
+            confused(on("device=cpu", "train.precision=f32"), 1).images);
 }
 
 TEST_F(CudaRunTest, ResultDoesNotDependOnTheNumberOfRanks) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "launcher/evaluation.h"
 
 namespace convoy {
 namespace {
@@ -49,13 +50,16 @@ TEST(Metrics, PublishesStepsAndEvaluations) {
   report.step_seconds = 0.02;
   exporter.publish(report);
   exporter.publish(report);
-  exporter.publish_evaluation(0.75, 0.5, 1000);
+  exporter.publish(Evaluation{.loss = 0.75, .correct = 500, .correct_top5 = {}, .images = 1000});
+  EXPECT_EQ(value(get(exporter.port(), "/metrics"), "convoy_top5_accuracy_ratio"), -1);  // of few classes there is none
+  exporter.publish(Evaluation{.loss = 0.75, .correct = 500, .correct_top5 = 750, .images = 1000});
   const std::string text = get(exporter.port(), "/metrics");
   EXPECT_NE(text.find("200 OK"), std::string::npos);
   EXPECT_NE(text.find("run_id=\"tiny\""), std::string::npos);
   EXPECT_NE(text.find("rank=\"1\""), std::string::npos);
   EXPECT_EQ(value(text, "convoy_steps_total"), 2);
   EXPECT_EQ(value(text, "convoy_learning_rate"), 0.25);
+  EXPECT_EQ(value(text, "convoy_top5_accuracy_ratio"), 0.75);
   EXPECT_EQ(value(text, "convoy_step_duration_seconds_count"), 2);
   EXPECT_GT(value(text, "convoy_last_step_timestamp_seconds"), 1.7e9);
   for (const char* name : {"convoy_images_total", "convoy_loss", "convoy_accuracy_ratio"}) {

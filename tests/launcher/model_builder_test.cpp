@@ -4,6 +4,7 @@
 
 #include "core/device/target.h"
 #include "launcher/layer_builder.h"
+#include "layers/class_losses.h"
 #include "layers/dropout.h"
 #include "tests/launcher/config/fixture.h"
 
@@ -28,7 +29,7 @@ class ModelBuilderTest : public ConfigTest {
   static Model build(const std::string& layers, const std::vector<std::string>& overrides = {},
                      const Shape& sample = {1, 28, 28, 1}) {
     const Experiment experiment = load(replaced(kMinimal, kLayers, layers), overrides);
-    return build_model(experiment.model, experiment.data, sample, 2);
+    return build_model(experiment, sample, 2);
   }
   static Model as_written(const std::string& layers, const Shape& sample = {1, 28, 28, 1}) {
     const Experiment experiment = load(replaced(kMinimal, kLayers, layers));
@@ -57,6 +58,17 @@ TEST_F(ModelBuilderTest, PutsNormalizeFirstAndTheLossLast) {
   EXPECT_EQ(model.graph.inputs()[0].type, (ValueType{{2, 28, 28, 1}, Dtype::kU8}));
   EXPECT_EQ(model.graph.inputs()[1].type, (ValueType{targets_shape(2), Dtype::kI32}));
   EXPECT_EQ(model.logits, node(model.graph, "linear_1").output);
+}
+
+TEST_F(ModelBuilderTest, LossesAreCalledByTheirType) {
+  const Model binary = build(kLayers, {"loss={type: binary_cross_entropy, label_smoothing: 0.25}"});
+  const Layer& layer = *node(binary.graph, "binary_cross_entropy").layer;
+  EXPECT_EQ(dynamic_cast<const BinaryCrossEntropy&>(layer).label_smoothing(), 0.25);
+  EXPECT_EQ(names(build(kLayers, {"loss.type=mean_squared_error"}).graph).back(), "mean_squared_error");
+  const Model weighted = build(kLayers, {"loss.class_weights=[1,2,3,4,5,6,7,8,9,0.5]"});
+  ASSERT_EQ(weighted.graph.inputs().size(), 3U);
+  EXPECT_EQ(weighted.graph.inputs()[2].type, (ValueType{{1, 1, 1, 10}, Dtype::kF32}));
+  EXPECT_EQ(weighted.class_weights, (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9, 0.5F}));
 }
 
 TEST_F(ModelBuilderTest, NumbersEachTypeAndTakesGivenNames) {
@@ -277,7 +289,7 @@ TEST_F(ModelBuilderTest, ChecksParameters) {
 TEST_F(ModelBuilderTest, RefusesTwoLayersOfOneName) {
   EXPECT_EQ(failure("relu: {name: x}", "    - dropout: {rate: 0.5, name: x}\n"),
             "x.yaml:5:7: model.layers[1].dropout: two layers are called 'x'");
-  for (const std::string name : {"normalize", "softmax_cross_entropy"}) {
+  for (const std::string name : {"normalize", "softmax_cross_entropy", "binary_cross_entropy", "mean_squared_error"}) {
     EXPECT_EQ(failure("relu: {name: " + name + "}"),
               "x.yaml:4:20: model.layers[0].relu.name: '" + name + "' is a layer that Convoy adds itself");
   }

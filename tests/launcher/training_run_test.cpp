@@ -7,6 +7,7 @@
 #include "launcher/exchange/open_network.h"
 #include "tests/core/data/pictures.h"
 #include "tests/launcher/cache_checks.h"
+#include "tests/launcher/confusion_checks.h"
 #include "tests/launcher/run_fixture.h"
 
 namespace convoy {
@@ -45,6 +46,36 @@ TEST_F(TrainingRunTest, EvaluationCountsEachImageOnceForAnyNumberOfRanks) {
     EXPECT_EQ(again.by_rank[0], trained.by_rank[0]);
     EXPECT_EQ(again.evaluation->images, 9973);
     EXPECT_EQ(again.evaluation->correct, trained.evaluation->correct) << ranks;
+  }
+}
+
+TEST_F(TrainingRunTest, ConfusionDoesNotDependOnTheNumberOfRanks) {
+  for (const char* precision : {"train.precision=f32", "train.precision=bf16"}) {
+    expect_confused_alike(load(kRunExperiment, {"data.classes=8", "data.test_size=499", precision}));
+  }
+}
+
+TEST_F(TrainingRunTest, TopFiveOfMoreThanFiveClasses) {
+  EXPECT_FALSE(train(1, {"train.steps=1", "data.classes=5", "data.test_size=99"}, true).evaluation->correct_top5);
+  const Outcome six = train(2, {"train.steps=1", "data.classes=6", "data.test_size=99"}, true);
+  std::ifstream log("runs/run/log.jsonl");
+  const std::string lines{std::istreambuf_iterator<char>(log), {}};
+  const std::string wanted = "\"correct_top5\":" + std::to_string(six.evaluation->correct_top5.value()) + ",";
+  EXPECT_NE(lines.find(wanted), std::string::npos) << lines;
+}
+
+// What a loss is divided by is the rows of the global batch, whatever the weights of the classes.
+TEST_F(TrainingRunTest, NoLossDependsOnTheNumberOfRanks) {
+  for (const char* loss : {"loss={label_smoothing: 0.1, class_weights: [0.5, 2, 0, 1.25]}",
+                           "loss={type: binary_cross_entropy, label_smoothing: 0.1}", "loss.type=mean_squared_error"}) {
+    const std::vector<std::string> overrides = {loss, "data.mix.mixup=0.4", "data.test_size=99",
+                                                "optimizer.learning_rate=0.01"};
+    const Outcome alone = train(1, overrides, true), several = train(3, overrides, true);
+    EXPECT_LE(worst_distance(several.by_rank[0], alone.by_rank[0]), 1e-5) << loss;
+    EXPECT_EQ(several.evaluation->correct, alone.evaluation->correct) << loss;
+    EXPECT_GT(worst_distance(alone.by_rank[0], train(1, {overrides[1], overrides[2], overrides[3]}, true).by_rank[0]),
+              1e-3)
+        << loss;
   }
 }
 

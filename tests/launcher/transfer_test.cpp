@@ -127,7 +127,7 @@ TEST_F(TransferTest, FrozenLayersHaveNoGradientNoBackwardPassAndNoTraffic) {
   const Experiment experiment = load(kTransfer, {"model.base.freeze=true"});
   const std::unique_ptr<Communicator> solo = make_solo_communicator();
   Backend backend = make_backend(experiment, *solo, 1);
-  const Model model = build_model(experiment.model, experiment.data, {1, 8, 8, 3}, 8);
+  const Model model = build_model(experiment, {1, 8, 8, 3}, 8);
   const Parameters parameters(model.graph, backend.device->allocator(), solo->allocator());
   for (const ParameterSlot& slot : parameters.slots()) {
     EXPECT_EQ(slot.trainable, slot.name.starts_with("head") || slot.name.starts_with("fc")) << slot.name;

@@ -96,19 +96,28 @@ TEST(DropoutCuda, HasTheMaskOfTheCpu) {
   }
 }
 
-LayerCase loss(int rows, int classes) {
-  return {.name = "loss",
-          .layer = [] { return std::make_unique<SoftmaxCrossEntropy>(); },
-          .inputs = {{rows, 1, 1, classes}, targets_shape(rows)}};
+// Each loss.
+std::vector<LayerCase> losses(int rows, int classes, Mode mode = Mode::kTrain) {
+  const std::vector<Shape> plain = {{rows, 1, 1, classes}, targets_shape(rows)};
+  std::vector<Shape> weighted = plain;
+  weighted.push_back({1, 1, 1, classes});
+  return {{"softmax", [] { return std::make_unique<SoftmaxCrossEntropy>(); }, plain, mode},
+          {"weighted", [] { return std::make_unique<SoftmaxCrossEntropy>(0.1); }, weighted, mode},
+          {"binary", [] { return std::make_unique<BinaryCrossEntropy>(0.1); }, plain, mode},
+          {"squared", [] { return std::make_unique<MeanSquaredError>(); }, plain, mode}};
 }
 
-TEST(SoftmaxCrossEntropyCuda, CountsTheFirstOfEqualLogits) {
+TEST(LossCuda, CountsTheFirstOfEqualLogits) {
   for (const int classes : {10, 300}) {
-    expect_as_on_cpu(loss(64, classes), few_values, {kCorrect, kValidRows, kNonFinite});
+    for (const Mode mode : {Mode::kTrain, Mode::kEval}) {
+      for (const LayerCase& it : losses(64, classes, mode)) {
+        expect_as_on_cpu(it, few_values, {kCorrect, kCorrectTop5, kValidRows, kNonFinite});
+      }
+    }
   }
 }
 
-TEST(SoftmaxCrossEntropyCuda, FlagsClassesThatLieAndLossesThatAreNotFinite) {
+TEST(LossCuda, FlagsClassesThatLieAndLossesThatAreNotFinite) {
   const std::vector<std::pair<const char*, std::function<void(reference::Inputs&)>>> spoils = {
       {"first class -1", [](reference::Inputs& in) { in.x[1][3 * 2] = -1; }},
       {"first class behind the last", [](reference::Inputs& in) { in.x[1][3 * 2] = 33; }},
@@ -117,16 +126,17 @@ TEST(SoftmaxCrossEntropyCuda, FlagsClassesThatLieAndLossesThatAreNotFinite) {
       {"NaN", [](reference::Inputs& in) { in.x[0][40] = kNan; }},
       {"infinity", [](reference::Inputs& in) { in.x[0][40] = kInfinity; }},
       {"only in rows that do not count", [](reference::Inputs& in) { in.x[1][3 * 6] = in.x[1][3 * 6 + 1] = 1000; }}};
-  LayerCase it = loss(7, 33);
-  it.scalars.valid_rows = 5;
   const std::unique_ptr<Device> cpu = make_cpu_device(1);
-  for (const auto& [name, spoil] : spoils) {
-    SCOPED_TRACE(name);
-    reference::Inputs inputs = draw_inputs(it, Dtype::kF32, 1);
-    spoil(inputs);
-    const KernelRig::Run run = KernelRig(it, *make_cpu_kernels(), *cpu, Dtype::kF32, {}).run(inputs);
-    EXPECT_EQ(run.outputs.control[kNonFinite], &name == &spoils.back().first ? 0 : 1);
-    expect_as_on_cpu(it, spoil, {kCorrect, kValidRows, kNonFinite});
+  for (LayerCase it : losses(7, 33)) {
+    it.scalars.valid_rows = 5;
+    for (const auto& [name, spoil] : spoils) {
+      SCOPED_TRACE(name);
+      reference::Inputs inputs = draw_inputs(it, Dtype::kF32, 1);
+      spoil(inputs);
+      const KernelRig::Run run = KernelRig(it, *make_cpu_kernels(), *cpu, Dtype::kF32, {}).run(inputs);
+      EXPECT_EQ(run.outputs.control[kNonFinite], &name == &spoils.back().first ? 0 : 1);
+      expect_as_on_cpu(it, spoil, {kCorrect, kValidRows, kNonFinite});
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
+#include "layers/class_losses.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
 #include "layers/conv_transpose.h"
@@ -202,6 +203,16 @@ TEST(SoftmaxCrossEntropy, RefusesLogitsOfImagesAndOtherBatches) {
   expect_refused(loss, {{8, 2, 2, 10}, {8, 1, 1, 3}}, {"logits", "8x2x2x10", "flatten"});
   expect_refused(loss, {{8, 1, 1, 10}, {4, 1, 1, 3}}, {"targets", "8x1x1x3", "4x1x1x3"});
   expect_refused(loss, {{8, 1, 1, 10}, {8, 1, 1, 10}}, {"targets"});
+  EXPECT_EQ(shape_of(loss, {{8, 1, 1, 10}, {8, 1, 1, 3}, {1, 1, 1, 10}}), (Shape{8, 1, 1, 10}));
+  expect_refused(loss, {{8, 1, 1, 10}, {8, 1, 1, 3}, {1, 1, 1, 9}}, {"class weights", "1x1x1x10", "1x1x1x9"});
+  expect_refused(loss, {{8, 1, 1, 10}}, {"expected 2", "found 1"});
+  expect_refused(SoftmaxCrossEntropy(1), {{8, 1, 1, 10}, {8, 1, 1, 3}}, {"label_smoothing", "[0, 1)"});
+}
+
+TEST(ClassLosses, TakeNoWeights) {
+  EXPECT_EQ(shape_of(BinaryCrossEntropy(), {{8, 1, 1, 10}, {8, 1, 1, 3}}), (Shape{8, 1, 1, 10}));
+  expect_refused(BinaryCrossEntropy(), {{8, 1, 1, 10}, {8, 1, 1, 3}, {1, 1, 1, 10}}, {"expected 2", "found 3"});
+  expect_refused(MeanSquaredError(), {{8, 2, 2, 10}, {8, 1, 1, 3}}, {"logits", "8x2x2x10"});
 }
 
 TEST(Add, RefusesShapesThatDiffer) {

@@ -5,6 +5,7 @@
 #include "layers/adaptive_pool.h"
 #include "layers/add.h"
 #include "layers/batch_norm.h"
+#include "layers/class_losses.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
 #include "layers/conv_transpose.h"
@@ -88,9 +89,13 @@ Gradients backward(const LayerNorm& layer, const Inputs& in);
 Outputs forward(const Lrn& layer, const Inputs& in);
 Gradients backward(const Lrn& layer, const Inputs& in);
 
-// softmax_cross_entropy.cpp
+// losses.cpp
 Outputs forward(const SoftmaxCrossEntropy& layer, const Inputs& in);
 Gradients backward(const SoftmaxCrossEntropy& layer, const Inputs& in);
+Outputs forward(const BinaryCrossEntropy& layer, const Inputs& in);
+Gradients backward(const BinaryCrossEntropy& layer, const Inputs& in);
+Outputs forward(const MeanSquaredError& layer, const Inputs& in);
+Gradients backward(const MeanSquaredError& layer, const Inputs& in);
 
 // ---- Shared
 

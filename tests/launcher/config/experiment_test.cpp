@@ -122,8 +122,23 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
        "x.yaml:10:11: progress: expected auto, bar, plain or none, found 'fancy'"},
       {"batch:\n", "metrics: {host: '::1'}\nbatch:\n",
        "x.yaml:10:10: metrics.host: IPv6 addresses are not supported; give an IPv4 address or a name"},
+      {"batch:\n", "loss: {type: hinge}\nbatch:\n",
+       "x.yaml:10:14: loss.type: expected softmax_cross_entropy, binary_cross_entropy or mean_squared_error, found "
+       "'hinge'"},
+      {"batch:\n", "loss: {label_smoothing: 1}\nbatch:\n",
+       "x.yaml:10:25: loss.label_smoothing: expected a number in [0, 1), found '1'"},
+      {"batch:\n", "loss: {type: mean_squared_error, label_smoothing: 0.1}\nbatch:\n",
+       "x.yaml:10:34: loss.label_smoothing: only for type: softmax_cross_entropy or binary_cross_entropy"},
+      {"batch:\n", "loss: {type: binary_cross_entropy, class_weights: [1]}\nbatch:\n",
+       "x.yaml:10:36: loss.class_weights: only for type: softmax_cross_entropy"},
+      {"batch:\n", "loss:\n  class_weights: [1, 2, 3]\nbatch:\n",
+       "x.yaml:11:3: loss.class_weights: expected 10 numbers, one for each class, found 3"},
+      {"batch:\n", "loss:\n  class_weights: [1, -2]\nbatch:\n",
+       "x.yaml:11:22: loss.class_weights[1]: expected a number in [0, 1000000], found '-2'"},
+      {"batch:\n", "loss:\n  class_weights: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\nbatch:\n",
+       "x.yaml:11:3: loss.class_weights: expected one above 0, else there is nothing to learn"},
       {"batch:\n", "lr: 0.1\nbatch:\n",
-       "x.yaml:10:1: lr: unknown key, expected one of base, experiment, model, data, batch, train, optimizer, "
+       "x.yaml:10:1: lr: unknown key, expected one of base, experiment, model, data, loss, batch, train, optimizer, "
        "schedule, "
        "device, threads, distributed, checkpoint, metrics, progress"},
   };
@@ -217,6 +232,9 @@ TEST_F(ExperimentTest, ShowLoadsBackEqual) {
       {"experiment.output_dir='${env:CONVOY_TEST_NAME}'", "checkpoint.resume='$${literal}'"},
       {"model.layers=[{residual: {layers: [relu, {conv2d: {filters: 3, kernel: [3, 5], padding: 'same'}}]}}]"},
       {"schedule.type=multistep", "schedule.milestones=[1, 2.5]"},
+      {"loss={label_smoothing: 0.1, class_weights: [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]}"},
+      {"loss={type: binary_cross_entropy, label_smoothing: 0.1}"},
+      {"loss={type: mean_squared_error}"},
       {"schedule={warmup_epochs: 1, phases: [{type: one_cycle, rise: 0.5, epochs: 3}, {type: constant, start: 0.1}]}"},
       {"optimizer.type=lamb", "train.ema_decay=0.999", "train.export_ema=true"},
       {"optimizer.type=lars", "optimizer.trust_coefficient=0.01", "optimizer.momentum=0.9", "optimizer.epsilon=1e-9"},

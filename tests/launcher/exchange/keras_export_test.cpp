@@ -145,6 +145,32 @@ TEST(KerasExport, AdamWComesBackWithItsDecay) {
   EXPECT_EQ(notes[0], "in fit() Keras' AdamW decays biases and norms too");
 }
 
+TEST(KerasExport, LossesComeBackFromLogits) {
+  Network network = network_of(kText, {1, 9, 9, 2});
+  TrainingState& training = network.training.emplace();
+  training.optimizer.learning_rate = 0.25;
+  std::vector<std::string> notes;
+  const auto again = [&](const LossConfig& loss, bool probabilities) {
+    training.loss = loss;
+    notes.clear();
+    return from_keras(to_keras(network, {.probabilities = probabilities}, KerasFormat::kKeras, notes)).loss;
+  };
+  for (const bool probabilities : {false, true}) {
+    const LossConfig smoothed{.label_smoothing = 0.1, .class_weights = {1, 2, 3}};
+    EXPECT_EQ(again(smoothed, probabilities)->label_smoothing, 0.1);
+    ASSERT_EQ(notes.size(), 2U);
+    EXPECT_EQ(notes[0], "in fit() Keras' loss wants one-hot labels");
+    EXPECT_TRUE(notes[1].starts_with("the loss' class_weights are left out")) << notes[1];
+  }
+  for (const LossType type : {LossType::kBinaryCrossEntropy, LossType::kMeanSquaredError}) {
+    EXPECT_EQ(again({.type = type}, false)->type, type);
+    EXPECT_EQ(notes, std::vector<std::string>{"in fit() Keras' loss wants one-hot labels"});
+    EXPECT_FALSE(again({.type = type}, true));
+    ASSERT_EQ(notes.size(), 1U);
+    EXPECT_TRUE(notes[0].starts_with("the loss is left out")) << notes[0];
+  }
+}
+
 TEST(KerasExport, RmspropIsLeftOutAndSaysSo) {
   Network network = network_of(kText, {1, 9, 9, 2});
   network.training.emplace().optimizer.type = OptimizerType::kRmsprop;

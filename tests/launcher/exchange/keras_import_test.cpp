@@ -155,6 +155,45 @@ TEST(KerasImport, MomentumBecomesOurs) {
   EXPECT_EQ(model.training->slots[0].tensor.values, (std::vector<float>{0, -2, -4, -6}));
 }
 
+TEST(KerasImport, LossesThatAreOurs) {
+  const std::string dense = R"({"class_name": "Dense", "config": {"name": "d", "units": 2, "use_bias": false,
+      "batch_input_shape": [null, 2]%s}})";
+  std::vector<std::string> notes;
+  const auto loss_of = [&](const std::string& loss, const std::string& activation = "") {
+    std::string layer = dense;
+    layer.replace(layer.find("%s"), 2, activation.empty() ? "" : R"(, "activation": ")" + activation + "\"");
+    KerasFile file = keras_model(R"({"class_name": "Sequential", "config": {"layers": [)" + layer + "]}}");
+    file.layers = {{"d", "d", {counted("d/kernel", {2, 2})}}};
+    file.training_config = R"({"loss": )" + loss + "}";
+    const ForeignModel model = from_keras(file);
+    notes = model.training_notes;
+    return model.loss;
+  };
+  const auto object = [](const std::string& name, const std::string& config) {
+    return R"({"class_name": ")" + name + R"(", "config": {)" + config + "}}";
+  };
+  const std::string logits = R"("from_logits": true)";
+  EXPECT_EQ(loss_of(R"("sparse_categorical_crossentropy")", "softmax")->type, LossType::kSoftmaxCrossEntropy);
+  EXPECT_EQ(loss_of(object("CategoricalCrossentropy", logits + R"(, "label_smoothing": 0.1)"))->label_smoothing, 0.1);
+  EXPECT_TRUE(notes.empty());
+  EXPECT_EQ(loss_of(object("BinaryCrossentropy", logits))->type, LossType::kBinaryCrossEntropy);
+  EXPECT_EQ(loss_of(R"("mse")")->type, LossType::kMeanSquaredError);
+  EXPECT_EQ(loss_of(object("MeanSquaredError", ""))->type, LossType::kMeanSquaredError);
+  EXPECT_TRUE(notes.empty());
+
+  EXPECT_EQ(loss_of(object("BinaryCrossentropy", logits + R"(, "label_smoothing": 0.1)"))->label_smoothing, 0);
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes[0].find("towards 1/2"), std::string::npos) << notes[0];
+  for (const auto& [loss, activation, note] :
+       {std::tuple(R"("binary_crossentropy")", "sigmoid", "ends in logits"),
+        std::tuple(R"("mean_squared_error")", "softmax", "of probabilities"),
+        std::tuple(R"("hinge")", "", "'hinge' is left out: Convoy trains with softmax cross-entropy")}) {
+    EXPECT_FALSE(loss_of(loss, activation)) << loss;
+    ASSERT_EQ(notes.size(), 1U) << loss;
+    EXPECT_NE(notes[0].find(note), std::string::npos) << notes[0];
+  }
+}
+
 // What counts updates is no slot: plain SGD has one, too.
 TEST(KerasImport, StepsOfEveryOptimizer) {
   KerasFile file = keras_model(R"({"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config":
