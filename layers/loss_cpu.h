@@ -82,7 +82,12 @@ class LossCpu : public CpuKernel {
     int64_t best = 0;
     with_elements(inputs_[0].dtype, [&](auto zero) {
       const auto* x = logits<decltype(zero)>(row);
-      for (int64_t k = 1; k < classes(); ++k) best = load(x + k) > load(x + best) ? k : best;
+      float largest = load(x);
+      for (int64_t k = 1; k < classes(); ++k) {
+        const float value = load(x + k);
+        best = value > largest ? k : best;
+        largest = value > largest ? value : largest;
+      }
     });
     return best;
   }

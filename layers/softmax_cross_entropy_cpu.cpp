@@ -14,9 +14,11 @@ class SoftmaxCrossEntropyCpu : public LossCpu {
 
   void backward(int, Stream&) override {
     const float scale = args_.scalars->one_over_global_rows * args_.loss_scale->scale;
+    if (!weighted_) {
+      return write_gradient([&](int64_t row, int64_t k, float wanted) { return (outputs(row)[k] - wanted) * scale; });
+    }
     write_gradient([&](int64_t row, int64_t k, float wanted) {
-      const float sum = weighted_ ? sums()[row] : 1.0F;
-      return (outputs(row)[k] * sum - weight(k) * wanted) * scale;
+      return (outputs(row)[k] * sums()[row] - weight(k) * wanted) * scale;
     });
   }
 

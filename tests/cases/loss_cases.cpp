@@ -33,7 +33,6 @@ void add_cases(const std::string& name, const std::function<std::unique_ptr<Laye
        .scalars = {.valid_rows = 5}},
       {.name = name + "_eval_wide", .layer = loss, .inputs = inputs(200, 12), .mode = Mode::kEval},
       {.name = name + "_threads", .layer = loss, .inputs = inputs(64, 600)},
-      {.name = name + "_imagenet", .layer = loss, .inputs = inputs(32, 1000), .benchmark = true},
   };
   cases.insert(cases.end(), more.begin(), more.end());
 }
@@ -49,6 +48,12 @@ Cases loss_cases() {
   add_cases("binary_cross_entropy", make<BinaryCrossEntropy>(), on, cases);
   add_cases("binary_cross_entropy_smoothed", make<BinaryCrossEntropy>(0.1), on, cases);
   add_cases("mean_squared_error", make<MeanSquaredError>(), on, cases);
+  const LayerCase benchmarks[] = {
+      {"softmax_cross_entropy_imagenet", make<SoftmaxCrossEntropy>(), on(32, 1000)},
+      {"softmax_cross_entropy_smoothed_imagenet", make<SoftmaxCrossEntropy>(0.1), on(32, 1000)},
+      {"binary_cross_entropy_imagenet", make<BinaryCrossEntropy>(), on(32, 1000)},
+  };
+  for (const LayerCase& it : benchmarks) cases.emplace_back(it).benchmark = true;
   return cases;
 }
 

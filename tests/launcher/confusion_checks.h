@@ -49,7 +49,9 @@ inline Confused confused(const Experiment& experiment, int ranks) {
     EXPECT_EQ(correct, evaluation.correct);
     EXPECT_EQ(std::accumulate(images.begin(), images.end(), int64_t{0}), evaluation.images);
     const std::lock_guard lock(mutex);
-    if (!result.images.empty()) EXPECT_EQ(images, result.images);
+    if (!result.images.empty()) {
+      EXPECT_EQ(images, result.images);
+    }
     result = {evaluation, images};
   });
   return result;

@@ -163,9 +163,11 @@ TEST(KerasExport, LossesComeBackFromLogits) {
     EXPECT_TRUE(notes[1].starts_with("the loss' class_weights are left out")) << notes[1];
   }
   for (const LossType type : {LossType::kBinaryCrossEntropy, LossType::kMeanSquaredError}) {
-    EXPECT_EQ(again({.type = type}, false)->type, type);
+    LossConfig plain;
+    plain.type = type;
+    EXPECT_EQ(again(plain, false)->type, type);
     EXPECT_EQ(notes, std::vector<std::string>{"in fit() Keras' loss wants one-hot labels"});
-    EXPECT_FALSE(again({.type = type}, true));
+    EXPECT_FALSE(again(plain, true));
     ASSERT_EQ(notes.size(), 1U);
     EXPECT_TRUE(notes[0].starts_with("the loss is left out")) << notes[0];
   }

@@ -189,8 +189,8 @@ TEST(KerasImport, LossesThatAreOurs) {
         std::tuple(R"("mean_squared_error")", "softmax", "of probabilities"),
         std::tuple(R"("hinge")", "", "'hinge' is left out: Convoy trains with softmax cross-entropy")}) {
     EXPECT_FALSE(loss_of(loss, activation)) << loss;
-    ASSERT_EQ(notes.size(), 1U) << loss;
-    EXPECT_NE(notes[0].find(note), std::string::npos) << notes[0];
+    ASSERT_FALSE(notes.empty()) << loss;
+    EXPECT_NE(notes.back().find(note), std::string::npos) << notes.back();
   }
 }
 
