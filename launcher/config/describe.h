@@ -93,6 +93,8 @@ void describe(Visitor& v, ModelConfig& c) {
   v.key(c.layers, {.name = "layers", .doc = "the network, from the image to the logits"});
   v.key(c.weights, {.name = "weights", .doc = "a file of any format that the weights start from", .is_path = true});
   v.key(c.top, {.name = "top", .doc = "the end of the network, which another task replaces; may be part of layers"});
+  v.key(c.zero_init_residual, {.name = "zero_init_residual",
+                               .doc = "residual branches start at 0: the weight of the norm at their end does"});
 }
 
 template <class Visitor>

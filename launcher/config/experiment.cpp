@@ -45,8 +45,8 @@ Node model_of_file(const std::string& file, const Mark& where, const std::string
   Node content = parse_yaml_file(file, where);
   require_map(content, "model");
   interpolate(content, "model");
-  static constexpr std::array<std::string_view, 7> kKeys = {"name", "classes", "made_for", "blocks",
-                                                            "base", "layers",  "top"};
+  static constexpr std::array<std::string_view, 8> kKeys = {
+      "name", "classes", "made_for", "blocks", "zero_init_residual", "base", "layers", "top"};
   refuse_unknown_keys(content, "model", kKeys);
   expand_blocks(content, "model");
   return content;

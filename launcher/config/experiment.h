@@ -75,6 +75,7 @@ struct ModelConfig {
   std::vector<LayerConfig> layers;     // normalize and the loss are added by the model builder
   std::vector<LayerConfig> top;        // behind them: the classifier, which a new task replaces
   std::optional<std::string> weights;  // a file of any format that they start from; else as the layers ask
+  bool zero_init_residual = false;     // what `zero_init` is in a residual that does not say it
   Mark where;
 };
 
