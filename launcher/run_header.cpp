@@ -27,10 +27,17 @@ std::string name_of(Enum type) {
   return std::string(names_of(type)[static_cast<size_t>(type)]);
 }
 
-std::string optimizer_text(const Experiment& experiment) {
+std::string learning_rate_text(const LearningRate& rate, int global_batch) {
+  const std::string text = short_number(rate.of(global_batch));
+  if (!rate.per) return text;
+  return text + " = " + short_number(rate.base) + " × " + std::to_string(global_batch) + " / " +
+         std::to_string(*rate.per);
+}
+
+std::string optimizer_text(const Experiment& experiment, int global_batch) {
   const OptimizerConfig& it = experiment.optimizer;
   std::string text = name_of(it.type);
-  text += ", learning rate " + short_number(it.learning_rate);
+  text += ", learning rate " + learning_rate_text(it.learning_rate, global_batch);
   if (!is_adam(it.type) && it.momentum > 0) {
     text += std::string(it.nesterov ? ", nesterov" : ", momentum") + " " + short_number(it.momentum);
   }
@@ -73,7 +80,7 @@ std::string run_header(const RunFacts& facts) {
                     " micro-batches of " + std::to_string(batch.micro) + " over " + std::to_string(world) +
                     (world == 1 ? " rank" : " ranks"));
   line("steps", grouped(facts.horizon.steps) + ", " + grouped(facts.horizon.steps_per_epoch) + " an epoch");
-  line("optimizer", optimizer_text(experiment));
+  line("optimizer", optimizer_text(experiment, batch.global));
   line("memory", "activations " + mib(memory.arena_bytes) + " a rank (" + mib(memory.total_bytes) + " without reuse)");
   text.pop_back();
   return text;

@@ -128,7 +128,7 @@ ScheduleOptions schedule_options(const ScheduleShape& shape, double learning_rat
 
 }  // namespace
 
-Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
+Schedule make_schedule(const Experiment& experiment, double learning_rate, const Horizon& horizon) {
   const ScheduleConfig& config = experiment.schedule;
   const int64_t epoch = horizon.steps_per_epoch, warmup = in_steps(config.warmup_epochs, epoch);
   std::vector<const ScheduleShape*> shapes;
@@ -137,7 +137,7 @@ Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
   std::vector<SchedulePhase> phases;
   int64_t steps_left = horizon.steps;
   for (size_t i = 0; i < shapes.size(); ++i) {
-    ScheduleOptions options = schedule_options(*shapes[i], experiment.optimizer.learning_rate, horizon);
+    ScheduleOptions options = schedule_options(*shapes[i], learning_rate, horizon);
     if (shapes[i]->restart_epochs > 0 && options.restart_steps == 0) too_short(config, "restart_epochs", horizon);
     if (i + 1 < shapes.size() && in_steps(*config.phases[i].epochs, epoch) == 0) too_short(config, "epochs", horizon);
     if (i == 0) {

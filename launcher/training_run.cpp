@@ -44,7 +44,7 @@ void expect_writers(const TrainConfig& train) {
 }
 
 // Two runs with equal text compute the same: without what only decides where things go, how fast, and what is shown.
-std::string settings_that_compute(Experiment experiment) {
+std::string settings_that_compute(Experiment experiment, double learning_rate) {
   const ExperimentConfig defaults;
   experiment.experiment.name = defaults.name;
   experiment.experiment.output_dir = defaults.output_dir;
@@ -61,6 +61,7 @@ std::string settings_that_compute(Experiment experiment) {
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
   experiment.optimizer.state.reset();
+  experiment.optimizer.learning_rate = {learning_rate};
   experiment.checkpoint = {};
   experiment.metrics = {};
   experiment.progress = ProgressStyle::kAuto;
@@ -75,7 +76,8 @@ Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, c
   manifest.world = world;
   manifest.global_batch = batch.global;
   manifest.micro_batch = batch.micro;
-  manifest.config_hash = hash128_hex(settings_that_compute(experiment));
+  manifest.config_hash =
+      hash128_hex(settings_that_compute(experiment, experiment.optimizer.learning_rate.of(batch.global)));
   manifest.data_hash = data_hash;
   manifest.facts = {{"program", options.version}, {"precision", to_string(backend.precision)}};
   if (backend.device->kind() == DeviceKind::kCpu) {
@@ -219,6 +221,12 @@ void TrainingRun::make_network() {
   manifest_ = manifest_of(experiment_, batch_, data_hash_, communicator_.size(), options_, backend_);
 }
 
+OptimizerConfig TrainingRun::optimizer_config() const {
+  OptimizerConfig config = experiment_.optimizer;
+  config.learning_rate = {config.learning_rate.of(batch_.global)};
+  return config;
+}
+
 void TrainingRun::open_run_directory() {
   directory_ = std::make_unique<RunDirectory>(files_, experiment_.experiment.output_dir, experiment_.experiment.name,
                                               options_.fresh);
@@ -308,7 +316,7 @@ ExitCode TrainingRun::run() {
                    directory_.get(),
                    bad_samples_,
                    mix_options(experiment_.data.mix, experiment_.experiment.seed)},
-                  make_schedule(experiment_, horizon_),
+                  make_schedule(experiment_, optimizer_config().learning_rate.base, horizon_),
                   {experiment_.data.workers, loader_threads(), experiment_.data.prefetch}, experiment_.experiment.seed,
                   horizon_, first_step_);
   const ExitCode code = trainer.run();
@@ -330,7 +338,7 @@ void TrainingRun::export_model(int64_t steps) {
   network.weights = elements_of(snapshot_->model_tensors());
   network.preprocessing = preprocessing_of(experiment_.data);
   network.class_names = data_.class_names;
-  network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
+  network.training = {optimizer_config(), experiment_.optimizer.steps_before + steps,
                       elements_of(snapshot_->optimizer_tensors())};
   for (const std::string& name : experiment_.train.exports) {
     for (const std::string& note : write_network(files_, directory_->path() + "/" + name, network, {})) {

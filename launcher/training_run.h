@@ -42,6 +42,7 @@ class TrainingRun {
   void share_data();
   void make_caches();
   void make_network();
+  OptimizerConfig optimizer_config() const;  // with the learning rate for our batch
   void open_run_directory();
   void open_bad_samples();
   bool resume();               // whether there is a checkpoint to go on from

@@ -261,6 +261,15 @@ void describe(Visitor& v, ParameterGroup& c) {
 }
 
 template <class Visitor>
+void describe(Visitor& v, LearningRate& c) {
+  v.key(c.base, {.name = "base", .doc = "for a global batch of `per` rows", .required = true, .range = above(0)});
+  v.key(c.per, {.name = "per",
+                .doc = "rows; the learning rate is base x global batch / per",
+                .required = true,
+                .range = between(1, 1 << 24)});
+}
+
+template <class Visitor>
 void describe(Visitor& v, OptimizerConfig& c) {
   v.place(c.where);
   v.key(c.type, {.name = "type", .doc = "update rule", .required = true});
@@ -269,7 +278,7 @@ void describe(Visitor& v, OptimizerConfig& c) {
   constexpr std::string_view kSgdOnly = "type: sgd", kAdamOnly = "type: adam or adamw";
   const Range fraction = from_below(0, 1);
   v.key(c.learning_rate,
-        {.name = "learning_rate", .doc = "for the global batch; never rescaled", .required = true, .range = above(0)});
+        {.name = "learning_rate", .doc = "for the global batch, or {base, per}", .required = true, .range = above(0)});
   v.key(c.momentum, {.name = "momentum",
                      .doc = "share of the last update kept",
                      .range = fraction,

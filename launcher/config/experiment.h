@@ -179,12 +179,21 @@ struct ParameterGroup {
   Mark where;
 };
 
+// A number, or {base, per}: `base` for a global batch of `per` rows, and in proportion for others (the linear rule of
+// Goyal et al. 2017).
+struct LearningRate {
+  double base = 0;
+  std::optional<int> per = {};
+
+  double of(int global_batch) const { return per ? base * global_batch / *per : base; }
+};
+
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kSgd;
-  double learning_rate = 0;  // for the global batch; never scaled behind the user's back
-  double momentum = 0;       // sgd, rmsprop
-  bool nesterov = false;     // sgd
-  double weight_decay = 0;   // L2, added to the gradient; adamw: times the learning rate, taken from the weight itself
+  LearningRate learning_rate;  // for the global batch; never scaled behind the user's back
+  double momentum = 0;         // sgd, rmsprop
+  bool nesterov = false;       // sgd
+  double weight_decay = 0;  // L2, added to the gradient; adamw: times the learning rate, taken from the weight itself
   bool decay_vectors = false;  // biases and the parameters of norms decay too
   double beta1 = 0.9;          // adam, adamw
   double beta2 = 0.999;        // adam, adamw
