@@ -42,7 +42,9 @@ std::string optimizer_text(const Experiment& experiment, int global_batch) {
     text += std::string(it.nesterov ? ", nesterov" : ", momentum") + " " + short_number(it.momentum);
   }
   if (it.weight_decay > 0) {
-    text += ", weight decay " + short_number(it.weight_decay) + (it.decay_vectors ? "" : " (not of biases and norms)");
+    text += ", weight decay " + short_number(it.weight_decay) +
+            (it.type == OptimizerType::kAdamw ? " (decoupled" : " (coupled") +
+            (it.decay_vectors ? ")" : ", not of biases and norms)");
   }
   if (it.clip_norm > 0) text += ", gradients clipped to norm " + short_number(it.clip_norm);
   if (it.clip_value > 0) text += ", gradients clipped to " + short_number(it.clip_value);
@@ -52,6 +54,19 @@ std::string optimizer_text(const Experiment& experiment, int global_batch) {
   if (!shapes.empty()) text += ", " + shapes + " schedule";
   if (experiment.schedule.warmup_epochs > 0) {
     text += ", warm-up " + short_number(experiment.schedule.warmup_epochs) + " epochs";
+  }
+  if (schedule.plateau) {
+    text += ", times " + short_number(schedule.plateau->factor) + " on plateaus of the test " +
+            name_of(schedule.plateau->metric);
+  }
+  return text;
+}
+
+std::string steps_text(const Experiment& experiment, const Horizon& horizon) {
+  std::string text = grouped(horizon.steps) + ", " + grouped(horizon.steps_per_epoch) + " an epoch";
+  if (const auto& early = experiment.train.early_stopping) {
+    text += "; fewer where the test " + name_of(early->metric) + " gets no better (patience " +
+            std::to_string(early->patience) + ")";
   }
   return text;
 }
@@ -79,7 +94,7 @@ std::string run_header(const RunFacts& facts) {
   line("batch", "global " + std::to_string(batch.global) + " = " + std::to_string(batch.micro_batches) +
                     " micro-batches of " + std::to_string(batch.micro) + " over " + std::to_string(world) +
                     (world == 1 ? " rank" : " ranks"));
-  line("steps", grouped(facts.horizon.steps) + ", " + grouped(facts.horizon.steps_per_epoch) + " an epoch");
+  line("steps", steps_text(experiment, facts.horizon));
   line("optimizer", optimizer_text(experiment, batch.global));
   line("memory", "activations " + mib(memory.arena_bytes) + " a rank (" + mib(memory.total_bytes) + " without reuse)");
   text.pop_back();

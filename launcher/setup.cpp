@@ -153,6 +153,26 @@ Schedule make_schedule(const Experiment& experiment, double learning_rate, const
   return in_sequence(std::move(phases));
 }
 
+Watchers make_watchers(const Experiment& experiment, double learning_rate, const Horizon& horizon, bool test_data) {
+  const auto& plateau = experiment.schedule.plateau;
+  const auto& early_stopping = experiment.train.early_stopping;
+  const auto require_test_data = [&](const Mark& where, const char* path) {
+    if (!test_data) config_error(where, path, "follows from evaluations, and there are no test data");
+  };
+  Watchers watchers{.learning_rate = learning_rate,
+                    .warmup_steps = in_steps(experiment.schedule.warmup_epochs, horizon.steps_per_epoch)};
+  if (plateau) {
+    require_test_data(plateau->where, "schedule.plateau");
+    watchers.plateau.emplace(*plateau, learning_rate);
+  }
+  if (early_stopping) {
+    require_test_data(early_stopping->where, "train.early_stopping");
+    watchers.early_stopping.emplace(*early_stopping);
+  }
+  if (experiment.checkpoint.best) require_test_data(experiment.checkpoint.where, "checkpoint.best");
+  return watchers;
+}
+
 void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names) {
   for (size_t i = 0; i < config.groups.size(); ++i) {
     const ParameterGroup& group = config.groups[i];

@@ -56,7 +56,9 @@ std::string settings_that_compute(Experiment experiment, double learning_rate) {
   for (std::string* path : paths_of(experiment.data)) path->clear();  // what lies there has a fingerprint
   experiment.train.log_every_steps = TrainConfig().log_every_steps;
   experiment.train.log_every_seconds = TrainConfig().log_every_seconds;
-  experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
+  if (!experiment.schedule.plateau && !experiment.train.early_stopping) {
+    experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
+  }
   experiment.train.exports.clear();
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
@@ -160,6 +162,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   });
   run_on_all_ranks(communicator_, [&] { open_bad_samples(); });
   first_step_ = std::stoll(communicator_.broadcast_bytes(std::to_string(first_step_), 0));
+  watchers_.restore(communicator_.broadcast_bytes(watchers_.text(), 0), "rank 0");
   broadcast_state(replica_->parameters(), optimizer_.get(), *backend_.communicator);
   replica_->values_changed();
   announce();
@@ -193,6 +196,7 @@ void TrainingRun::share_data() {
     feeding_.emplace(feeding_from_host(by_rank, batch_, seed, rank));
   }
   horizon_ = horizon(experiment_, feeding_->sampler.steps_per_epoch());
+  watchers_ = make_watchers(experiment_, optimizer_config().learning_rate.base, horizon_, data_.test != nullptr);
 }
 
 void TrainingRun::make_caches() {
@@ -232,9 +236,13 @@ void TrainingRun::open_run_directory() {
                                               options_.fresh);
   directory_->require_unfinished(horizon_.steps);
   checkpointer_ = std::make_unique<Checkpointer>(
-      files_, directory_->checkpoints(), experiment_.checkpoint.keep, manifest_, *snapshot_,
+      files_,
+      Checkpointer::Keep{directory_->checkpoints(), experiment_.checkpoint.keep, directory_->best(),
+                         experiment_.checkpoint.best},
+      manifest_, *snapshot_,
       describe_network(experiment_.model, data_.train->sample(), preprocessing_of(experiment_.data), data_.class_names),
-      describe_training(experiment_.optimizer));
+      describe_training(optimizer_config()));
+  checkpointer_->find_best([&](const std::string& text) { log_.warning(text); });
 }
 
 // Behind the run directory, which rank 0 makes.  One that only the host of rank 0 sees has the bad samples of its
@@ -262,6 +270,13 @@ bool TrainingRun::resume() {
     snapshot_->put();
   } catch (const Error& error) {  // whole, but of another network or optimizer
     throw Error(ExitCode::kConfig, std::string(error.what()) + kOtherSettings);
+  }
+  if (const std::string* watchers = watchers_of(*checkpoint)) watchers_.restore(*watchers, checkpoint->path);
+  if (watchers_.stops() && directory_->finished()) {
+    throw Error(ExitCode::kCannotCreate, directory_->path() + ": this run has stopped early, after " +
+                                             std::to_string(checkpoint->manifest.step) +
+                                             " steps: use --fresh to start over, another experiment.name, or more "
+                                             "train.early_stopping.patience");
   }
   first_step_ = checkpoint->manifest.step;
   resumed_ = resume_text(*checkpoint, manifest_);
@@ -315,6 +330,7 @@ ExitCode TrainingRun::run() {
                    checkpointer_.get(),
                    directory_.get(),
                    bad_samples_,
+                   watchers_,
                    mix_options(experiment_.data.mix, experiment_.experiment.seed)},
                   make_schedule(experiment_, optimizer_config().learning_rate.base, horizon_),
                   {experiment_.data.workers, loader_threads(), experiment_.data.prefetch}, experiment_.experiment.seed,
@@ -355,9 +371,12 @@ void TrainingRun::conclude(ExitCode code, int64_t steps, double images_per_secon
   }
   if (code == ExitCode::kIo) throw CollectiveError(code, "the checkpoint of step " + step + " could not be saved");
   if (!speaks()) return;
+  const bool early = code == ExitCode::kDone && steps < horizon_.steps;
   std::printf("%s after %s of %lld steps, %.0f img/s; %s\n",
-              code == ExitCode::kDone ? "done" : "saved and stopped; the same command goes on", step.c_str(),
-              static_cast<long long>(horizon_.steps), images_per_second, directory_->path().c_str());
+              early                     ? "done, stopped early"
+              : code == ExitCode::kDone ? "done"
+                                        : "saved and stopped; the same command goes on",
+              step.c_str(), static_cast<long long>(horizon_.steps), images_per_second, directory_->path().c_str());
 }
 
 }  // namespace convoy

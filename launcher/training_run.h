@@ -67,6 +67,7 @@ class TrainingRun {
   std::string data_hash_;  // of the training data of all ranks
   std::optional<Feeding> feeding_;
   Horizon horizon_;
+  Watchers watchers_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Snapshot> snapshot_;

@@ -41,6 +41,8 @@ constexpr std::array<std::string_view, 4> names_of(OptimizerType) { return {"sgd
 constexpr std::array<std::string_view, 7> names_of(ScheduleType) {
   return {"constant", "step", "multistep", "exponential", "polynomial", "cosine", "one_cycle"};
 }
+constexpr std::array<std::string_view, 2> names_of(Metric) { return {"loss", "accuracy"}; }
+constexpr std::array<std::string_view, 2> names_of(ThresholdMode) { return {"rel", "abs"}; }
 constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto", "cpu", "cuda"}; }
 constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
 constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
@@ -233,6 +235,15 @@ void describe(Visitor& v, BatchConfig& c) {
 }
 
 template <class Visitor>
+void describe(Visitor& v, EarlyStoppingConfig& c) {
+  v.place(c.where);
+  v.key(c.metric, {.name = "metric", .doc = "of the test data"});
+  v.key(c.patience,
+        {.name = "patience", .doc = "evaluations without a better value that end the run", .range = at_least(0)});
+  v.key(c.min_delta, {.name = "min_delta", .doc = "by how much a better value is better", .range = at_least(0)});
+}
+
+template <class Visitor>
 void describe(Visitor& v, TrainConfig& c) {
   v.place(c.where);
   v.key(c.epochs, {.name = "epochs", .doc = "passes over the training data", .range = at_least(1)});
@@ -243,6 +254,7 @@ void describe(Visitor& v, TrainConfig& c) {
   v.key(c.autotune, {.name = "autotune", .doc = "on a GPU: engines chosen by timing them"});
   v.key(c.cuda_graph, {.name = "cuda_graph", .doc = "on a GPU: a step is launched as one graph"});
   v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
+  v.key(c.early_stopping, {.name = "early_stopping", .doc = "the run ends where evaluations get no better"});
   v.key(c.on_nonfinite, {.name = "on_nonfinite", .doc = "when loss or gradients are NaN or infinite"});
   v.key(c.exports, {.name = "exports",
                     .doc = "files in the run directory for the finished model: .h5, .keras, .onnx, .safetensors"});
@@ -381,6 +393,20 @@ void describe(Visitor& v, SchedulePhaseConfig& c) {
 }
 
 template <class Visitor>
+void describe(Visitor& v, PlateauConfig& c) {
+  v.place(c.where);
+  v.key(c.metric, {.name = "metric", .doc = "of the test data"});
+  v.key(c.factor, {.name = "factor", .doc = "of each cut of the learning rate", .range = {0, 1, true, true}});
+  v.key(
+      c.patience,
+      {.name = "patience", .doc = "evaluations without a better value that go by before a cut", .range = at_least(0)});
+  v.key(c.threshold, {.name = "threshold", .doc = "by how much a better value is better", .range = at_least(0)});
+  v.key(c.threshold_mode, {.name = "threshold_mode", .doc = "rel: the threshold is a share of the best value"});
+  v.key(c.cooldown, {.name = "cooldown", .doc = "evaluations after a cut that do not count", .range = at_least(0)});
+  v.key(c.min_lr, {.name = "min_lr", .doc = "the least learning rate", .range = at_least(0)});
+}
+
+template <class Visitor>
 void describe(Visitor& v, ScheduleConfig& c) {
   v.place(c.where);
   describe_shape(v, c);
@@ -389,6 +415,7 @@ void describe(Visitor& v, ScheduleConfig& c) {
   v.key(c.warmup_start,
         {.name = "warmup_start", .doc = "fraction of the learning rate at step 0", .range = between(0, 1)});
   v.key(c.phases, {.name = "phases", .doc = "shapes one after another, in the place of one"});
+  v.key(c.plateau, {.name = "plateau", .doc = "in the place of a shape: cut where evaluations get no better"});
 }
 
 template <class Visitor>
@@ -404,9 +431,11 @@ void describe(Visitor& v, DistributedConfig& c) {
 
 template <class Visitor>
 void describe(Visitor& v, CheckpointConfig& c) {
+  v.place(c.where);
   v.key(c.every_steps, {.name = "every_steps", .doc = "0: not by steps", .range = at_least(0)});
   v.key(c.every_epochs, {.name = "every_epochs", .doc = "0: not by epochs", .range = at_least(0)});
   v.key(c.keep, {.name = "keep", .doc = "newest checkpoints kept", .range = at_least(1)});
+  v.key(c.best, {.name = "best", .doc = "of the test data: the checkpoint of the best evaluation is kept apart"});
   v.key(c.resume,
         {.name = "resume", .doc = "auto; never; or the checkpoint that a run without checkpoints starts from"});
 }

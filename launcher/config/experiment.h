@@ -15,6 +15,7 @@
 #include "core/device/types.h"
 #include "core/io/hdf5.h"
 #include "core/train/schedule.h"
+#include "core/train/watch.h"
 #include "launcher/config/yaml.h"
 
 namespace convoy {
@@ -154,6 +155,11 @@ struct BatchConfig {
   Mark where = {};
 };
 
+// Counted in evaluations, so in epochs where every epoch ends in one.
+struct EarlyStoppingConfig : EarlyStoppingOptions {
+  Mark where;
+};
+
 struct TrainConfig {
   std::optional<int> epochs;  // exactly one of epochs and steps
   std::optional<int64_t> steps;
@@ -164,6 +170,7 @@ struct TrainConfig {
   bool autotune = false;                    // a GPU's engines are chosen by timing them: faster steps, a slower start
   CudaGraph cuda_graph = CudaGraph::kAuto;  // off: to find out whether a fault lies in the capture
   int eval_every_epochs = 1;                // 0: only at the end
+  std::optional<EarlyStoppingConfig> early_stopping;
   NonFinitePolicy on_nonfinite = NonFinitePolicy::kStop;
   std::vector<std::string> exports;  // files that the finished model is also written to, in the run directory
   int log_every_steps = 50;          // a log line when either is due
@@ -226,10 +233,15 @@ struct SchedulePhaseConfig : ScheduleShape {
   Mark where;
 };
 
+struct PlateauConfig : PlateauOptions {
+  Mark where;
+};
+
 struct ScheduleConfig : ScheduleShape {
   double warmup_epochs = 0;  // linear from warmup_start × learning_rate; may be a fraction of an epoch
   double warmup_start = 0;
   std::vector<SchedulePhaseConfig> phases;  // one after another, in the place of `type`
+  std::optional<PlateauConfig> plateau;     // likewise: the rate falls where evaluations get no better
   Mark where;
 };
 
@@ -243,12 +255,14 @@ struct DistributedConfig {
 };
 
 struct CheckpointConfig {
-  int64_t every_steps = 0;  // 0: not by steps
-  int every_epochs = 1;     // 0: not by epochs
-  int keep = 2;             // newest ones kept; two, so that a damaged one is not the only one
+  int64_t every_steps = 0;     // 0: not by steps
+  int every_epochs = 1;        // 0: not by epochs
+  int keep = 2;                // newest ones kept; two, so that a damaged one is not the only one
+  std::optional<Metric> best;  // of the test data: the checkpoint of the best evaluation is kept apart
   // auto: the newest whole checkpoint of the run directory; a path: where a directory without checkpoints starts from;
   // never: a directory with checkpoints is refused.
   std::string resume = "auto";
+  Mark where = {};
 };
 
 struct MetricsConfig {
