@@ -44,7 +44,9 @@ class Part {
     set("name", name);
   }
   Part& set(std::string key, std::string value) {
-    Node node{.kind = Node::Kind::kScalar, .text = std::move(value), .where = config_.where};
+    return set(std::move(key), Node{.kind = Node::Kind::kScalar, .text = std::move(value), .where = config_.where});
+  }
+  Part& set(std::string key, Node node) {
     node.key = std::move(key);
     config_.parameters.children.push_back(std::move(node));
     return *this;
@@ -57,7 +59,8 @@ class Part {
 
 }  // namespace
 
-LayerBuilder::LayerBuilder(Graph& graph, ValueId image) : graph_(graph), image_(image) {
+LayerBuilder::LayerBuilder(Graph& graph, ValueId image, bool zero_init_residual)
+    : graph_(graph), image_(image), zero_init_residual_(zero_init_residual) {
   for (const Graph::Node& node : graph.nodes()) ++numbers_[node.layer->type()];
 }
 
@@ -104,8 +107,28 @@ ValueId LayerBuilder::residual(const LayerConfig& config, Params& params, ValueI
   const std::vector<LayerConfig> layers = params.layers("layers");
   const std::vector<LayerConfig> shortcut = params.layers_or("shortcut");
   if (layers.empty()) params.fail("layers", "expected at least one layer");
+  const bool zero_init = params.boolean_or("zero_init", zero_init_residual_);
   const ValueId sum = append(layers, x);
+  if (zero_init) start_at_zero(params, sum);
   return add(config, params, std::make_unique<Add>(), {sum, append(shortcut, x)});
+}
+
+// As torchvision's zero_init_residual (Goyal et al. 2017): the branch whose output is `end` adds nothing at first.
+void LayerBuilder::start_at_zero(const Params& params, ValueId end) {
+  static constexpr std::array<std::string_view, 3> kNorms = {"batch_norm", "group_norm", "layer_norm"};
+  const auto& nodes = graph_.nodes();
+  const auto producer = [&](ValueId value) { return std::ranges::find(nodes, value, &Graph::Node::output); };
+  auto node = producer(end);
+  while (node != nodes.end() && node->layer->type() == "stochastic_depth") node = producer(node->inputs.front());
+  const std::string last = node == nodes.end() ? kImage : node->name;
+  if (node == nodes.end() || std::ranges::find(kNorms, node->layer->type()) == kNorms.end()) {
+    params.fail("zero_init", "expected a norm at the end of the branch, found '" + last + "'");
+  }
+  const std::vector<ParameterSpec> specs = node->layer->parameters(graph_.input_shapes(*node));
+  if (std::ranges::find(specs, "weight", &ParameterSpec::name) == specs.end()) {
+    params.fail("zero_init", "'" + last + "' at the end of the branch has no weight to start at 0");
+  }
+  graph_.start_weight_at_zero(static_cast<int>(node - nodes.begin()));
 }
 
 ValueId LayerBuilder::concat(const LayerConfig& config, Params& params, ValueId x) {
@@ -142,14 +165,16 @@ ValueId LayerBuilder::squeeze_excite(const LayerConfig& config, Params& params, 
   const std::string channels = std::to_string(graph_.shape(x).c);
   const std::string activation = params.choice_or("activation", kActivations[0], kActivations);
   const std::string gate = params.choice_or("gate", kGates[0], kGates);
-  const std::string initializer = params.choice_or("initializer", kWeightInitializers[0], kWeightInitializers);
+  const Node* initializer = params.node("initializer");  // its convolutions check it
   const std::string name = new_name(params, config.type);
   params.done();
   const auto part = [&](const std::string& type, const std::string& part_name) {
     return Part(config, type, name + "." + part_name);
   };
   const auto convolution = [&](const std::string& part_name, const std::string& filters) {
-    return part("conv2d", part_name).set("filters", filters).set("kernel", "1").set("initializer", initializer).take();
+    Part made = part("conv2d", part_name).set("filters", filters).set("kernel", "1");
+    if (initializer != nullptr) made.set("initializer", *initializer);
+    return made.take();
   };
   ValueId y = append(part("global_average", "avgpool").take(), x);
   y = append(convolution("fc1", reduced), y);

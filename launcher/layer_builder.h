@@ -22,7 +22,8 @@ inline constexpr std::array<std::string_view, 4> kAddedLayers = {kNormalizeLayer
 class LayerBuilder {
  public:
   // Layers call the input of the network, `image`, by this name.  They may read any layer that is in the graph already.
-  LayerBuilder(Graph& graph, ValueId image);
+  // `zero_init_residual` is the `zero_init` of a residual that does not say it.
+  LayerBuilder(Graph& graph, ValueId image, bool zero_init_residual = false);
 
   // Adds `layers` to the graph, the first one behind `x`, and gives the output of the last.  Layers without a `name`
   // key are called by type and number: conv2d_1, batch_norm_1, ….  Throws Error(kConfig) with file, line and path.
@@ -40,12 +41,14 @@ class LayerBuilder {
   ValueId squeeze_excite(const LayerConfig& config, Params& params, ValueId x);
 
   ValueId add(const LayerConfig& config, Params& params, std::unique_ptr<Layer> layer, std::vector<ValueId> inputs);
+  void start_at_zero(const Params& params, ValueId end);
   ValueId value_of(const Params& params, std::string_view key, const std::string& name) const;
   std::vector<ValueId> several_inputs(Params& params);
   std::string new_name(Params& params, const std::string& type);
 
   Graph& graph_;
   ValueId image_;
+  bool zero_init_residual_;
   std::map<std::string, int, std::less<>> numbers_;  // of layers so far, by type
   int64_t copied_ = 0;                               // values, by repeats
   size_t inputs_ = 0;                                // of layers that read several

@@ -1,7 +1,10 @@
 #include "launcher/layer_table.h"
 
+#include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "core/base/error.h"
 #include "layers/activation.h"
@@ -29,6 +32,25 @@ namespace {
 constexpr Range kExtent = between(1, 4096);  // of a window
 constexpr Range kChannels = between(1, 1 << 24);
 
+}  // namespace
+
+WeightInitializer weight_initializer(Params& params) {
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> all;
+    for (const NamedInitializer& it : kWeightInitializers) all.push_back(it.name);
+    return all;
+  }();
+  static const std::span with_number = std::span(names).first(kInitializersWithNumber);
+  const auto [name, number] = params.named_number_or("initializer", "pytorch", names, with_number);
+  WeightInitializer found = std::ranges::find(kWeightInitializers, name, &NamedInitializer::name)->value;
+  if (!number) return found;
+  if (*number <= 0 && name != "constant") params.fail("initializer", "expected " + name + ": a number > 0");
+  found.number = *number;
+  return found;
+}
+
+namespace {
+
 // ---- Layers: from parameters to options
 
 Padding padding(Params& params) {
@@ -48,10 +70,6 @@ Window window(Params& params, const Params::Pair& kernel, const Params::Pair& de
           .padding = padding(params)};
 }
 
-WeightInitializer initializer(Params& params) {
-  return weight_initializer(params.choice_or("initializer", kWeightInitializers[0], kWeightInitializers));
-}
-
 Conv2dOptions conv2d(Params& params) {
   Conv2dOptions options;
   options.filters = params.integer("filters", kChannels);
@@ -61,7 +79,7 @@ Conv2dOptions conv2d(Params& params) {
   options.window.dilation_w = dilation_w;
   options.groups = params.integer_or("groups", 1, kChannels);
   options.bias = params.boolean_or("bias", true);
-  options.initializer = initializer(params);
+  options.initializer = weight_initializer(params);
   return options;
 }
 
@@ -73,7 +91,7 @@ ConvTransposeOptions conv_transpose(Params& params) {
   options.output_padding_h = height;
   options.output_padding_w = width;
   options.bias = params.boolean_or("bias", true);
-  options.initializer = initializer(params);
+  options.initializer = weight_initializer(params);
   return options;
 }
 
@@ -81,7 +99,7 @@ LinearOptions linear(Params& params) {
   LinearOptions options;
   options.units = params.integer("units", kChannels);  // `classes` is a number by now
   options.bias = params.boolean_or("bias", true);
-  options.initializer = initializer(params);
+  options.initializer = weight_initializer(params);
   return options;
 }
 

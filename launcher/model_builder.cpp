@@ -82,7 +82,7 @@ Model build_model(const ModelConfig& model, const DataConfig& data, const Shape&
   const Shape images{rows, sample.h, sample.w, sample.c};
   ValueId x = graph.input("image", images, options.normalize ? Dtype::kU8 : Dtype::kF32);
   if (options.normalize) x = normalized(graph, data, x);
-  LayerBuilder builder(graph, x);
+  LayerBuilder builder(graph, x, model.zero_init_residual);
   std::set<std::string> base_layers;
   if (model.base) {
     const size_t first = graph.nodes().size();

@@ -99,10 +99,13 @@ void RunDirectory::require_unfinished(int64_t total_steps) const {
                   " steps): use --fresh to start over, another experiment.name, or more epochs");
 }
 
+bool RunDirectory::finished() const { return finished_steps(path_ + "/status.json").has_value(); }
+
 void RunDirectory::write_config(const std::string& yaml) { write_file_atomic(files_, path_ + "/config.yaml", yaml); }
 
-void RunDirectory::write_status(const std::string& phase, int64_t steps_done) {
-  const nlohmann::json status = {{"format", 1}, {"phase", phase}, {"steps_done", steps_done}};
+void RunDirectory::write_status(const std::string& phase, int64_t steps_done, const std::string& reason) {
+  nlohmann::json status = {{"format", 1}, {"phase", phase}, {"steps_done", steps_done}};
+  if (!reason.empty()) status["reason"] = reason;
   write_file_atomic(files_, path_ + "/status.json", status.dump() + "\n");
 }
 

@@ -20,6 +20,7 @@ class RunDirectory {
 
   const std::string& path() const { return path_; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
+  std::string best() const { return path_ + "/best"; }  // has a checkpoint where one was asked for
   static std::string path_of(const std::string& output_dir, const std::string& name) { return output_dir + "/" + name; }
   static std::string checkpoints_of(const std::string& output_dir, const std::string& name) {
     return path_of(output_dir, name) + "/checkpoints";
@@ -27,9 +28,10 @@ class RunDirectory {
 
   // Throws Error(kCannotCreate) when an earlier life finished all of `total_steps`.  A damaged status.json is none.
   void require_unfinished(int64_t total_steps) const;
+  bool finished() const;  // an earlier life did, perhaps before all steps were done
   void write_config(const std::string& yaml);
-  void write_status(const std::string& phase,
-                    int64_t steps_done);          // "training", "finished", "stopped", "unsaved", "nonfinite"
+  // Phases are "training", "finished", "stopped", "unsaved" and "nonfinite"; a reason is for who asks why.
+  void write_status(const std::string& phase, int64_t steps_done, const std::string& reason = "");
   void append_log(const std::string& json_line);  // log.jsonl
 
  private:

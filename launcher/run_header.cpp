@@ -27,15 +27,24 @@ std::string name_of(Enum type) {
   return std::string(names_of(type)[static_cast<size_t>(type)]);
 }
 
-std::string optimizer_text(const Experiment& experiment) {
+std::string learning_rate_text(const LearningRate& rate, int global_batch) {
+  const std::string text = short_number(rate.of(global_batch));
+  if (!rate.per) return text;
+  return text + " = " + short_number(rate.base) + " × " + std::to_string(global_batch) + " / " +
+         std::to_string(*rate.per);
+}
+
+std::string optimizer_text(const Experiment& experiment, int global_batch) {
   const OptimizerConfig& it = experiment.optimizer;
   std::string text = name_of(it.type);
-  text += ", learning rate " + short_number(it.learning_rate);
+  text += ", learning rate " + learning_rate_text(it.learning_rate, global_batch);
   if (!is_adam(it.type) && it.type != OptimizerType::kLamb && it.momentum > 0) {
     text += std::string(it.nesterov ? ", nesterov" : ", momentum") + " " + short_number(it.momentum);
   }
   if (it.weight_decay > 0) {
-    text += ", weight decay " + short_number(it.weight_decay) + (it.decay_vectors ? "" : " (not of biases and norms)");
+    text += ", weight decay " + short_number(it.weight_decay) +
+            (it.type == OptimizerType::kAdamw ? " (decoupled" : " (coupled") +
+            (it.decay_vectors ? ")" : ", not of biases and norms)");
   }
   if (experiment.train.ema_decay > 0)
     text += ", weights averaged with decay " + short_number(experiment.train.ema_decay);
@@ -47,6 +56,19 @@ std::string optimizer_text(const Experiment& experiment) {
   if (!shapes.empty()) text += ", " + shapes + " schedule";
   if (experiment.schedule.warmup_epochs > 0) {
     text += ", warm-up " + short_number(experiment.schedule.warmup_epochs) + " epochs";
+  }
+  if (schedule.plateau) {
+    text += ", times " + short_number(schedule.plateau->factor) + " on plateaus of the test " +
+            name_of(schedule.plateau->metric);
+  }
+  return text;
+}
+
+std::string steps_text(const Experiment& experiment, const Horizon& horizon) {
+  std::string text = grouped(horizon.steps) + ", " + grouped(horizon.steps_per_epoch) + " an epoch";
+  if (const auto& early = experiment.train.early_stopping) {
+    text += "; fewer where the test " + name_of(early->metric) + " gets no better (patience " +
+            std::to_string(early->patience) + ")";
   }
   return text;
 }
@@ -74,8 +96,8 @@ std::string run_header(const RunFacts& facts) {
   line("batch", "global " + std::to_string(batch.global) + " = " + std::to_string(batch.micro_batches) +
                     " micro-batches of " + std::to_string(batch.micro) + " over " + std::to_string(world) +
                     (world == 1 ? " rank" : " ranks"));
-  line("steps", grouped(facts.horizon.steps) + ", " + grouped(facts.horizon.steps_per_epoch) + " an epoch");
-  line("optimizer", optimizer_text(experiment));
+  line("steps", steps_text(experiment, facts.horizon));
+  line("optimizer", optimizer_text(experiment, batch.global));
   const int64_t scratch = facts.optimizer.scratch_bytes();
   line("memory", "activations " + mib(memory.arena_bytes) + " a rank (" + mib(memory.total_bytes) + " without reuse)" +
                      (scratch > 0 ? ", scratch of the optimizer " + mib(scratch) : ""));

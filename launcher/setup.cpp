@@ -132,7 +132,7 @@ ScheduleOptions schedule_options(const ScheduleShape& shape, double learning_rat
 
 }  // namespace
 
-Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
+Schedule make_schedule(const Experiment& experiment, double learning_rate, const Horizon& horizon) {
   const ScheduleConfig& config = experiment.schedule;
   const int64_t epoch = horizon.steps_per_epoch, warmup = in_steps(config.warmup_epochs, epoch);
   std::vector<const ScheduleShape*> shapes;
@@ -141,7 +141,7 @@ Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
   std::vector<SchedulePhase> phases;
   int64_t steps_left = horizon.steps;
   for (size_t i = 0; i < shapes.size(); ++i) {
-    ScheduleOptions options = schedule_options(*shapes[i], experiment.optimizer.learning_rate, horizon);
+    ScheduleOptions options = schedule_options(*shapes[i], learning_rate, horizon);
     if (shapes[i]->restart_epochs > 0 && options.restart_steps == 0) too_short(config, "restart_epochs", horizon);
     if (i + 1 < shapes.size() && in_steps(*config.phases[i].epochs, epoch) == 0) too_short(config, "epochs", horizon);
     if (i == 0) {
@@ -155,6 +155,26 @@ Schedule make_schedule(const Experiment& experiment, const Horizon& horizon) {
     phases.push_back({make_schedule(options), options.total_steps});
   }
   return in_sequence(std::move(phases));
+}
+
+Watchers make_watchers(const Experiment& experiment, double learning_rate, const Horizon& horizon, bool test_data) {
+  const auto& plateau = experiment.schedule.plateau;
+  const auto& early_stopping = experiment.train.early_stopping;
+  const auto require_test_data = [&](const Mark& where, const char* path) {
+    if (!test_data) config_error(where, path, "follows from evaluations, and there are no test data");
+  };
+  Watchers watchers{.learning_rate = learning_rate,
+                    .warmup_steps = in_steps(experiment.schedule.warmup_epochs, horizon.steps_per_epoch)};
+  if (plateau) {
+    require_test_data(plateau->where, "schedule.plateau");
+    watchers.plateau.emplace(*plateau, learning_rate);
+  }
+  if (early_stopping) {
+    require_test_data(early_stopping->where, "train.early_stopping");
+    watchers.early_stopping.emplace(*early_stopping);
+  }
+  if (experiment.checkpoint.best) require_test_data(experiment.checkpoint.where, "checkpoint.best");
+  return watchers;
 }
 
 void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names) {

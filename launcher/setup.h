@@ -39,7 +39,9 @@ void agree_on_run(RankGroup& group, const std::string& version, int threads, con
 
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);
-Schedule make_schedule(const Experiment& experiment, const Horizon& horizon);
+// Throws Error(kConfig) where they need test data and there are none.
+Watchers make_watchers(const Experiment& experiment, double learning_rate, const Horizon& horizon, bool test_data);
+Schedule make_schedule(const Experiment& experiment, double learning_rate, const Horizon& horizon);
 // Throws Error(kConfig) for a group of the optimizer that matches none of `names`, those of the parameters.
 void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names);
 // `parameters` are those of `graph`; the backend's products and `allocator` must outlive it.

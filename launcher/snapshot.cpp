@@ -5,8 +5,18 @@
 #include <cstring>
 #include <set>
 
+#include <nlohmann/json.hpp>
+
+#include "launcher/evaluation.h"
+
 namespace convoy {
 namespace {
+
+using nlohmann::json;
+
+// Keys of the metadata of state.safetensors.
+constexpr const char* kWatchers = "convoy.watchers";
+constexpr const char* kBest = "convoy.best";
 
 // [O,H,W,I]; a vector as [k].
 std::vector<int64_t> dims_of(const Shape& shape) {
@@ -148,16 +158,53 @@ std::vector<NamedTensor> Snapshot::average_tensors() const {
   return tensors;
 }
 
-void Checkpointer::save(int64_t step, int64_t epoch, int64_t samples_in_epoch) {
+CheckpointContents Checkpointer::contents(const Moment& moment) {
   snapshot_.take();
   if (!snapshot_.finite()) throw Error(ExitCode::kNonFinite, "a weight or a running statistic is not finite");
   CheckpointContents contents{
       run_, snapshot_.model_tensors(), snapshot_.optimizer_tensors(), snapshot_.average_tensors(), model_, optimizer_};
-  contents.manifest.step = step;
-  contents.manifest.epoch = epoch;
-  contents.manifest.samples_in_epoch = samples_in_epoch;
-  save_checkpoint(files_, root_, contents);
-  prune_checkpoints(files_, root_, keep_);
+  contents.manifest.step = moment.step;
+  contents.manifest.epoch = moment.epoch;
+  contents.manifest.samples_in_epoch = moment.samples_in_epoch;
+  if (!moment.watchers.empty()) contents.state_metadata[kWatchers] = moment.watchers;
+  return contents;
+}
+
+void Checkpointer::save(const Moment& moment) {
+  save_checkpoint(files_, keep_.root, contents(moment));
+  prune_checkpoints(files_, keep_.root, keep_.newest);
+}
+
+void Checkpointer::find_best(const Warn& warn) {
+  if (!keep_.best) return;
+  try {
+    const std::optional<Checkpoint> found = find_newest_valid(files_, keep_.best_root, warn);
+    if (!found) return;
+    const auto saved = found->state.metadata().find(kBest);
+    if (saved == found->state.metadata().end()) return;
+    const json best = json::parse(saved->second);
+    if (best.at("metric").get<Metric>() == *keep_.best) best_ = best.at("value").get<double>();
+  } catch (const std::exception& error) {  // the next evaluation is the best then
+    warn(std::string("best checkpoint: ") + error.what());
+  }
+}
+
+std::string Checkpointer::save_if_best(const Moment& moment, const Evaluation& evaluation) {
+  if (!keep_.best) return "";
+  const double value = value_of(*keep_.best, evaluation);
+  if (!is_better(*keep_.best, value, best_)) return "";
+  CheckpointContents best = contents(moment);
+  best.state_metadata[kBest] = json{{"metric", *keep_.best}, {"value", value}}.dump();
+  remove_checkpoint(files_, keep_.best_root, moment.step);  // of an earlier life
+  const std::string path = save_checkpoint(files_, keep_.best_root, best);
+  keep_only_checkpoint(files_, keep_.best_root, moment.step);
+  best_ = value;
+  return path;
+}
+
+const std::string* watchers_of(const Checkpoint& checkpoint) {
+  const auto found = checkpoint.state.metadata().find(kWatchers);
+  return found == checkpoint.state.metadata().end() ? nullptr : &found->second;
 }
 
 void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator,

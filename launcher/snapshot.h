@@ -10,6 +10,7 @@
 #include "core/train/optimizer.h"
 #include "core/train/weight_average.h"
 #include "dist/communicator.h"
+#include "launcher/watchers.h"
 
 namespace convoy {
 
@@ -53,30 +54,46 @@ class Snapshot {
   std::vector<Part> parts_;  // values, state; optimizer's states, loss scale; values and state of the average
 };
 
-// Saves checkpoints of one run and keeps the newest few.  Rank 0 only.
+// Saves checkpoints of one run and keeps the newest few, and the best one apart.  Rank 0 only.
 class Checkpointer {
  public:
   using Metadata = std::map<std::string, std::string>;
+  struct Keep {
+    std::string root;                 // of the newest
+    int newest = 1;                   // so many
+    std::string best_root = {};       // of the best …
+    std::optional<Metric> best = {};  // … by this
+  };
   // `run` is what all of the run's manifests say: everything but step, epoch and samples; the metadata are what all of
   // its files of tensors say.  All outlive it.
-  Checkpointer(FileSystem& files, std::string root, int keep, Manifest run, Snapshot& snapshot, Metadata model = {},
+  Checkpointer(FileSystem& files, Keep keep, Manifest run, Snapshot& snapshot, Metadata model = {},
                Metadata optimizer = {})
       : files_(files),
-        root_(std::move(root)),
-        keep_(keep),
+        keep_(std::move(keep)),
         run_(std::move(run)),
         snapshot_(snapshot),
         model_(std::move(model)),
         optimizer_(std::move(optimizer)) {}
 
+  struct Moment {
+    int64_t step, epoch, samples_in_epoch;
+    std::string watchers = {};  // Watchers::text()
+  };
   // Returns when the checkpoint is on the disk.  Throws Error (kIo, kCannotCreate, kPermission; kNonFinite where a
   // value is not finite, which nobody wants to go on from); earlier checkpoints are untouched then.
-  void save(int64_t step, int64_t epoch, int64_t samples_in_epoch);
+  void save(const Moment& moment);
+
+  // How good the best one is that earlier lives of the run have left.
+  void find_best(const Warn& warn);
+  // Likewise, where `evaluation` is better than all before it, in the place of the best one; its path, or "".
+  std::string save_if_best(const Moment& moment, const Evaluation& evaluation);
 
  private:
+  CheckpointContents contents(const Moment& moment);
+
   FileSystem& files_;
-  const std::string root_;
-  const int keep_;
+  const Keep keep_;
+  std::optional<double> best_;
   const Manifest run_;
   Snapshot& snapshot_;
   const Metadata model_, optimizer_;
@@ -86,6 +103,9 @@ class Checkpointer {
 // the device's.
 void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator,
                      WeightAverage* average = nullptr);
+
+// The state of the watchers in a checkpoint; null where it has none.
+const std::string* watchers_of(const Checkpoint& checkpoint);
 
 // What to do about a checkpoint that does not fit; the end of a message.
 inline constexpr const char* kOtherSettings =

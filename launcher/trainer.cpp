@@ -69,7 +69,7 @@ void Trainer::step() {
 void Trainer::begin_step() {
   const int signal = parts_.signals.stop_signal();
   StepScalars& scalars = parts_.replica.scalars();
-  scalars.learning_rate = schedule_(step_);
+  scalars.learning_rate = parts_.watchers.rate(step_, schedule_(step_));
   scalars.one_over_global_rows = 1.0F / static_cast<float>(parts_.global_batch);
   scalars.one_over_micro_batches = 1.0F / static_cast<float>(parts_.micro_batches);
   scalars.step = step_;
@@ -122,13 +122,17 @@ StepReport Trainer::finished_report() {
 ExitCode Trainer::run() {
   const size_t ahead = parts_.device.runs_ahead() ? 2 : 0;
   if (parts_.run_directory != nullptr) parts_.run_directory->write_status("training", step_);
+  // It may have been stopped between the two.
+  if (parts_.watchers.any() && due(horizon_.evaluate_every) && parts_.watchers.evaluated_step < step_) evaluate_now();
   since_.restart();
-  while (step_ < horizon_.steps) {
+  while (step_ < horizon_.steps && !parts_.watchers.stops()) {
     step();
     const bool pauses = due(horizon_.save_every) || due(horizon_.evaluate_every) || step_ == horizon_.steps;
     if (const std::optional<ExitCode> end = follow(pauses ? 0 : ahead)) return stop(*end);
     if (!pauses && !save_requested_) continue;
     if (const std::optional<ExitCode> end = follow(0)) return stop(*end);
+    // Before saving: what follows from it belongs to the checkpoint.
+    if (parts_.watchers.any() && due(horizon_.evaluate_every)) evaluate_now();
     if (save_requested_ || due(horizon_.save_every)) save();
     save_requested_ = false;
     if (due(horizon_.evaluate_every)) evaluate_now();
@@ -177,12 +181,12 @@ void Trainer::evaluate_now() {
   parts_.progress.line(std::string("test ") + (parts_.average == nullptr ? "" : "of averaged weights ") + "after step " +
                        std::to_string(step_) + ": " + to_text(it) + seconds);
   if (parts_.metrics != nullptr) parts_.metrics->publish(it);
-  if (parts_.run_directory == nullptr) return;
   nlohmann::json event{
       {"event", "test"}, {"step", step_}, {"loss", it.loss}, {"correct", it.correct}, {"images", it.images}};
   if (it.correct_top5) event["correct_top5"] = *it.correct_top5;
   if (parts_.average != nullptr) event["weights"] = "ema";
-  parts_.run_directory->append_log(event.dump());
+  if (parts_.run_directory != nullptr) parts_.run_directory->append_log(event.dump());
+  follow_evaluation();
 }
 
 // Before and behind what shall see the averaged weights.
@@ -192,14 +196,38 @@ void Trainer::swap_average() {
   parts_.replica.values_changed();
 }
 
+// The best of all evaluations is kept; the watchers know those that all lives of the run have, not that at its end.
+void Trainer::follow_evaluation() {
+  if (due(horizon_.evaluate_every) && parts_.watchers.evaluated_step < step_) {
+    for (const Watchers::Notice& notice : parts_.watchers.observe(step_, *last_evaluation_)) {
+      parts_.progress.line(notice.text);
+      if (parts_.run_directory == nullptr) continue;
+      parts_.run_directory->append_log(
+          nlohmann::json{{"event", notice.event}, {"step", step_}, {"text", notice.text}}.dump());
+    }
+  }
+  if (parts_.checkpointer == nullptr) return;
+  try {
+    const std::string path = parts_.checkpointer->save_if_best(moment(), *last_evaluation_);
+    if (!path.empty()) parts_.progress.line("best so far: " + path);
+  } catch (const Error& error) {
+    parts_.progress.finish();
+    parts_.log.warning(std::string("best checkpoint not saved: ") + error.what());
+  }
+}
+
+Checkpointer::Moment Trainer::moment() const {
+  return {step_, step_ / horizon_.steps_per_epoch, step_ % horizon_.steps_per_epoch * parts_.global_batch,
+          parts_.watchers.any() ? parts_.watchers.text() : ""};
+}
+
 // Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.
 bool Trainer::save() {
   if (parts_.checkpointer == nullptr) return true;
   if (save_tried_at_ == step_) return saved_;
   save_tried_at_ = step_;
   try {
-    parts_.checkpointer->save(step_, step_ / horizon_.steps_per_epoch,
-                              step_ % horizon_.steps_per_epoch * parts_.global_batch);
+    parts_.checkpointer->save(moment());
     saved_ = true;
   } catch (const Error& error) {
     parts_.progress.finish();
@@ -232,7 +260,10 @@ ExitCode Trainer::stop(ExitCode code) {
   }
   if (of_rank_0 == "unsaved") code = ExitCode::kIo;
   parts_.progress.finish();
-  if (parts_.run_directory != nullptr) parts_.run_directory->write_status(phase_at_end(code), step_);
+  if (parts_.run_directory != nullptr) {
+    const bool early = code == ExitCode::kDone && step_ < horizon_.steps;
+    parts_.run_directory->write_status(phase_at_end(code), step_, early ? "early_stopping" : "");
+  }
   return code;
 }
 

@@ -20,6 +20,7 @@
 #include "launcher/snapshot.h"
 #include "launcher/step_report.h"
 #include "launcher/stopwatch.h"
+#include "launcher/watchers.h"
 
 namespace convoy {
 
@@ -53,12 +54,13 @@ class Trainer {
     Checkpointer* checkpointer;   // null on all ranks but 0
     RunDirectory* run_directory;  // null on all ranks but 0
     BadSamples& bad_samples;
+    Watchers& watchers;
     MixOptions mix;  // of training rows
   };
   Trainer(const Parts& parts, Schedule schedule, const Loading& loading, uint64_t seed, const Horizon& horizon,
           int64_t first_step);
 
-  // Trains to the end of the horizon, or until a signal asks to stop; every rank returns the same.
+  // Trains to the end of the horizon, or until the watchers or a signal ask to stop; every rank returns the same.
   // kDone, kPreempted, kInterrupted; kNonFinite when a loss was not finite (the last checkpoint is from before);
   // kIo when the checkpoint at the end could not be written.  One that fails on the way is only a warning.
   ExitCode run();
@@ -80,8 +82,10 @@ class Trainer {
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
   void evaluate_now();
   void swap_average();
+  void follow_evaluation();
   void report_bad_samples();
   bool save();
+  Checkpointer::Moment moment() const;
   std::string nonfinite_origin();
   ExitCode stop(ExitCode code);
 

@@ -44,7 +44,7 @@ void expect_writers(const TrainConfig& train) {
 }
 
 // Two runs with equal text compute the same: without what only decides where things go, how fast, and what is shown.
-std::string settings_that_compute(Experiment experiment) {
+std::string settings_that_compute(Experiment experiment, double learning_rate) {
   const ExperimentConfig defaults;
   experiment.experiment.name = defaults.name;
   experiment.experiment.output_dir = defaults.output_dir;
@@ -56,13 +56,16 @@ std::string settings_that_compute(Experiment experiment) {
   for (std::string* path : paths_of(experiment.data)) path->clear();  // what lies there has a fingerprint
   experiment.train.log_every_steps = TrainConfig().log_every_steps;
   experiment.train.log_every_seconds = TrainConfig().log_every_seconds;
-  experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
+  if (!experiment.schedule.plateau && !experiment.train.early_stopping) {
+    experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
+  }
   experiment.train.exports.clear();
   experiment.train.recompute = TrainConfig().recompute;
   experiment.train.export_ema = TrainConfig().export_ema;
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
   experiment.optimizer.state.reset();
+  experiment.optimizer.learning_rate = {learning_rate};
   experiment.checkpoint = {};
   experiment.metrics = {};
   experiment.progress = ProgressStyle::kAuto;
@@ -77,7 +80,8 @@ Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, c
   manifest.world = world;
   manifest.global_batch = batch.global;
   manifest.micro_batch = batch.micro;
-  manifest.config_hash = hash128_hex(settings_that_compute(experiment));
+  manifest.config_hash =
+      hash128_hex(settings_that_compute(experiment, experiment.optimizer.learning_rate.of(batch.global)));
   manifest.data_hash = data_hash;
   manifest.facts = {{"program", options.version}, {"precision", to_string(backend.precision)}};
   if (backend.device->kind() == DeviceKind::kCpu) {
@@ -160,6 +164,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   });
   run_on_all_ranks(communicator_, [&] { open_bad_samples(); });
   first_step_ = std::stoll(communicator_.broadcast_bytes(std::to_string(first_step_), 0));
+  watchers_.restore(communicator_.broadcast_bytes(watchers_.text(), 0), "rank 0");
   broadcast_state(replica_->parameters(), optimizer_.get(), *backend_.communicator, average_.get());
   if (average_ && first_step_ == 0) average_->start(replica_->parameters(), backend_.device->compute());
   replica_->values_changed();
@@ -194,6 +199,7 @@ void TrainingRun::share_data() {
     feeding_.emplace(feeding_from_host(by_rank, batch_, seed, rank));
   }
   horizon_ = horizon(experiment_, feeding_->sampler.steps_per_epoch());
+  watchers_ = make_watchers(experiment_, optimizer_config().learning_rate.base, horizon_, data_.test != nullptr);
 }
 
 void TrainingRun::make_caches() {
@@ -227,14 +233,24 @@ void TrainingRun::make_network() {
   manifest_ = manifest_of(experiment_, batch_, data_hash_, communicator_.size(), options_, backend_);
 }
 
+OptimizerConfig TrainingRun::optimizer_config() const {
+  OptimizerConfig config = experiment_.optimizer;
+  config.learning_rate = {config.learning_rate.of(batch_.global)};
+  return config;
+}
+
 void TrainingRun::open_run_directory() {
   directory_ = std::make_unique<RunDirectory>(files_, experiment_.experiment.output_dir, experiment_.experiment.name,
                                               options_.fresh);
   directory_->require_unfinished(horizon_.steps);
   checkpointer_ = std::make_unique<Checkpointer>(
-      files_, directory_->checkpoints(), experiment_.checkpoint.keep, manifest_, *snapshot_,
+      files_,
+      Checkpointer::Keep{directory_->checkpoints(), experiment_.checkpoint.keep, directory_->best(),
+                         experiment_.checkpoint.best},
+      manifest_, *snapshot_,
       describe_network(experiment_.model, data_.train->sample(), preprocessing_of(experiment_.data), data_.class_names),
-      describe_training(experiment_.optimizer, experiment_.loss));
+      describe_training(optimizer_config(), experiment_.loss));
+  checkpointer_->find_best([&](const std::string& text) { log_.warning(text); });
 }
 
 // Behind the run directory, which rank 0 makes.  One that only the host of rank 0 sees has the bad samples of its
@@ -263,6 +279,13 @@ bool TrainingRun::resume() {
     snapshot_->put();
   } catch (const Error& error) {  // whole, but of another network or optimizer
     throw Error(ExitCode::kConfig, std::string(error.what()) + kOtherSettings);
+  }
+  if (const std::string* watchers = watchers_of(*checkpoint)) watchers_.restore(*watchers, checkpoint->path);
+  if (watchers_.stops() && directory_->finished()) {
+    throw Error(ExitCode::kCannotCreate, directory_->path() + ": this run has stopped early, after " +
+                                             std::to_string(checkpoint->manifest.step) +
+                                             " steps: use --fresh to start over, another experiment.name, or more "
+                                             "train.early_stopping.patience");
   }
   first_step_ = checkpoint->manifest.step;
   resumed_ = resume_text(*checkpoint, manifest_);
@@ -317,8 +340,9 @@ ExitCode TrainingRun::run() {
                    checkpointer_.get(),
                    directory_.get(),
                    bad_samples_,
+                   watchers_,
                    mix_options(experiment_.data.mix, experiment_.experiment.seed)},
-                  make_schedule(experiment_, horizon_),
+                  make_schedule(experiment_, optimizer_config().learning_rate.base, horizon_),
                   {experiment_.data.workers, loader_threads(), experiment_.data.prefetch}, experiment_.experiment.seed,
                   horizon_, first_step_);
   const ExitCode code = trainer.run();
@@ -343,7 +367,7 @@ void TrainingRun::export_model(int64_t steps) {
   if (experiment_.train.export_ema) {
     for (auto& [name, values] : averages_in(snapshot_->average_tensors())) network.weights[name] = std::move(values);
   } else {
-    network.training = {experiment_.optimizer, experiment_.optimizer.steps_before + steps,
+    network.training = {optimizer_config(), experiment_.optimizer.steps_before + steps,
                         elements_of(snapshot_->optimizer_tensors()), experiment_.loss};
   }
   for (const std::string& name : experiment_.train.exports) {
@@ -361,9 +385,12 @@ void TrainingRun::conclude(ExitCode code, const Trainer& trainer, double images_
   }
   if (code == ExitCode::kIo) throw CollectiveError(code, "the checkpoint of step " + step + " could not be saved");
   if (!speaks()) return;
+  const bool early = code == ExitCode::kDone && steps < horizon_.steps;
   std::printf("%s after %s of %lld steps, %.0f img/s; %s\n",
-              code == ExitCode::kDone ? "done" : "saved and stopped; the same command goes on", step.c_str(),
-              static_cast<long long>(horizon_.steps), images_per_second, directory_->path().c_str());
+              early                     ? "done, stopped early"
+              : code == ExitCode::kDone ? "done"
+                                        : "saved and stopped; the same command goes on",
+              step.c_str(), static_cast<long long>(horizon_.steps), images_per_second, directory_->path().c_str());
 }
 
 }  // namespace convoy

@@ -42,6 +42,7 @@ class TrainingRun {
   void share_data();
   void make_caches();
   void make_network();
+  OptimizerConfig optimizer_config() const;  // with the learning rate for our batch
   void open_run_directory();
   void open_bad_samples();
   bool resume();               // whether there is a checkpoint to go on from
@@ -66,6 +67,7 @@ class TrainingRun {
   std::string data_hash_;  // of the training data of all ranks
   std::optional<Feeding> feeding_;
   Horizon horizon_;
+  Watchers watchers_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<WeightAverage> average_;  // null: there is none

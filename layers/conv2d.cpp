@@ -1,45 +1,8 @@
 #include "layers/conv2d.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "layers/checks.h"
 
 namespace convoy {
-
-WeightInitializer weight_initializer(const std::string& name) {
-  const auto found = std::ranges::find(kWeightInitializers, name);
-  if (found != kWeightInitializers.end()) {
-    return static_cast<WeightInitializer>(found - kWeightInitializers.begin());
-  }
-  std::string known;
-  for (std::string_view initializer : kWeightInitializers) known += " " + std::string(initializer);
-  throw Error(ExitCode::kConfig, "initializer: expected one of" + known + ", found '" + name + "'");
-}
-
-Initializer weight_start(WeightInitializer kind, int64_t fan_in, int64_t fan_out) {
-  const auto in = static_cast<double>(fan_in), out = static_cast<double>(fan_out);
-  const auto normal = [](double deviation) {
-    return Initializer{Initializer::Kind::kNormal, static_cast<float>(deviation)};
-  };
-  const auto uniform = [](double limit) { return Initializer{Initializer::Kind::kUniform, static_cast<float>(limit)}; };
-  switch (kind) {
-    case WeightInitializer::kKaimingNormal: return normal(std::sqrt(2.0 / out));
-    case WeightInitializer::kKaimingNormalFanIn: return normal(std::sqrt(2.0 / in));
-    case WeightInitializer::kKaimingUniform: return uniform(std::sqrt(6.0 / in));
-    case WeightInitializer::kGlorotUniform: return uniform(std::sqrt(6.0 / (in + out)));
-    case WeightInitializer::kNormal: return normal(0.01);
-    case WeightInitializer::kUniformFanOut: return uniform(1.0 / std::sqrt(out));
-    case WeightInitializer::kPytorch:
-    case WeightInitializer::kUniformFanIn: break;
-  }
-  return uniform(1.0 / std::sqrt(in));
-}
-
-Initializer bias_start(WeightInitializer kind, int64_t fan_in) {
-  if (kind != WeightInitializer::kPytorch) return {};
-  return weight_start(kind, fan_in, 1);
-}
 
 Shape Conv2d::shape(std::span<const Shape> inputs) const {
   expect_inputs(inputs, options_.add ? 2 : 1);

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "core/graph/layer.h"
-#include "layers/conv2d.h"
+#include "layers/weight_initializer.h"
 #include "layers/window.h"
 
 namespace convoy {
@@ -17,7 +17,7 @@ struct ConvTransposeOptions {
   Window window = {};  // dilation 1
   int output_padding_h = 0, output_padding_w = 0;
   bool bias = true;
-  WeightInitializer initializer = WeightInitializer::kPytorch;
+  WeightInitializer initializer;
 };
 
 class ConvTranspose : public Layer {

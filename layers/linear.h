@@ -1,7 +1,7 @@
 // y = x · weightᵀ + bias, optionally with relu: x [N,1,1,I], weight [O,1,1,I], bias [1,1,1,O], y [N,1,1,O].
 #pragma once
 
-#include "layers/conv2d.h"
+#include "layers/weight_initializer.h"
 
 namespace convoy {
 
@@ -9,7 +9,7 @@ struct LinearOptions {
   int units = 1;
   bool bias = true;
   bool relu = false;  // set by the rewrite rule fuse_linear_relu
-  WeightInitializer initializer = WeightInitializer::kPytorch;
+  WeightInitializer initializer;
 };
 
 class Linear : public Layer {

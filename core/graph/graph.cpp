@@ -72,6 +72,7 @@ void Graph::fuse(int first, int second, std::unique_ptr<Layer> layer, std::vecto
   kept.where = gone.where;
   kept.frozen = gone.frozen;
   kept.learning_rate_scale = gone.learning_rate_scale;
+  kept.zero_weight = gone.zero_weight;
   kept.layer = std::move(layer);
   kept.inputs = std::move(inputs);
   CHECK(kept.layer->shape(input_shapes(kept)) == shape(kept.output), "a rewrite rule changed a shape");

@@ -24,6 +24,7 @@ class Graph {
     std::string where;              // "model.yaml:12:5", for messages
     bool frozen = false;            // parameters get no gradient
     float learning_rate_scale = 1;  // of its parameters
+    bool zero_weight = false;       // its `weight` starts at 0, whatever the layer says
   };
 
   // A value that comes from outside: "image" u8 [N,H,W,C], "target" i32 [N,1,1,3].
@@ -42,6 +43,7 @@ class Graph {
   std::vector<Shape> input_shapes(const Node& node) const;
   int values() const { return static_cast<int>(shapes_.size()); }
   void freeze(int node) { nodes_[static_cast<size_t>(node)].frozen = true; }
+  void start_weight_at_zero(int node) { nodes_[static_cast<size_t>(node)].zero_weight = true; }
   void scale_learning_rate(int node, float scale) { nodes_[static_cast<size_t>(node)].learning_rate_scale = scale; }
 
   void replace_layer(int node, std::unique_ptr<Layer> layer);  // of the same type, inputs and output

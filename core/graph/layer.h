@@ -54,9 +54,11 @@ enum Control : int {
 
 // ---- Layer
 
-// How a parameter starts.  Uniform in [-scale, scale], normal with standard deviation `scale`, or all equal to it.
+// How a parameter starts: all equal to `scale`, uniform in [-scale, scale], normal with that standard deviation, the
+// same without what lies beyond twice as much, or, as a matrix of shape n × hwc, `scale` times orthonormal rows or
+// columns, whichever there are fewer of.
 struct Initializer {
-  enum class Kind : uint8_t { kConstant, kUniform, kNormal } kind = Kind::kConstant;
+  enum class Kind : uint8_t { kConstant, kUniform, kNormal, kTruncatedNormal, kOrthogonal } kind = Kind::kConstant;
   float scale = 0;
 };
 

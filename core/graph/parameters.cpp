@@ -1,7 +1,10 @@
 #include "core/graph/parameters.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <string_view>
+#include <vector>
 
 #include "core/base/hash.h"
 #include "core/base/rng.h"
@@ -13,14 +16,51 @@ constexpr int64_t kAlignment = 128;  // elements
 
 int64_t aligned(int64_t elements) { return (elements + kAlignment - 1) / kAlignment * kAlignment; }
 
+// The first of the element's normal numbers that is not beyond ±2.
+float truncated_normal01(uint64_t key, int64_t element) {
+  for (uint64_t attempt = 0;; ++attempt) {
+    const Random4 words = philox(key, attempt, static_cast<uint64_t>(element));
+    for (const float z : {normal01(words[0], words[1]), normal01(words[2], words[3])}) {
+      if (std::abs(z) <= 2) return z;
+    }
+  }
+}
+
 float draw(const Initializer& initializer, uint64_t key, int64_t element) {
   const Random4 words = philox(key, 0, static_cast<uint64_t>(element));
   switch (initializer.kind) {
     case Initializer::Kind::kConstant: return initializer.scale;
     case Initializer::Kind::kUniform: return (2 * uniform01(words[0]) - 1) * initializer.scale;
     case Initializer::Kind::kNormal: return normal01(words[0], words[1]) * initializer.scale;
+    case Initializer::Kind::kTruncatedNormal: return truncated_normal01(key, element) * initializer.scale;
+    case Initializer::Kind::kOrthogonal: break;  // no element is by itself
   }
   return 0;
+}
+
+double dot(const double* a, const double* b, int64_t n) { return std::inner_product(a, a + n, b, 0.0); }
+
+// Gram and Schmidt's rows of a normal matrix, twice over for the sake of rounding.  They are those of a QR
+// decomposition whose R has a positive diagonal, which makes them uniform among all (Mezzadri 2007).
+void fill_orthogonal(const ParameterSlot& slot, uint64_t key, float* out) {
+  const int64_t n = slot.shape.n, m = slot.elements() / n;
+  const int64_t rows = std::min(n, m), length = std::max(n, m);
+  std::vector<double> q(static_cast<size_t>(rows * length));
+  for (int64_t i = 0; i < rows; ++i) {
+    double* row = q.data() + i * length;
+    for (int64_t k = 0; k < length; ++k) row[k] = draw({Initializer::Kind::kNormal, 1}, key, i * length + k);
+    for (int64_t j = 0; j < 2 * i; ++j) {
+      const double* other = q.data() + j % i * length;
+      const double shared = dot(row, other, length);
+      for (int64_t k = 0; k < length; ++k) row[k] -= shared * other[k];
+    }
+    const double norm = std::sqrt(dot(row, row, length));
+    for (int64_t k = 0; k < length; ++k) row[k] /= norm;
+  }
+  const double scale = slot.initializer.scale;
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t k = 0; k < m; ++k) out[i * m + k] = static_cast<float>(scale * q[n <= m ? i * m + k : k * n + i]);
+  }
 }
 
 }  // namespace
@@ -32,6 +72,7 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
     const std::vector<Shape> inputs = graph.input_shapes(node);
     first_slots_.push_back({node.name, {slots_.size(), state_slots_.size()}});
     for (ParameterSpec& spec : node.layer->parameters(inputs)) {
+      if (node.zero_weight && spec.name == "weight") spec.initializer = {};
       slots_.push_back(
           {node.name + "." + spec.name, spec.shape, spec.initializer, 0, !node.frozen, node.learning_rate_scale});
     }
@@ -114,7 +155,11 @@ void Parameters::initialize(uint64_t seed, float loss_scale, Device& device) {
   for (const ParameterSlot& slot : slots_) {
     const uint64_t key = random_key(RandomUse::kInitialize, seed ^ hash64(std::string_view(slot.name)));
     float* value = values.as<float>() + slot.offset;
-    for (int64_t i = 0; i < slot.elements(); ++i) value[i] = draw(slot.initializer, key, i);
+    if (slot.initializer.kind == Initializer::Kind::kOrthogonal) {
+      fill_orthogonal(slot, key, value);
+    } else {
+      for (int64_t i = 0; i < slot.elements(); ++i) value[i] = draw(slot.initializer, key, i);
+    }
   }
   for (const StateSlot& slot : state_slots_) {
     std::fill_n(state.as<float>() + slot.offset, slot.elements(), slot.initial);

@@ -20,6 +20,7 @@ constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.safetensors";
 constexpr const char* kManifest = "manifest.json";
 
+constexpr const char* kBest = "best";  // a directory of checkpoints that stands for its newest
 constexpr std::string_view kStepPrefix = "step-";
 constexpr std::string_view kTemporaryPrefix = ".tmp-";  // what a crash may leave: removed by the next save
 constexpr std::string_view kCorruptSuffix = ".corrupt";
@@ -86,7 +87,7 @@ void write_files(FileSystem& files, const std::string& directory, const Checkpoi
   };
   write(kModel, contents.model, contents.model_metadata);
   write(kOptimizer, contents.optimizer, contents.optimizer_metadata);
-  write(kState, contents.state, {});
+  write(kState, contents.state, contents.state_metadata);
 
   const std::string text = format_manifest(manifest);
   CHECK(static_cast<int64_t>(text.size()) <= kMaxManifestBytes, "manifest");
@@ -205,6 +206,9 @@ Checkpoint load_checkpoint(const std::string& given) {
   std::error_code ignored;
   if (!fs::is_directory(fs::symlink_status(path, ignored)))
     throw Error(ExitCode::kBadData, path + ": expected a checkpoint directory, found something else");
+  if (fs::path(path).filename() == kBest) {
+    if (std::optional<Checkpoint> best = find_newest_valid(path, [](const std::string&) {})) return std::move(*best);
+  }
   if (!is_step_name(fs::path(path).filename().string())) wrong_name(path);
   try {
     return load_verified(path);
@@ -251,15 +255,31 @@ std::optional<Checkpoint> find_newest_valid(const std::string& root, const Warn&
   return find_newest(root, warn, "", [](const std::string&) { return std::string("passed over"); });
 }
 
+namespace {
+
+void prune(FileSystem& files, const std::string& root, const std::string& name) {
+  // Away from its name first: a crash half-way must not leave half a checkpoint under it.
+  const std::string going = root + "/" + std::string(kTemporaryPrefix) + "pruned-" + name;
+  remove_tree(files, going);
+  files.rename(root + "/" + name, going);
+  remove_tree(files, going);
+}
+
+}  // namespace
+
 void prune_checkpoints(FileSystem& files, const std::string& root, int keep) {
   CHECK(keep >= 1, "prune_checkpoints");
   const std::vector<std::string> names = committed(root);
-  for (size_t i = static_cast<size_t>(keep); i < names.size(); ++i) {
-    // Away from its name first: a crash half-way must not leave half a checkpoint under it.
-    const std::string going = root + "/" + std::string(kTemporaryPrefix) + "pruned-" + names[i];
-    remove_tree(files, going);
-    files.rename(root + "/" + names[i], going);
-    remove_tree(files, going);
+  for (size_t i = static_cast<size_t>(keep); i < names.size(); ++i) prune(files, root, names[i]);
+}
+
+void remove_checkpoint(FileSystem& files, const std::string& root, int64_t step) {
+  if (exists(root + "/" + step_name(step))) prune(files, root, step_name(step));
+}
+
+void keep_only_checkpoint(FileSystem& files, const std::string& root, int64_t step) {
+  for (const std::string& name : committed(root)) {
+    if (name != step_name(step)) prune(files, root, name);
   }
 }
 

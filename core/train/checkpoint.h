@@ -27,7 +27,7 @@ struct CheckpointContents {
   std::vector<NamedTensor> model;      // weights and running statistics
   std::vector<NamedTensor> optimizer;  // momentum and the like, named after the weights
   std::vector<NamedTensor> state;      // anything else that training goes on from
-  std::map<std::string, std::string> model_metadata = {}, optimizer_metadata = {};  // of those two files
+  std::map<std::string, std::string> model_metadata = {}, optimizer_metadata = {}, state_metadata = {};  // of the files
 };
 
 // A loaded one; every byte was verified against its manifest.
@@ -49,7 +49,8 @@ using Warn = std::function<void(const std::string& message)>;
 // kPermission); then the space is given back, older checkpoints are untouched, and the caller may train on.
 std::string save_checkpoint(FileSystem& files, const std::string& root, const CheckpointContents& contents);
 
-// `path` is a step directory; slashes at its end do not count.  Throws Error: kNoInput if there is none, kBadData
+// `path` is a step directory, or one called `best` that has some: then the newest valid one; slashes at its end do not
+// count.  Throws Error: kNoInput if there is none, kBadData
 // naming the file that is damaged or missing, or the checkpoints below a directory that is none itself, NewerFormat.
 Checkpoint load_checkpoint(const std::string& path);
 
@@ -62,5 +63,9 @@ std::optional<Checkpoint> find_newest_valid(const std::string& root, const Warn&
 
 // Removes all but the `keep` highest steps.  Requires: keep >= 1 (2, if disks may rot).
 void prune_checkpoints(FileSystem& files, const std::string& root, int keep);
+
+// Removes the one of this step, if there is one, or all others.
+void remove_checkpoint(FileSystem& files, const std::string& root, int64_t step);
+void keep_only_checkpoint(FileSystem& files, const std::string& root, int64_t step);
 
 }  // namespace convoy

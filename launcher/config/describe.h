@@ -46,6 +46,8 @@ constexpr std::array<std::string_view, 7> names_of(OptimizerType) {
 constexpr std::array<std::string_view, 7> names_of(ScheduleType) {
   return {"constant", "step", "multistep", "exponential", "polynomial", "cosine", "one_cycle"};
 }
+constexpr std::array<std::string_view, 2> names_of(Metric) { return {"loss", "accuracy"}; }
+constexpr std::array<std::string_view, 2> names_of(ThresholdMode) { return {"rel", "abs"}; }
 constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto", "cpu", "cuda"}; }
 constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
 constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
@@ -99,6 +101,8 @@ void describe(Visitor& v, ModelConfig& c) {
   v.key(c.layers, {.name = "layers", .doc = "the network, from the image to the logits"});
   v.key(c.weights, {.name = "weights", .doc = "a file of any format that the weights start from", .is_path = true});
   v.key(c.top, {.name = "top", .doc = "the end of the network, which another task replaces; may be part of layers"});
+  v.key(c.zero_init_residual, {.name = "zero_init_residual",
+                               .doc = "residual branches start at 0: the weight of the norm at their end does"});
 }
 
 template <class Visitor>
@@ -253,6 +257,15 @@ void describe(Visitor& v, BatchConfig& c) {
 }
 
 template <class Visitor>
+void describe(Visitor& v, EarlyStoppingConfig& c) {
+  v.place(c.where);
+  v.key(c.metric, {.name = "metric", .doc = "of the test data"});
+  v.key(c.patience,
+        {.name = "patience", .doc = "evaluations without a better value that end the run", .range = at_least(0)});
+  v.key(c.min_delta, {.name = "min_delta", .doc = "by how much a better value is better", .range = at_least(0)});
+}
+
+template <class Visitor>
 void describe(Visitor& v, TrainConfig& c) {
   v.place(c.where);
   v.key(c.epochs, {.name = "epochs", .doc = "passes over the training data", .range = at_least(1)});
@@ -265,6 +278,7 @@ void describe(Visitor& v, TrainConfig& c) {
         {.name = "recompute", .doc = "blocks: less memory for activations, computed twice; the same bits"});
   v.key(c.cuda_graph, {.name = "cuda_graph", .doc = "on a GPU: a step is launched as one graph"});
   v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
+  v.key(c.early_stopping, {.name = "early_stopping", .doc = "the run ends where evaluations get no better"});
   v.key(c.on_nonfinite, {.name = "on_nonfinite", .doc = "when loss or gradients are NaN or infinite"});
   v.key(c.ema_decay, {.name = "ema_decay",
                       .doc = "of a moving average of the weights, which evaluation uses; 0: none",
@@ -287,6 +301,15 @@ void describe(Visitor& v, ParameterGroup& c) {
 }
 
 template <class Visitor>
+void describe(Visitor& v, LearningRate& c) {
+  v.key(c.base, {.name = "base", .doc = "for a global batch of `per` rows", .required = true, .range = above(0)});
+  v.key(c.per, {.name = "per",
+                .doc = "rows; the learning rate is base x global batch / per",
+                .required = true,
+                .range = between(1, 1 << 24)});
+}
+
+template <class Visitor>
 void describe(Visitor& v, OptimizerConfig& c) {
   v.place(c.where);
   v.key(c.type, {.name = "type", .doc = "update rule", .required = true});
@@ -294,7 +317,7 @@ void describe(Visitor& v, OptimizerConfig& c) {
   const auto is = [&](auto... types) { return ((c.type == types) || ...); };
   const Range fraction = from_below(0, 1);
   v.key(c.learning_rate,
-        {.name = "learning_rate", .doc = "for the global batch; never rescaled", .required = true, .range = above(0)});
+        {.name = "learning_rate", .doc = "for the global batch, or {base, per}", .required = true, .range = above(0)});
   v.key(c.momentum, {.name = "momentum",
                      .doc = "share of the last update kept",
                      .range = fraction,
@@ -418,6 +441,20 @@ void describe(Visitor& v, SchedulePhaseConfig& c) {
 }
 
 template <class Visitor>
+void describe(Visitor& v, PlateauConfig& c) {
+  v.place(c.where);
+  v.key(c.metric, {.name = "metric", .doc = "of the test data"});
+  v.key(c.factor, {.name = "factor", .doc = "of each cut of the learning rate", .range = {0, 1, true, true}});
+  v.key(
+      c.patience,
+      {.name = "patience", .doc = "evaluations without a better value that go by before a cut", .range = at_least(0)});
+  v.key(c.threshold, {.name = "threshold", .doc = "by how much a better value is better", .range = at_least(0)});
+  v.key(c.threshold_mode, {.name = "threshold_mode", .doc = "rel: the threshold is a share of the best value"});
+  v.key(c.cooldown, {.name = "cooldown", .doc = "evaluations after a cut that do not count", .range = at_least(0)});
+  v.key(c.min_lr, {.name = "min_lr", .doc = "the least learning rate", .range = at_least(0)});
+}
+
+template <class Visitor>
 void describe(Visitor& v, ScheduleConfig& c) {
   v.place(c.where);
   describe_shape(v, c);
@@ -426,6 +463,7 @@ void describe(Visitor& v, ScheduleConfig& c) {
   v.key(c.warmup_start,
         {.name = "warmup_start", .doc = "fraction of the learning rate at step 0", .range = between(0, 1)});
   v.key(c.phases, {.name = "phases", .doc = "shapes one after another, in the place of one"});
+  v.key(c.plateau, {.name = "plateau", .doc = "in the place of a shape: cut where evaluations get no better"});
 }
 
 template <class Visitor>
@@ -441,9 +479,11 @@ void describe(Visitor& v, DistributedConfig& c) {
 
 template <class Visitor>
 void describe(Visitor& v, CheckpointConfig& c) {
+  v.place(c.where);
   v.key(c.every_steps, {.name = "every_steps", .doc = "0: not by steps", .range = at_least(0)});
   v.key(c.every_epochs, {.name = "every_epochs", .doc = "0: not by epochs", .range = at_least(0)});
   v.key(c.keep, {.name = "keep", .doc = "newest checkpoints kept", .range = at_least(1)});
+  v.key(c.best, {.name = "best", .doc = "of the test data: the checkpoint of the best evaluation is kept apart"});
   v.key(c.resume,
         {.name = "resume", .doc = "auto; never; or the checkpoint that a run without checkpoints starts from"});
 }

@@ -45,8 +45,8 @@ Node model_of_file(const std::string& file, const Mark& where, const std::string
   Node content = parse_yaml_file(file, where);
   require_map(content, "model");
   interpolate(content, "model");
-  static constexpr std::array<std::string_view, 7> kKeys = {"name", "classes", "made_for", "blocks",
-                                                            "base", "layers",  "top"};
+  static constexpr std::array<std::string_view, 8> kKeys = {
+      "name", "classes", "made_for", "blocks", "zero_init_residual", "base", "layers", "top"};
   refuse_unknown_keys(content, "model", kKeys);
   expand_blocks(content, "model");
   return content;
@@ -178,9 +178,24 @@ void check_shape(const ScheduleShape& shape, double warmup_epochs, const Mark& w
   }
 }
 
+void check_evaluations(const Experiment& e) {
+  if (e.train.eval_every_epochs > 0) return;
+  const auto refuse = [](const Mark& where, const char* path) {
+    config_error(where, path, "follows from evaluations; expected train.eval_every_epochs > 0");
+  };
+  if (e.schedule.plateau) refuse(e.schedule.plateau->where, "schedule.plateau");
+  if (e.train.early_stopping) refuse(e.train.early_stopping->where, "train.early_stopping");
+  if (e.checkpoint.best) refuse(e.checkpoint.where, "checkpoint.best");
+}
+
 void check_schedule(const ScheduleConfig& schedule) {
   const std::string path = "schedule", phases = child_path(path, "phases");
   check_shape(schedule, schedule.warmup_epochs, schedule.where, path);
+  const bool shaped = schedule.type != ScheduleType::kConstant || schedule.start || !schedule.phases.empty();
+  if (schedule.plateau && shaped) {
+    config_error(schedule.plateau->where, child_path(path, "plateau"),
+                 "takes the place of type, start and phases; give one of the two");
+  }
   if (schedule.phases.empty()) return;
   if (schedule.type != ScheduleType::kConstant || schedule.start) {
     config_error(schedule.where, phases, "takes the place of type; give one of the two");
@@ -234,6 +249,7 @@ void check_sections(const Experiment& e) {
   check_exports(e.train);
   check_loss(e.loss, e.model.classes);
   check_schedule(e.schedule);
+  check_evaluations(e);
   check_data(e.data);
   if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");
   if (e.batch.global) resolve(e.batch, 1);  // micro divides global for any number of ranks, or for none

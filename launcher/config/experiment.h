@@ -15,6 +15,7 @@
 #include "core/device/types.h"
 #include "core/io/hdf5.h"
 #include "core/train/schedule.h"
+#include "core/train/watch.h"
 #include "launcher/config/yaml.h"
 
 namespace convoy {
@@ -77,6 +78,7 @@ struct ModelConfig {
   std::vector<LayerConfig> layers;     // normalize and the loss are added by the model builder
   std::vector<LayerConfig> top;        // behind them: the classifier, which a new task replaces
   std::optional<std::string> weights;  // a file of any format that they start from; else as the layers ask
+  bool zero_init_residual = false;     // what `zero_init` is in a residual that does not say it
   Mark where;
 };
 
@@ -163,6 +165,11 @@ struct BatchConfig {
   Mark where = {};
 };
 
+// Counted in evaluations, so in epochs where every epoch ends in one.
+struct EarlyStoppingConfig : EarlyStoppingOptions {
+  Mark where;
+};
+
 struct TrainConfig {
   std::optional<int> epochs;  // exactly one of epochs and steps
   std::optional<int64_t> steps;
@@ -174,6 +181,7 @@ struct TrainConfig {
   Recompute recompute = Recompute::kNone;   // blocks: their values are computed twice, so that less memory is needed
   CudaGraph cuda_graph = CudaGraph::kAuto;  // off: to find out whether a fault lies in the capture
   int eval_every_epochs = 1;                // 0: only at the end
+  std::optional<EarlyStoppingConfig> early_stopping;
   NonFinitePolicy on_nonfinite = NonFinitePolicy::kStop;
   double ema_decay = 0;              // of a moving average of the weights, which evaluation then uses; 0: there is none
   std::vector<std::string> exports;  // files that the finished model is also written to, in the run directory
@@ -191,9 +199,18 @@ struct ParameterGroup {
   Mark where;
 };
 
+// A number, or {base, per}: `base` for a global batch of `per` rows, and in proportion for others (the linear rule of
+// Goyal et al. 2017).
+struct LearningRate {
+  double base = 0;
+  std::optional<int> per = {};
+
+  double of(int global_batch) const { return per ? base * global_batch / *per : base; }
+};
+
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kSgd;
-  double learning_rate = 0;  // for the global batch; never scaled behind the user's back
+  LearningRate learning_rate;  // for the global batch; never scaled behind the user's back
   double momentum = 0;       // sgd, rmsprop, lars, muon
   bool nesterov = false;     // sgd, muon
   // L2, added to the gradient; lamb: to the direction; adamw, filters of muon: times the rate, off the weight itself
@@ -235,10 +252,15 @@ struct SchedulePhaseConfig : ScheduleShape {
   Mark where;
 };
 
+struct PlateauConfig : PlateauOptions {
+  Mark where;
+};
+
 struct ScheduleConfig : ScheduleShape {
   double warmup_epochs = 0;  // linear from warmup_start × learning_rate; may be a fraction of an epoch
   double warmup_start = 0;
   std::vector<SchedulePhaseConfig> phases;  // one after another, in the place of `type`
+  std::optional<PlateauConfig> plateau;     // likewise: the rate falls where evaluations get no better
   Mark where;
 };
 
@@ -252,12 +274,14 @@ struct DistributedConfig {
 };
 
 struct CheckpointConfig {
-  int64_t every_steps = 0;  // 0: not by steps
-  int every_epochs = 1;     // 0: not by epochs
-  int keep = 2;             // newest ones kept; two, so that a damaged one is not the only one
+  int64_t every_steps = 0;     // 0: not by steps
+  int every_epochs = 1;        // 0: not by epochs
+  int keep = 2;                // newest ones kept; two, so that a damaged one is not the only one
+  std::optional<Metric> best;  // of the test data: the checkpoint of the best evaluation is kept apart
   // auto: the newest whole checkpoint of the run directory; a path: where a directory without checkpoints starts from;
   // never: a directory with checkpoints is refused.
   std::string resume = "auto";
+  Mark where = {};
 };
 
 struct MetricsConfig {

@@ -73,6 +73,18 @@ std::string Params::choice_or(std::string_view key, std::string_view otherwise,
   return std::string(node == nullptr ? otherwise : choices[to_choice(*node, path(key), choices)]);
 }
 
+Params::NamedNumber Params::named_number_or(std::string_view key, std::string_view otherwise,
+                                            std::span<const std::string_view> names,
+                                            std::span<const std::string_view> with_number) {
+  const Node* node = find(key);
+  if (node == nullptr) return {std::string(otherwise), {}};
+  if (node->kind != Node::Kind::kMap) return {std::string(names[to_choice(*node, path(key), names)]), {}};
+  if (node->children.size() != 1) wrong_value(*node, path(key), "a name or one {name: number}");
+  refuse_unknown_keys(*node, path(key), with_number);
+  const Node& number = node->children.front();
+  return {number.key, to_number(number, child_path(path(key), number.key), Range{})};
+}
+
 Params::Pair Params::to_pair(const Node& node, std::string_view key, const Range& range) const {
   if (node.kind != Node::Kind::kList) {
     const int both = to_integer_of<int>(node, path(key), range);

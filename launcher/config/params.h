@@ -41,6 +41,16 @@ class Params {
   std::vector<std::string> texts(std::string_view key);  // a list
   std::string choice_or(std::string_view key, std::string_view otherwise, std::span<const std::string_view> choices);
 
+  // One of `names`, or {name: number} with one of `with_number`: `zeros`, `{normal: 0.02}`.
+  struct NamedNumber {
+    std::string name;
+    std::optional<double> number;
+  };
+  NamedNumber named_number_or(std::string_view key, std::string_view otherwise, std::span<const std::string_view> names,
+                              std::span<const std::string_view> with_number);
+  // As it is written; null when it is absent.
+  const Node* node(std::string_view key) { return find(key); }
+
   // `3` for both directions or `[3, 5]`.
   Pair pair(std::string_view key, const Range& range = at_least(1));
   Pair pair_or(std::string_view key, Pair otherwise, const Range& range = at_least(1));

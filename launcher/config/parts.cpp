@@ -79,6 +79,10 @@ ModelConfig parse_model(const std::string& text, const std::string& source) {
 OptimizerConfig parse_optimizer(const std::string& text, const std::string& source) {
   OptimizerConfig optimizer;
   bind_section(parsed(text, source), "optimizer", optimizer);
+  if (optimizer.learning_rate.per) {
+    throw Error(ExitCode::kConfig,
+                source + ": optimizer.learning_rate: expected a number: nothing says of which batch");
+  }
   return optimizer;
 }
 

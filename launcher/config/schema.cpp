@@ -80,6 +80,11 @@ template <class T>
 ordered_json type_schema(const T& value, const Key& key) {
   if constexpr (IsOptional<T>::value) {
     return type_schema(typename T::value_type{}, key);
+  } else if constexpr (std::same_as<T, LearningRate>) {
+    ordered_json schema = section_schema(value);
+    schema["type"] = {"number", "object"};
+    add_range(schema, key.range);  // which says nothing of objects
+    return schema;
   } else if constexpr (Section<T>) {
     return section_schema(value);
   } else if constexpr (std::same_as<T, std::vector<LayerConfig>>) {

@@ -96,6 +96,9 @@ template <class T>
 void bind_value(const Node& node, const std::string& path, const Key& key, T& out) {
   if constexpr (IsOptional<T>::value) {
     bind_value(node, path, key, out.emplace());
+  } else if constexpr (std::same_as<T, LearningRate>) {
+    if (node.kind == Node::Kind::kMap) return bind_section(node, path, out);
+    out = {to_number(node, path, key.range)};
   } else if constexpr (Section<T>) {
     bind_section(node, path, out);
   } else if constexpr (std::same_as<T, LayerConfig>) {
@@ -151,6 +154,9 @@ class PrintKeys {
 
 template <class T>
 Node to_node(const T& value) {
+  if constexpr (std::same_as<T, LearningRate>) {
+    if (!value.per) return to_node(value.base);
+  }
   if constexpr (Section<T>) {
     PrintKeys visitor;
     T section = value;  // describe() takes one function for readers and printers, so it wants a mutable section

@@ -74,7 +74,7 @@ std::string name_of(OptimizerType type) {
 }
 
 Json optimizer_config(const OptimizerConfig& optimizer) {
-  Json config = {{"name", name_of(optimizer.type)}, {"learning_rate", optimizer.learning_rate}};
+  Json config = {{"name", name_of(optimizer.type)}, {"learning_rate", optimizer.learning_rate.base}};
   if (optimizer.type == OptimizerType::kAdamw) config["weight_decay"] = optimizer.weight_decay;
   if (optimizer.type == OptimizerType::kSgd) {
     config.update({{"momentum", optimizer.momentum}, {"nesterov", optimizer.nesterov}});
@@ -149,7 +149,7 @@ std::vector<HostTensor> optimizer_weights(const TrainingState& training, const s
   if (sgd && optimizer.momentum != 0) slots = {{"momentum", "momentum"}};
   std::vector<HostTensor> out = {
       {prefix + "iteration", {}, {static_cast<float>(training.step)}},
-      {prefix + "learning_rate", {}, {static_cast<float>(optimizer.learning_rate)}},
+      {prefix + "learning_rate", {}, {static_cast<float>(optimizer.learning_rate.base)}},
   };
   std::map<std::string, WeightPlace> places;
   for (const WeightPlace& place : weight_places(network.model.graph)) places.emplace(place.name, place);
@@ -164,7 +164,7 @@ std::vector<HostTensor> optimizer_weights(const TrainingState& training, const s
         const auto found = training.slots.find(place.name + "." + ours);
         std::vector<float> values(tensor.values.size());  // of what has not been trained yet
         if (found != training.slots.end()) values = to_order(WeightOrder::kKeras, place, found->second);
-        out.push_back({prefix + path + "_" + theirs, tensor.dims, as_keras(values, ours, optimizer.learning_rate)});
+        out.push_back({prefix + path + "_" + theirs, tensor.dims, as_keras(values, ours, optimizer.learning_rate.base)});
       }
     }
   }

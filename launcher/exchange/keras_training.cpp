@@ -63,7 +63,7 @@ std::optional<OptimizerConfig> settings(const std::string& type, const KerasFiel
     notes.push_back("the optimizer " + model.optimizer_left_out);
     return std::nullopt;
   }
-  out.learning_rate = learning_rate(config, notes);
+  out.learning_rate.base = learning_rate(config, notes);
   note_left_out(config, type == "AdamW", notes);
   return out;
 }
@@ -191,7 +191,7 @@ std::optional<std::vector<ForeignTensor>> slots_of(
     for (size_t i = 0; i < tensors.size(); ++i) {
       if (tensors[i]->dims != parameters[i].second) return std::nullopt;
       out.push_back({parameters[i].first + "." + kind, "optimizer/" + tensors[i]->name, *tensors[i]});
-      if (kind == "momentum") make_ours(out.back().tensor, optimizer.learning_rate);
+      if (kind == "momentum") make_ours(out.back().tensor, optimizer.learning_rate.base);
     }
   }
   return out;
@@ -230,7 +230,7 @@ std::optional<ForeignTraining> read_keras_training(const KerasFile& file, const 
   const OptimizerWeights stored = sorted(file, config->type);
   if (config->type == OptimizerType::kSgd) out.step = stored.step.value_or(0);  // Adam's is that of its slots
   if (stored.slots.empty()) return out;
-  if (config->type == OptimizerType::kSgd && !(config->learning_rate > 0)) {
+  if (config->type == OptimizerType::kSgd && !(config->learning_rate.base > 0)) {
     notes.push_back("the momentum is left out: with a learning rate of 0 it says nothing of the gradients");
     return out;
   }

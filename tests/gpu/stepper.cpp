@@ -21,7 +21,7 @@ Stepper::Stepper(const Experiment& experiment, const Change& change, const LossS
     targets_.as<Target>()[row] = Target::of(data_->read(row, 0, pixels_.as<uint8_t>() + row * bytes));
   }
   StepScalars& scalars = replica_->scalars();
-  scalars.learning_rate = static_cast<float>(experiment.optimizer.learning_rate);
+  scalars.learning_rate = static_cast<float>(experiment.optimizer.learning_rate.of(batch.global));
   scalars.valid_rows = batch.micro;
   scalars.one_over_global_rows = 1.0F / static_cast<float>(batch.micro);
   scalars.seed = experiment.experiment.seed;

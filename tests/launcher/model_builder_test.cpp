@@ -167,10 +167,36 @@ TEST_F(ModelBuilderTest, RepeatCountsInNames) {
             "x.yaml:4:34: model.layers[0].repeat.layers: expected at least one layer");
 }
 
+TEST_F(ModelBuilderTest, ResidualBranchesMayStartAtZero) {
+  const std::string layers =
+      "    - residual: {layers: [batch_norm, relu, batch_norm], zero_init: true}\n"
+      "    - residual: {layers: [batch_norm], shortcut: [batch_norm]}\n"
+      "    - residual: {layers: [group_norm: {groups: 1}, stochastic_depth: {rate: 0.1}]}\n"
+      "    - residual: {layers: [repeat: {times: 2, layers: [relu, layer_norm]}]}\n"
+      "    - residual: {layers: [relu], zero_init: false}\n" +
+      std::string(kLayers);
+  const auto started = [&](const std::vector<std::string>& overrides) {
+    std::string all;
+    const Model model = build(layers, overrides);
+    for (const Graph::Node& node : model.graph.nodes()) {
+      if (node.zero_weight) all += node.name + " ";
+    }
+    return all;
+  };
+  EXPECT_EQ(started({}), "batch_norm_2 ");
+  EXPECT_EQ(started({"model.zero_init_residual=true"}), "batch_norm_2 batch_norm_3 group_norm_1 layer_norm_2 ");
+  EXPECT_EQ(
+      failure("residual: {layers: [batch_norm, relu], zero_init: true}"),
+      "x.yaml:4:57: model.layers[0].residual.zero_init: expected a norm at the end of the branch, found 'relu_1'");
+  EXPECT_EQ(failure("residual: {layers: [batch_norm: {scale: false}], zero_init: true}"),
+            "x.yaml:4:67: model.layers[0].residual.zero_init: 'batch_norm_1' at the end of the branch has no weight to "
+            "start at 0");
+}
+
 TEST_F(ModelBuilderTest, SqueezeExciteIsComposed) {
   const Model model = as_written(
       "    - conv2d: {filters: 6, kernel: 1}\n"
-      "    - squeeze_excite: {reduced: 2, activation: relu, gate: hard_sigmoid, initializer: kaiming_normal, name: "
+      "    - squeeze_excite: {reduced: 2, activation: relu, gate: hard_sigmoid, initializer: {normal: 0.5}, name: "
       "se}\n"
       "    - squeeze_excite: {reduced: 3, trainable: false}\n" +
       std::string(kLayers));
@@ -184,6 +210,8 @@ TEST_F(ModelBuilderTest, SqueezeExciteIsComposed) {
   const auto type = [&](const char* name) { return node(graph, name).layer->type(); };
   EXPECT_EQ(type("se.activation"), "relu");
   EXPECT_EQ(type("se"), "multiply");
+  const Graph::Node& fc2 = node(graph, "se.fc2");
+  EXPECT_EQ(fc2.layer->parameters(graph.input_shapes(fc2))[0].initializer.scale, 0.5F);
   EXPECT_EQ(node(graph, "se").inputs,
             (std::vector{node(graph, "conv2d_1").output, node(graph, "se.scale_activation").output}));
   EXPECT_EQ(graph.shape(node(graph, "se.fc1").output), (Shape{2, 1, 1, 2}));

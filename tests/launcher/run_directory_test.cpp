@@ -79,6 +79,13 @@ TEST_F(RunDirectoryTest, FinishedRunsAreLeftAlone) {
   directory.write_status("finished", 10);
   EXPECT_EQ(code_of([&] { directory.require_unfinished(10); }), ExitCode::kCannotCreate);
   directory.require_unfinished(11);
+  EXPECT_TRUE(directory.finished());
+  EXPECT_FALSE(nlohmann::json::parse(read("out/a/status.json")).contains("reason"));
+  directory.write_status("finished", 9, "early_stopping");
+  EXPECT_EQ(nlohmann::json::parse(read("out/a/status.json"))["reason"], "early_stopping");
+  EXPECT_TRUE(directory.finished());
+  directory.write_status("stopped", 9);
+  EXPECT_FALSE(directory.finished());
 }
 
 TEST_F(RunDirectoryTest, ADamagedStatusIsAnUnfinishedRun) {

@@ -25,10 +25,9 @@ TEST_F(SetupTest, AGroupThatMatchesNothingIsNamedWithItsPlace) {
 
 TEST_F(SetupTest, SchedulesGoFromPhaseToPhase) {
   const Experiment experiment = load(
-      kMinimal, {"optimizer.learning_rate=1",
-                 "schedule={warmup_epochs: 0.5, phases: [{type: multistep, milestones: [1, 2], gamma: 0.5, epochs: 2}, "
+      kMinimal, {"schedule={warmup_epochs: 0.5, phases: [{type: multistep, milestones: [1, 2], gamma: 0.5, epochs: 2}, "
                  "{type: polynomial, final: 0.5, epochs: 1}, {start: 0.125}]}"});
-  const Schedule schedule = make_schedule(experiment, {.steps = 50, .steps_per_epoch = 10});
+  const Schedule schedule = make_schedule(experiment, 1, {.steps = 50, .steps_per_epoch = 10});
   const std::pair<int64_t, float> rates[] = {{0, 0.2F},   {4, 1},       {9, 1},      {10, 0.5F},
                                              {20, 0.25F}, {24, 0.25F},  {25, 1},     {30, 0.75F},
                                              {34, 0.55F}, {35, 0.125F}, {49, 0.125F}};
@@ -39,7 +38,7 @@ TEST_F(SetupTest, APartOfAScheduleHasAStepAtLeast) {
   const Horizon horizon{.steps = 50, .steps_per_epoch = 10};
   for (const char* schedule : {"{type: cosine, restart_epochs: 0.01}", "{phases: [{epochs: 0.01}, {type: cosine}]}"}) {
     const Experiment experiment = load(kMinimal, {std::string("schedule=") + schedule});
-    EXPECT_THROW(make_schedule(experiment, horizon), Error) << schedule;
+    EXPECT_THROW(make_schedule(experiment, 1, horizon), Error) << schedule;
   }
 }
 

@@ -194,6 +194,21 @@ TEST_F(TrainingRunTest, WhatNeedsAGpuIsRefusedOnTheCpu) {
   }
 }
 
+TEST_F(TrainingRunTest, TheLearningRateMayGrowWithTheBatch) {
+  const Outcome plain = train(2, {}, true);
+  testing::internal::CaptureStdout();
+  const Outcome scaled = train(2, {"optimizer.learning_rate={base: 0.0125, per: 24}", "progress=plain"}, true);
+  const std::string header = testing::internal::GetCapturedStdout();
+  EXPECT_NE(header.find("sgd, learning rate 0.05 = 0.0125 × 96 / 24, momentum 0.9, "
+                        "weight decay 0.0005 (coupled, not of biases and norms), cosine schedule"),
+            std::string::npos)
+      << header;
+  EXPECT_EQ(scaled.by_rank, plain.by_rank);
+  EXPECT_EQ(
+      load_checkpoint("runs/run/checkpoints/step-0000000020").optimizer.metadata().at("convoy.optimizer").find("per:"),
+      std::string::npos);
+}
+
 TEST_F(TrainingRunTest, AdamResumesBitwiseEqual) {
   const std::vector<std::string> adam = {"optimizer.type=adam", "optimizer.momentum=null",
                                          "optimizer.learning_rate=0.001", "checkpoint.every_steps=10",

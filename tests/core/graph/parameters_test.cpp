@@ -99,6 +99,20 @@ TEST_F(ParametersTest, StatisticsThatStandStillComeLastAndTravelNowhere) {
   EXPECT_EQ(parameters.reduced_elements(), parameters.trainable_elements() + 256 + kControlSize);
 }
 
+TEST_F(ParametersTest, AWeightMayStartAtZero) {
+  add("a", 20, {Initializer::Kind::kNormal, 1});
+  add("b", 20, {Initializer::Kind::kNormal, 1});
+  graph_.start_weight_at_zero(1);
+  Parameters parameters = make();
+  parameters.initialize(1, 1, *device_);
+  const auto value = [&](int slot) {
+    return parameters.values()[parameters.slots()[static_cast<size_t>(slot)].offset];
+  };
+  EXPECT_NE(value(0), 0);
+  EXPECT_EQ(value(2), 0);
+  EXPECT_EQ(value(3), 0.5F);  // its bias
+}
+
 TEST_F(ParametersTest, InitialValuesAndGaps) {
   add("uniform", 300, {Initializer::Kind::kUniform, 0.25F}, true);
   add("normal", 100, {Initializer::Kind::kNormal, 2});

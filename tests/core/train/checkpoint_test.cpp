@@ -259,6 +259,25 @@ TEST_F(CheckpointTest, PruningKeepsTheNewest) {
   EXPECT_EQ(names(), (std::vector<std::string>{"LATEST", "step-0000000003", "step-0000000010"}));
 }
 
+TEST_F(CheckpointTest, OneStepMayBeRemovedOrStayAlone) {
+  for (const int step : {1, 2, 3, 4}) save(step);
+  remove_checkpoint(files_, root_, 2);
+  remove_checkpoint(files_, root_, 2);
+  EXPECT_EQ(names(), (std::vector<std::string>{"LATEST", "step-0000000001", "step-0000000003", "step-0000000004"}));
+  keep_only_checkpoint(files_, root_, 3);
+  EXPECT_EQ(names(), (std::vector<std::string>{"LATEST", "step-0000000003"}));
+}
+
+TEST_F(CheckpointTest, ADirectoryOfTheBestStandsForIt) {
+  save(5);
+  const std::string best = temp_ / "runs/x/best";
+  fs::rename(root_, best);
+  EXPECT_EQ(load_checkpoint(best).path, best + "/step-0000000005");
+  EXPECT_EQ(load_checkpoint(best + "/").manifest.step, 5);
+  fs::remove_all(best + "/step-0000000005");
+  expect_error(ExitCode::kBadData, {"found another name"}, [&] { load_checkpoint(best); });
+}
+
 TEST_F(CheckpointTest, PruningKilledAtAnyCallLeavesNoHalfCheckpoint) {
   for (int k = 0;; ++k) {
     fs::remove_all(root_);

@@ -30,7 +30,7 @@ class BlocksTest : public ConfigTest {
   // The layers that `use` comes to, as `config show` prints them.
   static std::string shown(const std::string& text) {
     const std::string all = show(load(text));
-    const size_t begin = all.find("  layers:\n"), end = all.find("data:\n");
+    const size_t begin = all.find("  layers:\n"), end = all.find("  zero_init_residual:");
     return all.substr(begin, end - begin);
   }
 };

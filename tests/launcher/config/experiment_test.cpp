@@ -235,6 +235,9 @@ TEST_F(ExperimentTest, ShowLoadsBackEqual) {
       {"loss={label_smoothing: 0.1, class_weights: [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]}"},
       {"loss={type: binary_cross_entropy, label_smoothing: 0.1}"},
       {"loss={type: mean_squared_error}"},
+      {"optimizer.learning_rate={base: 0.1, per: 256}", "batch={per_rank: 32}", "model.zero_init_residual=true"},
+      {"schedule.plateau={metric: accuracy, factor: 0.5, min_lr: 0.0001}", "schedule.warmup_epochs=0.5"},
+      {"train.early_stopping={patience: 3, min_delta: 0.001}", "checkpoint.best=loss"},
       {"schedule={warmup_epochs: 1, phases: [{type: one_cycle, rise: 0.5, epochs: 3}, {type: constant, start: 0.1}]}"},
       {"optimizer.type=lamb", "train.ema_decay=0.999", "train.export_ema=true"},
       {"optimizer.type=lars", "optimizer.trust_coefficient=0.01", "optimizer.momentum=0.9", "optimizer.epsilon=1e-9"},
@@ -246,6 +249,39 @@ TEST_F(ExperimentTest, ShowLoadsBackEqual) {
   }
   const std::string quoted = show(load(kMinimal, variants[6]));
   EXPECT_NE(quoted.find("output_dir: \"a $${b} \\\"c\\\"\"\n"), std::string::npos) << quoted;
+}
+
+TEST_F(ExperimentTest, LearningRateMayGrowWithTheBatch) {
+  const auto rate = [](const std::vector<std::string>& overrides) {
+    return load(kMinimal, overrides).optimizer.learning_rate;
+  };
+  EXPECT_EQ(rate({}).of(1024), 0.1);
+  EXPECT_EQ(rate({"optimizer.learning_rate={base: 0.1, per: 256}"}).of(1024), 0.4);
+  EXPECT_EQ(rate({"optimizer.learning_rate={base: 0.1, per: 256}"}).of(64), 0.025);
+  EXPECT_EQ(rate({"optimizer.learning_rate={base: 0.1, per: 256}", "optimizer.learning_rate.base=0.2"}).of(256), 0.2);
+  EXPECT_EQ(rate({"optimizer.learning_rate={base: 0.1, per: 256}", "optimizer.learning_rate=0.2"}).of(1024), 0.2);
+  const std::string shown = show(load(kMinimal, {"optimizer.learning_rate={base: 0.1, per: 256}"}));
+  EXPECT_NE(shown.find("  learning_rate:\n    base: 0.1\n    per: 256\n"), std::string::npos) << shown;
+  EXPECT_EQ(error_of(kMinimal, {"optimizer.learning_rate={base: 0.1}"}),
+            "command line: optimizer.learning_rate={base: 0.1}: optimizer.learning_rate.per: required key is missing");
+  EXPECT_EQ(error_of(kMinimal, {"optimizer.learning_rate.per=256"}),
+            "command line: optimizer.learning_rate.per=256: optimizer.learning_rate.base: required key is missing");
+  EXPECT_EQ(
+      error_of(kMinimal, {"optimizer.learning_rate=[0.1]"}),
+      "command line: optimizer.learning_rate=[0.1]: optimizer.learning_rate: expected a number > 0, found a list");
+}
+
+TEST_F(ExperimentTest, WhatFollowsFromEvaluationsNeedsThem) {
+  const std::string end = ": follows from evaluations; expected train.eval_every_epochs > 0";
+  for (const char* setting :
+       {"schedule.plateau={}", "train.early_stopping={patience: 2}", "checkpoint.best=accuracy"}) {
+    EXPECT_EQ(error_of(kMinimal, {setting}), "");
+    const std::string error = error_of(kMinimal, {setting, "train.eval_every_epochs=0"});
+    const std::string key = std::string(setting).substr(0, std::string(setting).find('='));
+    EXPECT_TRUE(error.starts_with("command line: ") && error.ends_with(key + end)) << error;
+  }
+  EXPECT_TRUE(error_of(kMinimal, {"schedule.plateau={}", "schedule.type=cosine"})
+                  .ends_with("schedule.plateau: takes the place of type, start and phases; give one of the two"));
 }
 
 TEST_F(ExperimentTest, ShowPrintsOnlyWhatApplies) {

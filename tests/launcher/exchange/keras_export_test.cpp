@@ -103,7 +103,7 @@ TEST(KerasExport, PreprocessingAndClassNamesComeBack) {
 TEST(KerasExport, TrainingComesBack) {
   Network network = network_of(kText, {1, 9, 9, 2});
   TrainingState& training = network.training.emplace();
-  training.optimizer.learning_rate = 0.25;
+  training.optimizer.learning_rate.base = 0.25;
   training.optimizer.momentum = 0.5;
   training.step = 12;
   for (const char* name : {"a.conv.weight", "a.conv.bias", "fc.weight", "fc.bias"}) {
@@ -187,7 +187,7 @@ TEST(KerasExport, RmspropIsLeftOutAndSaysSo) {
 // Keras cannot go on from a legacy file with optimizer weights, so there are none where they would say nothing.
 TEST(KerasExport, PlainSgdHasNoWeightsInALegacyFile) {
   Network network = network_of(kText, {1, 9, 9, 2});
-  network.training.emplace().optimizer.learning_rate = 0.25;
+  network.training.emplace().optimizer.learning_rate.base = 0.25;
   network.training->step = 3;
   const KerasFile legacy = written(network, {}, KerasFormat::kLegacyModel);
   EXPECT_TRUE(legacy.optimizer.empty());
