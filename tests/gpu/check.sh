@@ -122,13 +122,18 @@ row_mpirun_np2() {
 
 # The update rules that no other row uses, with gradients clipped.
 row_optimizers() {
-  local rule on_gpu average settings=(optimizer.momentum=null optimizer.learning_rate=0.001 optimizer.clip_norm=1)
+  local rule on_gpu settings=(optimizer.momentum=null optimizer.learning_rate=0.001 optimizer.clip_norm=1)
   for rule in adam adamw rmsprop; do
     train "$rule" "$bin/convoy" -- optimizer.type=$rule "${settings[@]}" || fail "$rule on the GPU: exit code $?"
     on_gpu=$loss
     train "${rule}_cpu" "$bin/convoy" -- optimizer.type=$rule "${settings[@]}" device=cpu || fail "$rule on the CPU: exit code $?"
     expect_near "$on_gpu" "$loss" 1e-3
   done
+}
+
+# Those that look at tensors as a whole, with the average of weights, which the test loss is of.
+row_layerwise() {
+  local rule on_gpu average settings
   for rule in lars lamb muon; do
     settings=(optimizer.type=$rule optimizer.learning_rate=0.01 optimizer.clip_norm=1 train.ema_decay=0.5)
     [[ $rule != lamb ]] || settings+=(optimizer.momentum=null)
@@ -363,7 +368,8 @@ rows 90 graph loss_scale staged_np2 run_cpu precision cache augment resume recom
 rows 60 nccl_sums
 rows 60 nccl_runs
 rows 60 replay
-rows 60 mpirun_np2 frozen predict optimizers
+rows 60 mpirun_np2 frozen predict
+rows 60 optimizers layerwise
 rows 60 fashion
 rows 60 memcheck racecheck synccheck initcheck
 rows 60 layers_autotune
