@@ -366,7 +366,8 @@ rows 90 graph loss_scale staged_np2 run_cpu precision cache augment resume nccl_
 rows 60 nccl_sums
 rows 60 nccl_runs
 rows 60 replay
-rows 60 mpirun_np2 frozen predict optimizers losses
+rows 60 mpirun_np2 frozen predict optimizers
+rows 90 losses
 rows 60 fashion
 rows 60 memcheck racecheck synccheck initcheck
 rows 60 layers_autotune
