@@ -51,7 +51,9 @@ void add_rows(const Replica::Answers& answers, int rows, Confusion& confusion) {
   const auto classes = static_cast<size_t>(confusion.classes());
   for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
     const auto logits = answers.logits.subspan(row * classes, classes);
-    confusion.add(answers.targets[row].a, static_cast<int>(std::ranges::max_element(logits) - logits.begin()));
+    const int of = answers.targets[row].a;
+    CHECK(of >= 0 && of < confusion.classes(), "a label that is no class");
+    confusion.add(of, static_cast<int>(std::ranges::max_element(logits) - logits.begin()));
   }
 }
 

@@ -6,8 +6,6 @@
 
 #include "core/io/limited_json.h"
 #include "launcher/exchange/keras_json.h"
-#include "layers/class_losses.h"
-#include "layers/softmax_cross_entropy.h"
 
 namespace convoy {
 namespace {
@@ -68,70 +66,62 @@ std::optional<OptimizerConfig> settings(const std::string& type, const KerasFiel
   return out;
 }
 
-// Of Keras' names and their short forms; "" for others.
-std::string_view our_loss(std::string_view name) {
-  constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"sparse_categorical_crossentropy", "softmax_cross_entropy"},
-      {"categorical_crossentropy", "softmax_cross_entropy"},
-      {"binary_crossentropy", "binary_cross_entropy"},
-      {"bce", "binary_cross_entropy"},
-      {"mean_squared_error", "mean_squared_error"},
-      {"mse", "mean_squared_error"}};
-  const auto* found = std::ranges::find(kNames, name, [](const auto& it) { return it.first; });
-  return found == std::end(kNames) ? "" : found->second;
+struct KerasLoss {
+  std::string name;
+  bool logits = false;  // of which it is; else of probabilities
+  double smoothing = 0;
+};
+
+KerasLoss keras_loss(const json& loss, const std::string& where) {
+  if (loss.is_string()) return {loss.get<std::string>()};
+  if (!loss.is_object()) return {};
+  const KerasFields object(loss, where);
+  KerasLoss out{keras_snake_case(object.text_or("class_name", ""))};
+  const json* config = object.find("config");
+  if (config == nullptr || !config->is_object()) return out;
+  const KerasFields settings(*config, where);
+  out.logits = settings.boolean_or("from_logits", false);
+  out.smoothing = settings.number_or("label_smoothing", 0);
+  return out;
+}
+
+std::optional<LossType> our_loss(std::string_view name) {
+  if (name == "sparse_categorical_crossentropy" || name == "categorical_crossentropy") {
+    return LossType::kSoftmaxCrossEntropy;
+  }
+  if (name == "binary_crossentropy" || name == "bce") return LossType::kBinaryCrossEntropy;
+  if (name == "mean_squared_error" || name == "mse") return LossType::kMeanSquaredError;
+  return std::nullopt;
 }
 
 // `softmax`: at the end of the network was one, which is left out.
 void read_loss(const KerasFields& training, bool softmax, ForeignModel& model) {
   std::vector<std::string>& notes = model.training_notes;
-  const json* loss = training.find("loss");
-  if (loss == nullptr) return;
-  std::string name = loss->is_string() ? loss->get<std::string>() : "";
-  bool logits = false;
-  double smoothing = 0;
-  if (loss->is_object()) {
-    const KerasFields object(*loss, training.where() + ": loss");
-    name = keras_snake_case(object.text_or("class_name", ""));
-    if (const json* config = object.find("config"); config != nullptr && config->is_object()) {
-      const KerasFields settings(*config, object.where());
-      logits = settings.boolean_or("from_logits", false);
-      smoothing = settings.number_or("label_smoothing", 0);
-    }
-  }
-  const std::string quoted = "the loss " + (name.empty() ? "" : "'" + name.substr(0, 100) + "' ");
-  const std::string left_out = quoted + "is left out: Convoy trains with softmax cross-entropy";
-  const std::string_view ours = our_loss(name);
-  LossConfig found;
-  if (ours.empty()) {
-    notes.push_back(left_out);
+  const json* found = training.find("loss");
+  if (found == nullptr) return;
+  const KerasLoss loss = keras_loss(*found, training.where() + ": loss");
+  const std::optional<LossType> type = our_loss(loss.name);
+  const bool binary = type == LossType::kBinaryCrossEntropy, squared = type == LossType::kMeanSquaredError;
+  const bool of_probabilities = (binary && !loss.logits) || ((binary || squared) && softmax);
+  if (!type || of_probabilities) {
+    notes.push_back("the loss " + (loss.name.empty() ? "" : "'" + loss.name.substr(0, 100) + "' ") +
+                    "is left out: Convoy trains with softmax cross-entropy" +
+                    (type ? "; it was of probabilities, and Convoy's wants a network that ends in logits" : ""));
     return;
   }
-  if (ours == SoftmaxCrossEntropy::kType) {
-    if (logits == softmax) {
-      notes.push_back(softmax ? "the loss took probabilities for logits; Convoy's does not"
-                              : "the loss took the network's outputs for probabilities; for Convoy they are logits");
-    }
-  } else if (ours == BinaryCrossEntropy::kType) {
-    if (softmax || !logits) {
-      notes.push_back(left_out + "; binary_cross_entropy wants a network that ends in logits");
-      return;
-    }
-    found.type = LossType::kBinaryCrossEntropy;
-    if (smoothing != 0) notes.emplace_back("the loss' label_smoothing is left out: Keras' moves targets towards 1/2");
-    smoothing = 0;
-  } else {
-    if (softmax) {
-      notes.push_back(left_out + "; it was of probabilities, and mean_squared_error is of what the network ends in");
-      return;
-    }
-    found.type = LossType::kMeanSquaredError;
+  model.loss.emplace().type = *type;
+  if (!binary && !squared && loss.logits == softmax) {
+    notes.push_back(softmax ? "the loss took probabilities for logits; Convoy's does not"
+                            : "the loss took the network's outputs for probabilities; for Convoy they are logits");
   }
-  if (smoothing >= 0 && smoothing < 1) {
-    found.label_smoothing = smoothing;
+  if (loss.smoothing == 0) return;
+  if (binary) {
+    notes.emplace_back("the loss' label_smoothing is left out: Keras' moves targets towards 1/2");
+  } else if (squared || !(loss.smoothing > 0 && loss.smoothing < 1)) {
+    notes.emplace_back("the loss' label_smoothing is left out");
   } else {
-    notes.emplace_back("the loss' label_smoothing is left out: it is not in [0, 1)");
+    model.loss->label_smoothing = loss.smoothing;
   }
-  model.loss = found;
 }
 
 // ---- Its weights

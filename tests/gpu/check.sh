@@ -146,6 +146,21 @@ row_layerwise() {
   done
 }
 
+# The losses that no other row uses; what they are evaluated to, counted by the kernel and from fetched logits.
+row_losses() {
+  local kind on_gpu number=0 table
+  for kind in '{label_smoothing: 0.1, class_weights: [1, 2, 0, 0.5, 1, 1, 3, 1, 1, 1]}' \
+    '{type: binary_cross_entropy, label_smoothing: 0.1}' '{type: mean_squared_error}'; do
+    train "loss$((++number))" "$bin/convoy" -- "loss=$kind" || fail "$kind on the GPU: exit code $?"
+    on_gpu=$loss
+    table=$("$bin/convoy" eval "runs/loss$number/config.yaml" --confusion --json) || fail "eval: exit code $?"
+    grep -o '"correct":[0-9]*' <<<"$table" | awk -F: 'NR == 1 { all = $2 } NR > 1 { sum += $2 } END { exit !(NR == 11 && sum == all) }' ||
+      fail "the table of confusions is not what was counted: $table"
+    train "loss${number}_cpu" "$bin/convoy" -- "loss=$kind" device=cpu || fail "$kind on the CPU: exit code $?"
+    expect_near "$on_gpu" "$loss" 1e-3
+  done
+}
+
 # The front of a network, frozen, under a new head.
 row_frozen() {
   local network=resnet18 model on_gpu
@@ -370,6 +385,7 @@ rows 60 nccl_runs
 rows 60 replay
 rows 60 mpirun_np2 frozen predict
 rows 60 optimizers layerwise
+rows 90 losses
 rows 60 fashion
 rows 60 memcheck racecheck synccheck initcheck
 rows 60 layers_autotune
