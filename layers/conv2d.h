@@ -14,7 +14,7 @@ struct Conv2dOptions {
   int groups = 1;  // divides input channels and filters; = channels is a depthwise convolution
   bool bias = true;
   bool relu = false;  // set by the rewrite rule fuse_conv_relu
-  WeightInitializer initializer;
+  WeightInitializer initializer = {};
   bool add = false;  // a second input of y's shape is added; set by the rewrite rule fuse_conv_add
 };
 

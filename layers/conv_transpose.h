@@ -17,7 +17,7 @@ struct ConvTransposeOptions {
   Window window = {};  // dilation 1
   int output_padding_h = 0, output_padding_w = 0;
   bool bias = true;
-  WeightInitializer initializer;
+  WeightInitializer initializer = {};
 };
 
 class ConvTranspose : public Layer {

@@ -9,7 +9,7 @@ struct LinearOptions {
   int units = 1;
   bool bias = true;
   bool relu = false;  // set by the rewrite rule fuse_linear_relu
-  WeightInitializer initializer;
+  WeightInitializer initializer = {};
 };
 
 class Linear : public Layer {
