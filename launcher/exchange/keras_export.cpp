@@ -164,7 +164,8 @@ std::vector<HostTensor> optimizer_weights(const TrainingState& training, const s
         const auto found = training.slots.find(place.name + "." + ours);
         std::vector<float> values(tensor.values.size());  // of what has not been trained yet
         if (found != training.slots.end()) values = to_order(WeightOrder::kKeras, place, found->second);
-        out.push_back({prefix + path + "_" + theirs, tensor.dims, as_keras(values, ours, optimizer.learning_rate.base)});
+        out.push_back(
+            {prefix + path + "_" + theirs, tensor.dims, as_keras(values, ours, optimizer.learning_rate.base)});
       }
     }
   }
