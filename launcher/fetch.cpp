@@ -86,7 +86,7 @@ struct CurlResult {
 bool is_passing(int status) { return status >= 500 || status == 408 || status == 429; }
 
 // What curl's exit codes tell of, for people who do not know them: man curl, "EXIT CODES".
-[[noreturn]] void fail(const CurlResult& result, const Download& download, const std::string& target) {
+[[noreturn]] void fail(const CurlResult& result, const RemoteFile& download, const std::string& target) {
   static constexpr std::array kNotThere = {22, 37, 78};
   constexpr int kNotWritten = 23;
   const auto [code, status] = result;
@@ -122,8 +122,8 @@ bool must_start_over(const CurlResult& result) {
 
 }  // namespace
 
-std::vector<Download> downloads_of(const std::string& name) {
-  std::vector<Download> downloads;
+std::vector<RemoteFile> downloads_of(const std::string& name) {
+  std::vector<RemoteFile> downloads;
   std::vector<std::string_view> names;
   for (const Known& known : kKnown) {
     if (known.name == name) downloads.push_back({whole_url(known), std::string(known.sum)});
@@ -134,7 +134,7 @@ std::vector<Download> downloads_of(const std::string& name) {
   return downloads;
 }
 
-Download checked_download(const std::string& url, std::string sha256) {
+RemoteFile checked_download(const std::string& url, std::string sha256) {
   std::ranges::transform(sha256, sha256.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (sha256.size() != 64 || sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
     throw Error(ExitCode::kUsage, "--sha256: expected 64 hexadecimal digits, found '" + sha256 + "'");
@@ -174,7 +174,7 @@ Error with_fetch_advice(const Error& error, const std::string& path) {
   return error.code() == ExitCode::kNoInput ? Error(error.code(), error.what() + fetch_advice(path)) : error;
 }
 
-Fetched fetch(const Download& download, const std::string& directory) {
+Fetched fetch(const RemoteFile& download, const std::string& directory) {
   const std::string target = directory + "/" + file_of(download.url), part = target + ".part";
   const Sum& kind = kind_of(download.sum);
   const auto require_sum = [&](const std::string& path, const std::string& advice) {

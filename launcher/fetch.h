@@ -8,17 +8,17 @@
 
 namespace convoy {
 
-struct Download {
+struct RemoteFile {
   std::string url;
   std::string sum;  // lower-case hexadecimal digits: 64 of SHA-256; 32 of MD5, where no more was published
 };
 
 // The files of mnist, fashion-mnist, cifar10, imagenette, vgg16 or vgg16-notop (weights of ImageNet, by Keras).  Throws
 // Error(kUsage) listing these.
-std::vector<Download> downloads_of(const std::string& name);
+std::vector<RemoteFile> downloads_of(const std::string& name);
 
 // Throws Error(kUsage) for what is no SHA-256.  Capitals are fine.
-Download checked_download(const std::string& url, std::string sha256);
+RemoteFile checked_download(const std::string& url, std::string sha256);
 
 enum class Fetched { kAlreadyThere, kNew };
 
@@ -27,7 +27,7 @@ enum class Fetched { kAlreadyThere, kNew };
 // already is only checked, so that one brought there by other means is as good. Throws Error: kUnavailable without
 // curl, sha256sum, md5sum or a network, or where the server is out of order, kNoInput where the server does not have
 // it, kBadData where the checksum is another (the part is removed; a file that was there already stays), kIo.
-Fetched fetch(const Download& download, const std::string& directory);
+Fetched fetch(const RemoteFile& download, const std::string& directory);
 
 std::string file_of(const std::string& url);  // the last part of its path
 

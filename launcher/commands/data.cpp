@@ -196,11 +196,11 @@ int fetch_files(const CommandLine& line) {
   const std::string sum = flag(line, "sha256");
   if (is_url && sum.empty()) usage("fetch: expected --sha256=… with a URL, found none");
   if (!is_url && !sum.empty()) usage("fetch: --sha256 is for a URL; that of " + what + " is known");
-  const std::vector<Download> downloads = is_url ? std::vector{checked_download(what, sum)} : downloads_of(what);
+  const std::vector<RemoteFile> downloads = is_url ? std::vector{checked_download(what, sum)} : downloads_of(what);
   const std::string directory = flag(line, "to", is_url ? "." : what);
   PosixFileSystem files;
   make_directories(files, directory);
-  for (const Download& download : downloads) {
+  for (const RemoteFile& download : downloads) {
     const bool is_new = fetch(download, directory) == Fetched::kNew;
     std::printf("%s/%s: %s, %s as expected\n", printable(directory).c_str(), printable(file_of(download.url)).c_str(),
                 is_new ? "fetched" : "already there", download.sum.size() == 32 ? "MD5" : "SHA-256");

@@ -47,12 +47,12 @@ TEST(Fetch, KnownNamesAndUrls) {
       downloads_of("fashion-mnist")[0].url,
       "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/train-images-idx3-ubyte.gz");
   for (const char* name : {"mnist", "fashion-mnist", "cifar10", "imagenette"})
-    for (const Download& download : downloads_of(name)) {
+    for (const RemoteFile& download : downloads_of(name)) {
       EXPECT_EQ(checked_download(download.url, download.sum).sum, download.sum);
       EXPECT_TRUE(download.url.starts_with("https://"));
     }
   for (const char* name : {"vgg16", "vgg16-notop"}) {
-    const Download weights = downloads_of(name).at(0);
+    const RemoteFile weights = downloads_of(name).at(0);
     EXPECT_TRUE(weights.url.starts_with("https://storage.googleapis.com/tensorflow/keras-applications/vgg16/vgg16_"));
     EXPECT_EQ(weights.sum.size(), 32u);
   }
@@ -79,7 +79,7 @@ class FetchTest : public testing::Test {
     std::filesystem::create_directory(temp_ / "to");
     put_file(temp_ / "from/data.bin", kContents);
   }
-  Download download(const std::string& file = "data.bin") const {
+  RemoteFile download(const std::string& file = "data.bin") const {
     return {"file://" + temp_.path() + "/from/" + file, kSum};
   }
   std::string fetched() const { return get_file(temp_ / "to/data.bin"); }
@@ -91,7 +91,7 @@ class FetchTest : public testing::Test {
 };
 
 TEST_F(FetchTest, ChecksByMd5) {
-  Download weights = download();
+  RemoteFile weights = download();
   weights.sum = "781e5e245d69b566979b86e28d23f2c7";  // md5sum of it
   EXPECT_EQ(fetch(weights, temp_ / "to"), Fetched::kNew);
   put_file(temp_ / "to/data.bin", "other");
@@ -140,7 +140,7 @@ TEST_F(FetchTest, AnotherSumLeavesNothing) {
 
 TEST_F(FetchTest, WhatCannotBeHadIsSaid) {
   expect_error(ExitCode::kNoInput, {"none.bin", "not to be had"}, [&] { fetch(download("none.bin"), temp_ / "to"); });
-  const Download closed = {"http://127.0.0.1:1/data.bin", kSum};  // nobody listens there
+  const RemoteFile closed = {"http://127.0.0.1:1/data.bin", kSum};  // nobody listens there
   put_file(temp_ / "to/data.bin.part", "01");
   expect_error(ExitCode::kUnavailable, {closed.url, "cannot be reached", temp_ / "to/data.bin", "by other means"},
                [&] { fetch(closed, temp_ / "to"); });
