@@ -385,7 +385,7 @@ void TrainingRun::conclude(ExitCode code, const Trainer& trainer, double images_
   }
   if (code == ExitCode::kIo) throw CollectiveError(code, "the checkpoint of step " + step + " could not be saved");
   if (!speaks()) return;
-  const bool early = code == ExitCode::kDone && steps < horizon_.steps;
+  const bool early = code == ExitCode::kDone && trainer.steps_done() < horizon_.steps;
   std::printf("%s after %s of %lld steps, %.0f img/s; %s\n",
               early                     ? "done, stopped early"
               : code == ExitCode::kDone ? "done"
