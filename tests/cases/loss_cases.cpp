@@ -31,8 +31,7 @@ void add_cases(const std::string& name, const std::function<std::unique_ptr<Laye
        .inputs = inputs(6, 10),
        .mode = Mode::kEval,
        .scalars = {.valid_rows = 5}},
-      {.name = name + "_eval_wide", .layer = loss, .inputs = inputs(200, 12), .mode = Mode::kEval},
-      {.name = name + "_threads", .layer = loss, .inputs = inputs(64, 600)},
+      {.name = name + "_eval_wide", .layer = loss, .inputs = inputs(40, 12), .mode = Mode::kEval},
   };
   cases.insert(cases.end(), more.begin(), more.end());
 }
@@ -48,6 +47,8 @@ Cases loss_cases() {
   add_cases("binary_cross_entropy", make<BinaryCrossEntropy>(), on, cases);
   add_cases("binary_cross_entropy_smoothed", make<BinaryCrossEntropy>(0.1), on, cases);
   add_cases("mean_squared_error", make<MeanSquaredError>(), on, cases);
+  cases.push_back({"softmax_cross_entropy_threads", make<SoftmaxCrossEntropy>(), on(64, 600)});
+  cases.push_back({"binary_cross_entropy_threads", make<BinaryCrossEntropy>(0.1), on(64, 600)});
   const LayerCase benchmarks[] = {
       {"softmax_cross_entropy_imagenet", make<SoftmaxCrossEntropy>(), on(32, 1000)},
       {"softmax_cross_entropy_smoothed_imagenet", make<SoftmaxCrossEntropy>(0.1), on(32, 1000)},
