@@ -148,7 +148,7 @@ TEST(KerasExport, AdamWComesBackWithItsDecay) {
 TEST(KerasExport, LossesComeBackFromLogits) {
   Network network = network_of(kText, {1, 9, 9, 2});
   TrainingState& training = network.training.emplace();
-  training.optimizer.learning_rate = 0.25;
+  training.optimizer.learning_rate = {0.25};
   std::vector<std::string> notes;
   const auto again = [&](const LossConfig& loss, bool probabilities) {
     training.loss = loss;
