@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "launcher/config/describe.h"
+#include "launcher/config/names.h"
 
 namespace convoy {
 namespace {

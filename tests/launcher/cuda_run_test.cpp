@@ -21,6 +21,7 @@ class CudaRunTest : public RunTest {
   void TearDown() override {
     const FakeLive live = library_.function<decltype(convoy_fake_live)>("convoy_fake_live")();
     EXPECT_EQ(live.device_memory + live.pinned_memory + live.streams + live.events + live.graphs, 0);
+    boot({});  // ends what this test made the machine be, and its threads
     unsetenv("CONVOY_CUDA_LIBRARY");
   }
 
