@@ -178,8 +178,8 @@ void Trainer::evaluate_now() {
   const Evaluation& it = *last_evaluation_;
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, ", %.1f s", watch.seconds());
-  parts_.progress.line(std::string("test ") + (parts_.average == nullptr ? "" : "of averaged weights ") + "after step " +
-                       std::to_string(step_) + ": " + to_text(it) + seconds);
+  parts_.progress.line(std::string("test ") + (parts_.average == nullptr ? "" : "of averaged weights ") +
+                       "after step " + std::to_string(step_) + ": " + to_text(it) + seconds);
   if (parts_.metrics != nullptr) parts_.metrics->publish(it);
   nlohmann::json event{
       {"event", "test"}, {"step", step_}, {"loss", it.loss}, {"correct", it.correct}, {"images", it.images}};

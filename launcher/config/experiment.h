@@ -211,8 +211,8 @@ struct LearningRate {
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kSgd;
   LearningRate learning_rate;  // for the global batch; never scaled behind the user's back
-  double momentum = 0;       // sgd, rmsprop, lars, muon
-  bool nesterov = false;     // sgd, muon
+  double momentum = 0;         // sgd, rmsprop, lars, muon
+  bool nesterov = false;       // sgd, muon
   // L2, added to the gradient; lamb: to the direction; adamw, filters of muon: times the rate, off the weight itself
   double weight_decay = 0;
   bool decay_vectors = false;        // biases and the parameters of norms decay too

@@ -83,7 +83,8 @@ struct ForeignModel {
 
 // Any of: a checkpoint or its directory, safetensors, Keras (.h5, .weights.h5, .keras), ONNX, npz.  Known by its
 // content. Throws Error: kNoInput, kBadData naming file and object, kUnavailable (hdf5.h), kConfig for a layer that
-// Convoy has not.  `averaged`: of a checkpoint, the averaged weights, without the optimizer; kUsage where there are none.
+// Convoy has not.  `averaged`: of a checkpoint, the averaged weights, without the optimizer; kUsage where there are
+// none.
 ForeignModel read_model_file(const std::string& path, const Hdf5Options& options = {}, bool averaged = false);
 // Whether `path` is a file that begins as one of these formats does.
 bool begins_like_model(const std::string& path);

@@ -36,7 +36,7 @@ Cases conv_transpose_cases();
 Cases gate_cases();   // and pools of whole images
 Cases image_cases();  // layers that change the size of images
 Cases loss_cases();
-Cases norm_cases();   // others than of batches
+Cases norm_cases();  // others than of batches
 Cases grouped_benchmark_cases();
 
 }  // namespace convoy

@@ -84,7 +84,8 @@ void LayerTest::expect_reference(const KernelRig::Run& run) {
   for (size_t i = 0; i < wanted_.batch_state.size(); ++i) {
     compare(Pass::kForward, "batch_state", run.outputs.batch_state[i], wanted_.batch_state[i]);
   }
-  for (int i : {kCorrect, kCorrectTop5, kValidRows, kNonFinite}) EXPECT_EQ(run.outputs.control[at(i)], wanted_.control[at(i)]) << i;
+  for (int i : {kCorrect, kCorrectTop5, kValidRows, kNonFinite})
+    EXPECT_EQ(run.outputs.control[at(i)], wanted_.control[at(i)]) << i;
   EXPECT_NEAR(run.outputs.control[kLossSum], wanted_.control[kLossSum], 1e-6 * std::abs(wanted_.control[kLossSum]));
   for (size_t i = 0; i < run.gradients.dx.size(); ++i) {
     if (!wants_dx(it_, i)) continue;
