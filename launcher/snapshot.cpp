@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/io/limited_json.h"
 #include "launcher/evaluation.h"
 
 namespace convoy {
@@ -182,7 +183,7 @@ void Checkpointer::find_best(const Warn& warn) {
     if (!found) return;
     const auto saved = found->state.metadata().find(kBest);
     if (saved == found->state.metadata().end()) return;
-    const json best = json::parse(saved->second);
+    const json best = parse_limited_json(saved->second, found->path);
     if (best.at("metric").get<Metric>() == *keep_.best) best_ = best.at("value").get<double>();
   } catch (const std::exception& error) {  // the next evaluation is the best then
     warn(std::string("best checkpoint: ") + error.what());
