@@ -29,7 +29,10 @@ template <class T>
 std::vector<T> channels_first(const std::vector<T>& ours, int pixels, int channels) {
   std::vector<T> theirs;
   for (int c = 0; c < channels; ++c) {
-    for (int pixel = 0; pixel < pixels; ++pixel) theirs.push_back(ours[static_cast<size_t>(pixel * channels + c)]);
+    for (int pixel = 0; pixel < pixels; ++pixel) {
+      const int from = pixel * channels + c;
+      theirs.push_back(ours[static_cast<size_t>(from)]);
+    }
   }
   return theirs;
 }
