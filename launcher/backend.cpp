@@ -107,6 +107,10 @@ Backend make_backend(const Experiment& experiment, Communicator& host, int threa
   return backend;
 }
 
+Dtype shadow_dtype(const Backend& backend) {
+  return backend.device->kind() == DeviceKind::kCuda ? backend.precision : Dtype::kF32;
+}
+
 Dtype precision_on(DeviceKind kind, Precision precision) {
   switch (precision) {
     case Precision::kAuto: return kind == DeviceKind::kCuda ? Dtype::kBF16 : Dtype::kF32;

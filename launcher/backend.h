@@ -30,6 +30,10 @@ struct Backend {
 // Throws CollectiveError(kUnavailable) where the device asked for cannot be had: it names what is missing.
 Backend make_backend(const Experiment& experiment, Communicator& host, int threads);
 
+// Of the copy of the weights that kernels read, f32: the weights themselves.  A GPU's kernels read 16-bit weights as
+// they are; the CPU's make their own copies, in layouts of their own.
+Dtype shadow_dtype(const Backend& backend);
+
 // What `auto` means there.
 Dtype precision_on(DeviceKind kind, Precision precision);
 

@@ -12,11 +12,6 @@ const ValueType& input_type(const Graph& graph, std::string_view name) {
   throw InternalError("the graph has no input '" + std::string(name) + "'");
 }
 
-// The GPU's kernels read 16-bit weights as they are; the CPU's make their own copies, in layouts of their own.
-Dtype shadow_dtype(const Backend& backend) {
-  return backend.device->kind() == DeviceKind::kCuda ? backend.precision : Dtype::kF32;
-}
-
 Step named_step(std::string name, std::function<void()> run) {
   Step step;
   step.name = std::move(name);
@@ -39,6 +34,7 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       backend_(backend),
       device_(*backend.device),
       capture_(options.capture),
+      recomputes_(options.recompute),
       parameters_(model_.graph, device_.allocator(), backend.communicator->allocator(), shadow_dtype(backend),
                   options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1),
       upload_(device_, sizeof(StepScalars)),

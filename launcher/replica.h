@@ -89,6 +89,7 @@ class Replica {
   // Throws what ended the communication of ranks: then it was not summed.
   const float* take_control();
 
+  bool recomputes() const { return recomputes_; }
   const MemoryPlan& training_memory() const { return training_program_.memory(); }
   const MemoryPlan& evaluation_memory() const { return evaluation_program_.memory(); }
 
@@ -106,7 +107,7 @@ class Replica {
   Model model_;
   Backend& backend_;
   Device& device_;
-  const bool capture_;
+  const bool capture_, recomputes_;
   Parameters parameters_;
   StepScalars scalars_;
   Upload upload_;  // of scalars_

@@ -100,6 +100,7 @@ std::string run_header(const RunFacts& facts) {
   line("optimizer", optimizer_text(experiment, batch.global));
   const int64_t scratch = facts.optimizer.scratch_bytes();
   line("memory", "activations " + mib(memory.arena_bytes) + " a rank (" + mib(memory.total_bytes) + " without reuse)" +
+                     (facts.replica.recomputes() ? ", blocks recomputed" : "") +
                      (scratch > 0 ? ", scratch of the optimizer " + mib(scratch) : ""));
   text.pop_back();
   return text;

@@ -12,6 +12,7 @@
 #include "launcher/collective_errors.h"
 #include "launcher/config/parts.h"
 #include "launcher/config/values.h"
+#include "launcher/memory_needs.h"
 #include "launcher/network_flags.h"
 #include "layers/conv2d.h"
 #include "layers/conv_transpose.h"
@@ -92,8 +93,16 @@ ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch
   return {.passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
           .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
                       distributed.gradients},
-          .recompute = experiment.train.recompute == Recompute::kBlocks,
+          .recompute = experiment.train.recompute != Recompute::kNone,
           .capture = experiment.train.cuda_graph != CudaGraph::kOff};
+}
+
+std::unique_ptr<Replica> make_replica(const Experiment& experiment, const ResolvedBatch& batch, const Shape& sample,
+                                      Backend& backend, const Communicator& host) {
+  Model model = build_model(experiment, sample, batch.micro);
+  ReplicaOptions options = replica_options(experiment, batch, host.rank(), host.size());
+  fit_into_memory(experiment, model, backend, options);
+  return std::make_unique<Replica>(std::move(model), backend, options);
 }
 
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch) {

@@ -37,7 +37,11 @@ Start start(MpiSession& session, const CommandLine& line, size_t index = 0);
 void agree_on_run(RankGroup& group, const std::string& version, int threads, const Backend& backend,
                   const Datasets& data, Sharding sharding);
 
+// With train.recompute: auto, as if it were blocks.
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
+// To train samples of that shape, within train.memory_mib, see fit_into_memory().
+std::unique_ptr<Replica> make_replica(const Experiment& experiment, const ResolvedBatch& batch, const Shape& sample,
+                                      Backend& backend, const Communicator& host);
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);
 // Throws Error(kConfig) where they need test data and there are none.
 Watchers make_watchers(const Experiment& experiment, double learning_rate, const Horizon& horizon, bool test_data);

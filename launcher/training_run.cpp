@@ -61,6 +61,7 @@ std::string settings_that_compute(Experiment experiment, double learning_rate) {
   }
   experiment.train.exports.clear();
   experiment.train.recompute = TrainConfig().recompute;
+  experiment.train.memory_mib = TrainConfig().memory_mib;
   experiment.train.export_ema = TrainConfig().export_ema;
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
@@ -215,9 +216,7 @@ void TrainingRun::make_caches() {
 
 void TrainingRun::make_network() {
   expect_writers(experiment_.train);
-  replica_ =
-      std::make_unique<Replica>(build_model(experiment_, data_.train->sample(), batch_.micro), backend_,
-                                replica_options(experiment_, batch_, communicator_.rank(), communicator_.size()));
+  replica_ = make_replica(experiment_, batch_, data_.train->sample(), backend_, communicator_);
   if (replica_->parameters().trainable_elements() == 0) {
     config_error(experiment_.model.where, "model", "no layer has parameters that are not frozen: nothing to train");
   }

@@ -28,23 +28,22 @@ class Bench {
   Bench(const Experiment& experiment, Communicator& host, Backend& backend, const Dataset& data)
       : batch_(resolve(experiment.batch, host.size())),
         device_(*backend.device),
-        replica_(build_model(experiment, data.sample(), batch_.micro), backend,
-                 replica_options(experiment, batch_, host.rank(), host.size())),
-        optimizer_(make_optimizer(experiment.optimizer, backend, replica_.graph(), replica_.parameters(),
+        replica_(make_replica(experiment, batch_, data.sample(), backend, host)),
+        optimizer_(make_optimizer(experiment.optimizer, backend, replica_->graph(), replica_->parameters(),
                                   backend.device->allocator())),
         passes_(share_of(batch_.micro_batches, host.rank(), host.size()).count),
         pixels_(device_.host_allocator(), batch_.micro * data.sample().elements()),
         targets_(device_.host_allocator(), batch_.micro * int64_t{sizeof(Target)}) {
-    replica_.initialize(experiment.experiment.seed, {});
+    replica_->initialize(experiment.experiment.seed, {});
     if (const double decay = experiment.train.ema_decay; decay > 0) {
-      average_ = std::make_unique<WeightAverage>(*backend.ops, device_.allocator(), replica_.parameters(), decay);
+      average_ = std::make_unique<WeightAverage>(*backend.ops, device_.allocator(), replica_->parameters(), decay);
     }
-    replica_.add_update(*optimizer_, average_.get());
+    replica_->add_update(*optimizer_, average_.get());
     for (int row = 0; row < batch_.micro; ++row) {
       uint8_t* const pixels = pixels_.as<uint8_t>() + row * data.sample().elements();
       targets_.as<Target>()[row] = Target::of(data.read(row % data.size(), 0, pixels));
     }
-    StepScalars& scalars = replica_.scalars();
+    StepScalars& scalars = replica_->scalars();
     scalars.learning_rate = 1e-4F;
     scalars.valid_rows = batch_.micro;
     scalars.one_over_global_rows = 1.0F / static_cast<float>(batch_.global);
@@ -55,7 +54,7 @@ class Bench {
   void steps(int count) {
     for (int i = 0; i < count; ++i) {
       const double begin = now();
-      for_each_pass([&](const PassPosition& position) { communication_wait_ += replica_.run(position).value_or(0); });
+      for_each_pass([&](const PassPosition& position) { communication_wait_ += replica_->run(position).value_or(0); });
       if (i + 1 == count) device_.compute().synchronize();
       seconds_.push_back(now() - begin);
     }
@@ -65,8 +64,8 @@ class Bench {
     for (int i = 0; i < count; ++i) {
       for_each_pass([&](const PassPosition& position) {
         std::vector<double> seconds;
-        replica_.run_timed(position, seconds);
-        add_times(replica_.pass(position), seconds);
+        replica_->run_timed(position, seconds);
+        add_times(replica_->pass(position), seconds);
       });
     }
     profiled_ += count;
@@ -96,8 +95,8 @@ class Bench {
     return sum;
   }
   double multiply_share() const { return multiply_seconds_ / profiled_ / profiled_seconds(); }  // products
-  const Replica& replica() const { return replica_; }
-  Replica& replica() { return replica_; }
+  const Replica& replica() const { return *replica_; }
+  Replica& replica() { return *replica_; }
   const ResolvedBatch& batch() const { return batch_; }
   int64_t passes() const { return passes_; }
 
@@ -120,12 +119,12 @@ class Bench {
   template <class Run>
   void for_each_pass(Run run) {
     for (int64_t pass = 0; pass < passes_; ++pass) {
-      replica_.wait_until_read();
-      replica_.load({pixels_.as<uint8_t>(), static_cast<size_t>(pixels_.bytes())},
-                    {targets_.as<Target>(), static_cast<size_t>(batch_.micro)});
+      replica_->wait_until_read();
+      replica_->load({pixels_.as<uint8_t>(), static_cast<size_t>(pixels_.bytes())},
+                     {targets_.as<Target>(), static_cast<size_t>(batch_.micro)});
       run(PassPosition{pass == 0, pass + 1 == passes_});
     }
-    ++replica_.scalars().step;
+    ++replica_->scalars().step;
   }
   double mean() const {
     double sum = 0;
@@ -135,7 +134,7 @@ class Bench {
 
   ResolvedBatch batch_;
   Device& device_;
-  Replica replica_;
+  std::unique_ptr<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<WeightAverage> average_;
   int64_t passes_;

@@ -1,19 +1,16 @@
 // convoy inspect EXPERIMENT.yaml: what an experiment comes to before it runs: layers, the steps of a training pass,
 // memory, buckets.
-#include <sys/mman.h>
-
 #include <cstdarg>
 #include <cstdio>
 #include <iostream>
 
 #include <nlohmann/json.hpp>
 
-#include "core/graph/program.h"
-#include "core/train/weight_average.h"
 #include "launcher/commands/commands.h"
 #include "launcher/config/parts.h"
 #include "launcher/datasets.h"
 #include "launcher/layer_rows.h"
+#include "launcher/memory_needs.h"
 #include "launcher/network_flags.h"
 #include "launcher/setup.h"
 
@@ -22,58 +19,33 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Addresses that nobody will touch: they cost no memory.
-class AddressSpace : public Allocator {
-  void* allocate(int64_t bytes) override {
-    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void* data = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ, kFlags, -1, 0);
-    if (data == MAP_FAILED) throw Error(ExitCode::kOutOfMemory, "no address space for the parameters");
-    return data;
-  }
-  void deallocate(void* data, int64_t bytes) noexcept override { munmap(data, static_cast<size_t>(bytes)); }
-};
-
-// Bytes of one rank that runs every micro-batch itself.
-struct FlatBytes {
-  int64_t parameters, gradients, accumulated, optimizer, scratch, average;
-};
-
 struct Inspection {
   explicit Inspection(const Experiment& e)
       : backend(make_backend(e, *host, 1)),
         batch(resolve(e.batch, 1)),
         model(build_model(e, sample_shape(e.data), batch.micro)),
-        parameters(model.graph, memory, memory),
-        training(model.graph, parameters, *backend.kernels,
-                 training_options(model.graph, backend.precision, e.train.recompute == Recompute::kBlocks)),
-        evaluation(model.graph, parameters, *backend.kernels, {Mode::kEval, backend.precision, {}}),
-        plan(training.plan()),
-        optimizer(make_optimizer(e.optimizer, backend, model.graph, parameters, memory)),
-        buckets(cut_buckets(plan, parameters, replica_options(e, batch, 0, 1).buckets)) {}
+        options(fitting_options(e)),
+        blueprint(e, model, backend, options),
+        plan(blueprint.training().plan()),
+        buckets(cut_buckets(plan, blueprint.parameters(), options.buckets)),
+        needs(blueprint.needs()) {}
 
-  FlatBytes flat_bytes(const TrainConfig& train) const;
+  ReplicaOptions fitting_options(const Experiment& experiment) {
+    ReplicaOptions fitting = replica_options(experiment, batch, 0, 1);
+    fit_into_memory(experiment, model, backend, fitting);
+    return fitting;
+  }
 
   std::unique_ptr<Communicator> host = make_solo_communicator();
   Backend backend;
   ResolvedBatch batch;
   Model model;
-  AddressSpace memory;
-  Parameters parameters;
-  Program training, evaluation;
+  ReplicaOptions options;
+  Blueprint blueprint;
   Plan plan;
-  std::unique_ptr<Optimizer> optimizer;
   std::vector<GradientBucket> buckets;
+  MemoryNeeds needs;  // of a rank that runs every micro-batch itself
 };
-
-FlatBytes Inspection::flat_bytes(const TrainConfig& train) const {
-  const int64_t each = size_of(Dtype::kF32), trainable = parameters.trainable_elements() * each;
-  return {parameters.value_elements() * each,
-          parameters.reduced_elements() * each,
-          batch.micro_batches > 1 ? trainable : 0,
-          std::ssize(optimizer->state()) * trainable,
-          optimizer->scratch_bytes(),
-          train.ema_decay > 0 ? WeightAverage::bytes_for(parameters) : 0};
-}
 
 int64_t bytes_of(const GradientBucket& bucket) { return (bucket.end - bucket.begin) * size_of(Dtype::kF32); }
 
@@ -99,15 +71,15 @@ void print_text(const Experiment& experiment, const Inspection& it) {
         it.backend.device->name().c_str(), it.backend.libraries.c_str());
   print("%s\nSteps of a training pass\n%s", table(layer_rows(it.model.graph)).c_str(), it.plan.table().c_str());
   print("\nMemory of activations, planned\n");
-  print_memory("training", it.training.memory());
-  print_memory("evaluation", it.evaluation.memory());
-  const FlatBytes flat = it.flat_bytes(experiment.train);
+  print_memory("training", it.blueprint.training().memory());
+  print_memory("evaluation", it.blueprint.evaluation().memory());
+  const MemoryNeeds& flat = it.needs;
   print("\nMemory of parameters\n");
   print("  values %.2f MiB, gradients %.2f, accumulated %.2f, optimizer %.2f", mib(flat.parameters),
         mib(flat.gradients), mib(flat.accumulated), mib(flat.optimizer));
   if (flat.scratch > 0) print(", its scratch %.2f", mib(flat.scratch));
   if (flat.average > 0) print(", average %.2f", mib(flat.average));
-  print("\n");
+  print("\n  with the activations %.2f MiB\n", mib(flat.total()));
   print("\nBuckets in which several ranks would sum gradients\n");
   for (size_t i = 0; i < it.buckets.size(); ++i) {
     const size_t step = it.buckets[i].ready_after;
@@ -139,25 +111,26 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
   for (const GradientBucket& bucket : it.buckets) {
     buckets.push_back({{"bytes", bytes_of(bucket)}, {"ready_after", bucket.ready_after}});
   }
-  const FlatBytes flat = it.flat_bytes(experiment.train);
+  const MemoryNeeds& flat = it.needs;
   return {{"model", experiment.model.name},
           {"device", it.backend.device->name()},
           {"libraries", it.backend.libraries},
           {"precision", to_string(it.backend.precision)},
           {"batch", {{"global", it.batch.global}, {"micro", it.batch.micro}}},
-          {"parameters", it.parameters.parameter_count()},
+          {"parameters", it.blueprint.parameters().parameter_count()},
           {"layers", std::move(layers)},
           {"steps", std::move(steps)},
           {"buckets", std::move(buckets)},
           {"memory",
-           {{"training", to_json(it.training.memory())},
-            {"evaluation", to_json(it.evaluation.memory())},
+           {{"training", to_json(it.blueprint.training().memory())},
+            {"evaluation", to_json(it.blueprint.evaluation().memory())},
             {"parameter_bytes", flat.parameters},
             {"gradient_bytes", flat.gradients},
             {"accumulated_bytes", flat.accumulated},
             {"optimizer_bytes", flat.optimizer},
             {"optimizer_scratch_bytes", flat.scratch},
-            {"average_bytes", flat.average}}}};
+            {"average_bytes", flat.average},
+            {"total_bytes", flat.total()}}}};
 }
 
 }  // namespace

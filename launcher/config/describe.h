@@ -244,7 +244,8 @@ void describe(Visitor& v, TrainConfig& c) {
   v.key(c.deterministic, {.name = "deterministic", .doc = "on a GPU: the same bits in every run"});
   v.key(c.autotune, {.name = "autotune", .doc = "on a GPU: engines chosen by timing them"});
   v.key(c.recompute,
-        {.name = "recompute", .doc = "blocks: less memory for activations, computed twice; the same bits"});
+        {.name = "recompute", .doc = "blocks: less memory for activations, computed twice; auto: if memory_mib asks"});
+  v.key(c.memory_mib, {.name = "memory_mib", .doc = "that a rank's training may need; 0: any", .range = at_least(0)});
   v.key(c.cuda_graph, {.name = "cuda_graph", .doc = "on a GPU: a step is launched as one graph"});
   v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
   v.key(c.early_stopping, {.name = "early_stopping", .doc = "the run ends where evaluations get no better"});

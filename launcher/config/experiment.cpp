@@ -257,6 +257,9 @@ void check_sections(const Experiment& e) {
   if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
     config_error(e.optimizer.where, "optimizer.nesterov", "needs momentum > 0");
   }
+  if (e.train.recompute == Recompute::kAuto && e.train.memory_mib == 0) {
+    config_error(e.train.where, "train.recompute", "auto needs memory_mib > 0");
+  }
   if (e.train.export_ema && e.train.ema_decay == 0) {
     config_error(e.train.where, "train.export_ema", "needs ema_decay > 0");
   }

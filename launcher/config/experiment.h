@@ -34,7 +34,7 @@ enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop, kLars, kLamb, kMuon };
 constexpr bool is_adam(OptimizerType type) { return type == OptimizerType::kAdam || type == OptimizerType::kAdamw; }
 using ScheduleType = ScheduleOptions::Type;
 enum class Precision { kAuto, kF32, kBF16, kF16 };
-enum class Recompute { kNone, kBlocks };
+enum class Recompute { kNone, kBlocks, kAuto };
 enum class CudaGraph { kAuto, kOn, kOff };
 enum class DeviceChoice { kAuto, kCpu, kCuda };
 enum class Transport { kAuto, kShared, kProgressThread };
@@ -179,6 +179,7 @@ struct TrainConfig {
   bool deterministic = true;                // a GPU's engines give the same bits in every run
   bool autotune = false;                    // a GPU's engines are chosen by timing them: faster steps, a slower start
   Recompute recompute = Recompute::kNone;   // blocks: their values are computed twice, so that less memory is needed
+  double memory_mib = 0;                    // that a rank may need, see launcher/memory_needs.h; 0: any
   CudaGraph cuda_graph = CudaGraph::kAuto;  // off: to find out whether a fault lies in the capture
   int eval_every_epochs = 1;                // 0: only at the end
   std::optional<EarlyStoppingConfig> early_stopping;

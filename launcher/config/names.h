@@ -35,7 +35,7 @@ constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto
 constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
 constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
 constexpr std::array<std::string_view, 4> names_of(Precision) { return {"auto", "f32", "bf16", "f16"}; }
-constexpr std::array<std::string_view, 2> names_of(Recompute) { return {"none", "blocks"}; }
+constexpr std::array<std::string_view, 3> names_of(Recompute) { return {"none", "blocks", "auto"}; }
 constexpr std::array<std::string_view, 3> names_of(CudaGraph) { return {"auto", "on", "off"}; }
 constexpr std::array<std::string_view, 2> names_of(Dtype) { return {"f32", "bf16"}; }  // those gradients travel as
 

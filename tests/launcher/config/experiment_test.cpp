@@ -83,6 +83,7 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
        "x.yaml:17:3: optimizer.trust_coefficient: only for type: lars"},
       {"epochs: 2", "epochs: 2\n  ema_decay: 1",
        "x.yaml:14:14: train.ema_decay: expected a number in [0, 1), found '1'"},
+      {"epochs: 2", "epochs: 2\n  recompute: auto", "x.yaml:13:3: train.recompute: auto needs memory_mib > 0"},
       {"epochs: 2", "epochs: 2\n  export_ema: true", "x.yaml:13:3: train.export_ema: needs ema_decay > 0"},
       {"epochs: 2", "epochs: 2\n  exports: [a.onnx, ../b.h5]",
        "x.yaml:13:3: train.exports[1]: expected the name of a file in the run directory, found '../b.h5'"},
