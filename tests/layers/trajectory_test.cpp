@@ -105,7 +105,14 @@ void expect_losses(const std::vector<double>& found, double relative) {
 
 TEST(Trajectory, EqualsPytorchInF32) { expect_losses(losses(Dtype::kF32, 1), 2e-6); }
 TEST(Trajectory, EqualsPytorchWithTwoThreads) { expect_losses(losses(Dtype::kF32, 2), 2e-6); }
-TEST(Trajectory, StaysNearInBf16) { expect_losses(losses(Dtype::kBF16, 1), 0.03); }
+TEST(Trajectory, StaysNearInBf16) {
+  try {
+    expect_losses(losses(Dtype::kBF16, 1), 0.03);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kUnavailable) throw;
+    GTEST_SKIP() << error.what();
+  }
+}
 
 }  // namespace
 }  // namespace convoy
