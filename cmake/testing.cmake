@@ -41,6 +41,9 @@ function(convoy_test name)
   endif()
   convoy_executable(${name} ${TEST_SOURCES})
   target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)  # compiles in half the time, with sanitizers
+  if(CONVOY_SANITIZE MATCHES "undefined")  # is looked for in what is tested; in the tests it is 2/5 of compiling them
+    target_compile_options(${name} PRIVATE -fno-sanitize=undefined)
+  endif()
   if(CONVOY_TEST_LABELS AND NOT TEST_LABEL MATCHES "^(${CONVOY_TEST_LABELS})$")
     set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
   endif()
