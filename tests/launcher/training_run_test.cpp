@@ -108,7 +108,15 @@ TEST_F(TrainingRunTest, ResumedRunIsBitwiseEqual) {
 TEST_F(TrainingRunTest, RecomputedBlocksAreTheSame) {
   const Outcome plain = train(2, {}, true);
   EXPECT_EQ(train(2, {"train.recompute=blocks"}, true).by_rank, plain.by_rank);
-  EXPECT_EQ(train(2, {"train.recompute=auto", "train.memory_mib=2"}, true).by_rank, plain.by_rank);
+}
+
+TEST_F(TrainingRunTest, WhatNeedsMoreMemoryThanAllowedDoesNotBegin) {
+  EXPECT_EQ(code_of([&] {
+              train(2, {"train.recompute=auto", "train.memory_mib=0.01"}, true);
+            }),
+            ExitCode::kOutOfMemory);
+  EXPECT_FALSE(fs::exists("runs"));
+  EXPECT_EQ(train(2, {"train.recompute=auto", "train.memory_mib=1000"}, true).code, ExitCode::kDone);
 }
 
 TEST_F(Bf16RunTest, RecomputedBlocksAreTheSame) {
