@@ -225,7 +225,7 @@ def onnxruntime_logits(path, images):
 
 
 def convoy_logits(convoy, path, images, directory):
-    """Logits, and whether a softmax of the file was left out; or exit code and message."""
+    """Logits, and whether the file has probabilities in their place; or exit code and message."""
     array = directory / "images.npy"
     np.save(array, np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
     done = subprocess.run([convoy, "predict", str(path), str(array), "--format=jsonl", "--logits", "--device=cpu"],
@@ -234,7 +234,13 @@ def convoy_logits(convoy, path, images, directory):
         lines = done.stderr.strip().splitlines() or [""]
         return done.returncode, lines[-1].replace(str(path), "FILE")
     rows = [json.loads(line)["logits"] for line in done.stdout.splitlines()]
-    return np.array(rows), "the final Softmax" in done.stderr
+    return np.array(rows), ends_in_softmax(path)
+
+
+def ends_in_softmax(path):
+    """Which Convoy leaves out: predict applies it."""
+    graph = onnx.load(path).graph
+    return any(node.op_type == "Softmax" and graph.output[0].name in node.output for node in graph.node)
 
 
 def difference(found, expected, probabilities):
