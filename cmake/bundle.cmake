@@ -44,6 +44,7 @@ install(CODE "execute_process(COMMAND \"${PROJECT_SOURCE_DIR}/cmake/bundle/compl
 string(TOLOWER ${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR} CPACK_SYSTEM_NAME)
 set(CPACK_PACKAGE_NAME convoy)
 set(CPACK_GENERATOR TXZ)  # a fifth smaller than TGZ: the data set, unpacked first, and oneDNN are most of it
+set(CPACK_THREADS 0)  # all
 set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
 include(CPack)
