@@ -19,7 +19,7 @@ struct uint3 {
 };
 struct dim3 {
   unsigned x, y, z;
-  // NOLINTNEXTLINE(google-explicit-constructor): nor is that of CUDA
+  // NOLINTNEXTLINE(google-explicit-constructor): CUDA has it so, and <<<64, 128>>> needs it
   constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
 };
 
