@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "layers/conv2d_winograd_cpu.h"
 #include "layers/depthwise_cpu.h"
 #include "layers/kernel_cpu.h"
 #include "layers/onednn_cpu.h"
@@ -64,20 +65,8 @@ bool adds_well(const std::string& engine) {
 
 bool is_winograd(const std::string& engine) { return engine.find("wino") != std::string::npos; }
 
-// Where Winograd's algorithm F(4x4, 3x3) (arXiv:1509.09308) saves more products than its transforms cost: oneDNN has it
-// for 3x3 filters of f32 on AVX-512 and never takes it by itself.  It computes whole tiles of 4x4 pixels, of which at
-// least half must be wanted.  Its sums are rounded more often: about 2e-6 of the largest element, against 3e-7.
-bool suits_winograd(const Conv2dOptions& options, const ValueType& x, const Shape& y) {
-  const Window& window = options.window;
-  const bool is_3x3 = window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 && window.stride_w == 1 &&
-                      window.dilation_h == 1 && window.dilation_w == 1 && options.groups == 1;
-  constexpr int kTile = 4, kLanes = 16;
-  const int64_t tiles = int64_t{(y.h + kTile - 1) / kTile} * ((y.w + kTile - 1) / kTile);
-  return is_3x3 && x.dtype == Dtype::kF32 && x.shape.c >= kLanes && y.c >= kLanes &&
-         int64_t{y.h} * y.w >= tiles * kTile * kTile / 2;
-}
-
-// What `make` makes of an algorithm: by Winograd's, if that is wanted and oneDNN has it here.
+// What `make` makes of an algorithm: by Winograd's, if that is wanted and oneDNN has it here: for 3x3 filters of f32 on
+// AVX-512.  oneDNN never takes it by itself.
 template <class Make>
 auto fastest(bool winograd, Make make) {
   if (winograd) {
@@ -198,7 +187,8 @@ std::optional<Primitives> Conv2dCpu::try_layout(const CompileRequest& request, T
   const Desc bias = options_.bias ? onednn::vector(options_.filters) : Desc();
   const dnnl::primitive_attr plain = onednn::attributes();
   const bool depthwise = options_.groups == shape.c && options_.groups == options_.filters && shape.c > 1;
-  const bool winograd = suits_winograd(options_, request.inputs[0], y_shape);
+  constexpr int kLanes = 16;  // fewer channels would not fill a vector
+  const bool winograd = suits_winograd(options_, request.inputs[0], y_shape, kLanes);
   constexpr auto kTraining = dnnl::prop_kind::forward_training;
   const auto kind = constant_ ? dnnl::prop_kind::forward_inference : kTraining;
   try {
@@ -398,6 +388,7 @@ void Conv2dCpu::backward(int part, Stream&) {
 
 std::unique_ptr<Kernel> make_cpu_kernel(const Conv2d& layer, const CompileRequest& request) {
   expect_activation(request.inputs[0]);
+  if (auto winograd = make_winograd_kernel(layer, request)) return winograd;
   return std::make_unique<Conv2dCpu>(layer, request);
 }
 

@@ -1,0 +1,489 @@
+#include "layers/winograd_cpu.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+
+namespace convoy::winograd {
+namespace {
+
+constexpr int kPlaces = 36, kSide = 6;
+constexpr int kPanel = 16;  // channels that lie together in what is transformed: two vectors
+constexpr int kHalf = kChannelBlock;
+constexpr int kTilesOfSum = 48;  // tiles whose products a weight gradient adds up before it adds them to the others
+
+int panels(int channels) { return (channels + kPanel - 1) / kPanel; }
+int blocks(int channels) { return (channels + kHalf - 1) / kHalf; }
+
+// Elements from one place to the next in [36, panels, rows, kPanel].  The places are kept from falling on the same sets
+// of a cache.
+int64_t place_stride(int channels, int rows) { return int64_t{panels(channels)} * rows * kPanel + kPanel; }
+
+}  // namespace
+
+Tiles::Tiles(const ValueType& x_type, const ValueType& y_type, int low_h_of, int low_w_of)
+    : x(x_type),
+      y(y_type),
+      low_h(low_h_of),
+      low_w(low_w_of),
+      rows((y.shape.h + kTile - 1) / kTile),
+      columns((y.shape.w + kTile - 1) / kTile),
+      count(y.shape.n * rows * columns) {
+  CHECK(x.layout.channel_block == kChannelBlock && y.layout == x.layout && x.dtype == Dtype::kF32);
+  // Enough rows to reuse what a product reads of the filters; more, if they stay in the caches of the second level.
+  constexpr int64_t kCacheBytes = 1 << 19;
+  const int64_t of_sum = int64_t{kTilesOfSum} * kPlaces * kPanel * (panels(x.shape.c) + panels(y.shape.c)) * 4;
+  const int64_t sums = omp_get_max_threads() * std::max<int64_t>(1, kCacheBytes / of_sum);
+  at_once = static_cast<int>(std::min<int64_t>(count, sums * kTilesOfSum));
+}
+
+int64_t Tiles::filter_bytes() const {
+  return kPlaces * place_stride(y.shape.c, panels(x.shape.c) * kPanel) * static_cast<int64_t>(sizeof(float));
+}
+
+int64_t Tiles::workspace_bytes() const {
+  return kPlaces * (place_stride(x.shape.c, at_once) + place_stride(y.shape.c, at_once)) *
+         static_cast<int64_t>(sizeof(float));
+}
+
+#if defined(__x86_64__)
+
+// Functions of vectors are written for AVX2 and FMA, whatever the build is for.
+#define CONVOY_FMA __attribute__((target("avx2,fma")))
+#define CONVOY_FMA_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
+
+namespace {
+
+using Vector = __m256;  // eight channels
+
+CONVOY_FMA_INLINE Vector zero() { return _mm256_setzero_ps(); }
+CONVOY_FMA_INLINE Vector all(float value) { return _mm256_set1_ps(value); }
+CONVOY_FMA_INLINE Vector read(const float* from) { return _mm256_loadu_ps(from); }
+CONVOY_FMA_INLINE void write(float* to, Vector value) { _mm256_storeu_ps(to, value); }
+// a + factor · b
+CONVOY_FMA_INLINE Vector plus(Vector a, float factor, Vector b) { return _mm256_fmadd_ps(all(factor), b, a); }
+
+// ---- The transforms of one dimension, from every `step`-th vector of `from` to every `step`-th of `to`: Toom-Cook at
+// the points 0, ±a, ±b and infinity.  These a and b, which oneDNN takes too, round less than the paper's 1 and 2.
+
+constexpr float kA = 0.625F, kB = 1.5F, kA2 = kA * kA, kB2 = kB * kB;
+constexpr float kOf0 = 1 / (kA2 * kB2), kOfA = 1 / (2 * kA2 * (kA2 - kB2)), kOfB = 1 / (2 * kB2 * (kB2 - kA2));
+
+// Bᵀ d: six pixels of x.
+CONVOY_FMA_INLINE void transform_input(const Vector* from, Vector* to, int step) {
+  const Vector d0 = from[0], d1 = from[step], d2 = from[2 * step], d3 = from[3 * step], d4 = from[4 * step],
+               d5 = from[5 * step];
+  const Vector even = plus(d4, -kB2, d2), odd = plus(d3, -kB2, d1);
+  const Vector even2 = plus(d4, -kA2, d2), odd2 = plus(d3, -kA2, d1);
+  to[0] = plus(plus(d4, -(kA2 + kB2), d2), kA2 * kB2, d0);
+  to[step] = plus(even, kA, odd);
+  to[2 * step] = plus(even, -kA, odd);
+  to[3 * step] = plus(even2, kB, odd2);
+  to[4 * step] = plus(even2, -kB, odd2);
+  to[5 * step] = plus(plus(d5, -(kA2 + kB2), d3), kA2 * kB2, d1);
+}
+
+// Aᵀ m: to four pixels of y.
+CONVOY_FMA_INLINE void transform_output(const Vector* from, Vector* to, int step) {
+  const Vector sum = from[step] + from[2 * step], difference = from[step] - from[2 * step];
+  const Vector sum2 = from[3 * step] + from[4 * step], difference2 = from[3 * step] - from[4 * step];
+  to[0] = from[0] + sum + sum2;
+  to[step] = plus(all(kA) * difference, kB, difference2);
+  to[2 * step] = plus(all(kA2) * sum, kB2, sum2);
+  to[3 * step] = plus(plus(from[5 * step], kA2 * kA, difference), kB2 * kB, difference2);
+}
+
+// A v: four pixels of dy.
+CONVOY_FMA_INLINE void transform_gradient(const Vector* from, Vector* to, int step) {
+  const Vector v0 = from[0], v1 = from[step], v2 = from[2 * step], v3 = from[3 * step];
+  const Vector even = plus(v0, kA2, v2), odd = plus(v1, kA2, v3);
+  const Vector even2 = plus(v0, kB2, v2), odd2 = plus(v1, kB2, v3);
+  to[0] = v0;
+  to[step] = plus(even, kA, odd);
+  to[2 * step] = plus(even, -kA, odd);
+  to[3 * step] = plus(even2, kB, odd2);
+  to[4 * step] = plus(even2, -kB, odd2);
+  to[5 * step] = v3;
+}
+
+// G g: three places of a filter.
+CONVOY_FMA_INLINE void transform_filter(const Vector* from, Vector* to, int step) {
+  const Vector g0 = from[0], g1 = from[step], g2 = from[2 * step];
+  const Vector even = all(kOfA) * plus(g0, kA2, g2), even2 = all(kOfB) * plus(g0, kB2, g2);
+  to[0] = all(kOf0) * g0;
+  to[step] = plus(even, kOfA * kA, g1);
+  to[2 * step] = plus(even, -kOfA * kA, g1);
+  to[3 * step] = plus(even2, kOfB * kB, g1);
+  to[4 * step] = plus(even2, -kOfB * kB, g1);
+  to[5 * step] = g2;
+}
+
+// Gᵀ u: to three places of a filter's gradient.
+CONVOY_FMA_INLINE void transform_filter_gradient(const Vector* from, Vector* to, int step) {
+  const Vector sum = from[step] + from[2 * step], difference = from[step] - from[2 * step];
+  const Vector sum2 = from[3 * step] + from[4 * step], difference2 = from[3 * step] - from[4 * step];
+  to[0] = plus(plus(all(kOf0) * from[0], kOfA, sum), kOfB, sum2);
+  to[step] = plus(all(kOfA * kA) * difference, kOfB * kB, difference2);
+  to[2 * step] = plus(plus(from[5 * step], kOfA * kA2, sum), kOfB * kB2, sum2);
+}
+
+// ---- Pixels of tiles
+
+struct Corner {
+  int image, h, w;  // of y
+};
+Corner corner(const Tiles& tiles, int tile) {
+  const int of_image = tiles.rows * tiles.columns, rest = tile % of_image;
+  return {tile / of_image, rest / tiles.columns * kTile, rest % tiles.columns * kTile};
+}
+
+// The eight channels of block `block` of a pixel of an activation.
+int64_t pixel(const Shape& shape, int image, int block, int h, int w) {
+  return (((int64_t{image} * blocks(shape.c) + block) * shape.h + h) * shape.w + w) * kHalf;
+}
+
+// kSize x kSize pixels from (h, w) on, of which those outside are zeros.
+template <int kSize>
+CONVOY_FMA_INLINE void read_pixels(const Shape& shape, const float* values, int image, int block, int h, int w,
+                                   Vector* to) {
+  if (h >= 0 && w >= 0 && h + kSize <= shape.h && w + kSize <= shape.w) {
+    const float* from = values + pixel(shape, image, block, h, w);
+    for (int i = 0; i < kSize; ++i) {
+      for (int j = 0; j < kSize; ++j) to[i * kSize + j] = read(from + (int64_t{i} * shape.w + j) * kHalf);
+    }
+    return;
+  }
+  for (int i = 0; i < kSize; ++i) {
+    for (int j = 0; j < kSize; ++j) {
+      const bool inside = h + i >= 0 && h + i < shape.h && w + j >= 0 && w + j < shape.w;
+      to[i * kSize + j] = inside ? read(values + pixel(shape, image, block, h + i, w + j)) : zero();
+    }
+  }
+}
+
+// Matrices of the 36 places, [36, panels of channels, rows, kPanel]: rows are tiles, or of filters the other channels.
+struct Places {
+  float* values;
+  int channels, rows;
+
+  int64_t stride() const { return place_stride(channels, rows); }
+  float* panel(int64_t place, int64_t panel) const { return values + place * stride() + panel * rows * kPanel; }
+  // Of place 0: eight channels of a row.
+  float* at(int block, int row) const { return panel(0, block / 2) + int64_t{row} * kPanel + block % 2 * kHalf; }
+};
+
+// Transforms kSize x kSize pixels of each tile, from `low` before its corner on, for the [begin, end) of blocks x rows;
+// row 0 is tile `first`.  Where the blocks are odd in number, the half of the panel behind the last is zeros.
+template <int kSize, void (*transform)(const Vector*, Vector*, int)>
+CONVOY_FMA void transform_tiles(const Tiles& tiles, const Shape& shape, const float* values, int low_h, int low_w,
+                                int first, int rows, int64_t begin, int64_t end, Places to) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int block = static_cast<int>(i / rows), row = static_cast<int>(i % rows);
+    Vector pixels[kSize * kSize], half[kSide * kSize], result[kPlaces];
+    if (block < blocks(shape.c)) {
+      const Corner from = corner(tiles, first + row);
+      read_pixels<kSize>(shape, values, from.image, block, from.h - low_h, from.w - low_w, pixels);
+      for (int j = 0; j < kSize; ++j) transform(pixels + j, half + j, kSize);
+      for (int k = 0; k < kSide; ++k) transform(half + k * kSize, result + k * kSide, 1);
+    } else {
+      for (Vector& v : result) v = zero();
+    }
+    float* const out = to.at(block, row);
+    for (int p = 0; p < kPlaces; ++p) write(out + p * to.stride(), result[p]);
+  }
+}
+
+// The first `count` channels from `from` on, then zeros.
+CONVOY_FMA_INLINE Vector read_first(const float* from, int count) {
+  if (count >= kHalf) return read(from);
+  float lanes[kHalf] = {};
+  for (int i = 0; i < count; ++i) lanes[i] = from[i];
+  return read(lanes);
+}
+
+CONVOY_FMA void write_tiles(const Tiles& tiles, Places from, int first, int rows, int64_t begin, int64_t end,
+                            const Epilogue& epilogue, float* y) {
+  const Shape& shape = tiles.y.shape;
+  for (int64_t i = begin; i < end; ++i) {
+    const int block = static_cast<int>(i / rows), row = static_cast<int>(i % rows);
+    const Corner to = corner(tiles, first + row);
+    Vector sums[kPlaces], half[kTile * kSide], result[kTile * kTile];
+    const float* const in = from.at(block, row);
+    for (int p = 0; p < kPlaces; ++p) sums[p] = read(in + p * from.stride());
+    for (int j = 0; j < kSide; ++j) transform_output(sums + j, half + j, kSide);
+    for (int k = 0; k < kTile; ++k) transform_output(half + k * kSide, result + k * kTile, 1);
+    const int channel = block * kHalf;
+    const Vector bias = epilogue.bias == nullptr ? zero() : read_first(epilogue.bias + channel, shape.c - channel);
+    const int64_t start = pixel(shape, to.image, block, to.h, to.w);
+    const int height = std::min(kTile, shape.h - to.h), width = std::min(kTile, shape.w - to.w);
+    for (int h = 0; h < height; ++h) {
+      for (int w = 0; w < width; ++w) {
+        const int64_t at = start + (int64_t{h} * shape.w + w) * kHalf;
+        Vector value = result[h * kTile + w] + bias;
+        if (epilogue.add != nullptr) value += read(epilogue.add + at);
+        if (epilogue.relu) value = _mm256_max_ps(zero(), value);  // of NaN NaN: it is the second
+
+        write(y + at, value);
+      }
+    }
+  }
+}
+
+// ---- Products: c += a · b of kRows rows, in registers over the whole sum
+
+template <int kRows>
+struct Sums {
+  Vector of[kRows][2];
+};
+
+// a[i · row + k] · b[k, kPanel], over k < depth.
+template <int kRows>
+CONVOY_FMA_INLINE void add_products(const float* a, int64_t row, int64_t step, const float* b, int depth,
+                                    Sums<kRows>& sums) {
+  for (int k = 0; k < depth; ++k, a += step, b += kPanel) {
+    const Vector low = read(b), high = read(b + kHalf);
+    for (int i = 0; i < kRows; ++i) {
+      const Vector factor = _mm256_broadcast_ss(a + i * row);
+      sums.of[i][0] = _mm256_fmadd_ps(factor, low, sums.of[i][0]);
+      sums.of[i][1] = _mm256_fmadd_ps(factor, high, sums.of[i][1]);
+    }
+  }
+}
+
+template <int kRows>
+CONVOY_FMA_INLINE void write_sums(const Sums<kRows>& sums, float* to) {
+  for (int i = 0; i < kRows; ++i) {
+    write(to + i * kPanel, sums.of[i][0]);
+    write(to + i * kPanel + kHalf, sums.of[i][1]);
+  }
+}
+
+// c[rows, kPanel] = a · b of one place and one panel of outputs.  a: the panels of inputs; b: the filters.
+template <int kRows>
+CONVOY_FMA_INLINE void multiply_rows(const Places& a, int64_t place, int row, const float* b, float* c) {
+  Sums<kRows> sums = {};
+  for (int panel = 0; panel < panels(a.channels); ++panel, b += kPanel * kPanel) {
+    add_products<kRows>(a.panel(place, panel) + int64_t{row} * kPanel, kPanel, 1, b, kPanel, sums);
+  }
+  write_sums(sums, c + int64_t{row} * kPanel);
+}
+
+constexpr int kRowsAtOnce = 6;  // 12 sums, and the operands, in 16 registers
+
+CONVOY_FMA void multiply(const Places& a, int64_t place, int rows, const float* b, float* c) {
+  int row = 0;
+  for (; row + kRowsAtOnce <= rows; row += kRowsAtOnce) multiply_rows<kRowsAtOnce>(a, place, row, b, c);
+  for (; row + 2 <= rows; row += 2) multiply_rows<2>(a, place, row, b, c);
+  if (row < rows) multiply_rows<1>(a, place, row, b, c);
+}
+
+// filters[inputs, kPanel] (+)= xᵀ · dy of one place and one panel of outputs, over `rows` tiles.  The sums of
+// kTilesOfSum tiles are added up, which rounds less than one long sum.
+CONVOY_FMA void multiply_transposed(const Places& x, int64_t place, int rows, const float* dy, bool add,
+                                    float* filters) {
+  constexpr int kChannels = 4;
+  for (int channel = 0; channel < panels(x.channels) * kPanel; channel += kChannels) {
+    const float* const from = x.panel(place, channel / kPanel) + channel % kPanel;
+    float* const to = filters + int64_t{channel} * kPanel;
+    for (int row = 0; row < rows; row += kTilesOfSum) {
+      Sums<kChannels> sums = {};
+      add_products<kChannels>(from + int64_t{row} * kPanel, 1, kPanel, dy + int64_t{row} * kPanel,
+                              std::min(kTilesOfSum, rows - row), sums);
+      if (add || row > 0) {
+        for (int i = 0; i < kChannels; ++i) {
+          sums.of[i][0] += read(to + i * kPanel);
+          sums.of[i][1] += read(to + i * kPanel + kHalf);
+        }
+      }
+      write_sums(sums, to);
+    }
+  }
+}
+
+// ---- Filters
+
+// Weights in memory, as the filters of a convolution: (output, input) of place rs is at
+// first + output · of_output + input · of_input + rs · of_place.
+struct Weights {
+  int64_t first, of_output, of_input, of_place;
+};
+Weights weights_of(int outputs, int inputs, bool gradient) {
+  const int64_t kNine = 9;
+  if (!gradient) return {0, kNine * inputs, 1, inputs};
+  return {int64_t{8} * outputs, 1, kNine * outputs, -outputs};  // [inputs,3,3,outputs], turned by 180 degrees
+}
+
+// A square of filters, kPanel inputs by kPanel outputs, of which the outputs are the lanes of vectors.
+struct Square {
+  float of[kPanel][9][kPanel];  // input, place, output
+};
+
+CONVOY_FMA void transform_square(const Square& square, Places to, int panel, int input) {
+  for (int c = 0; c < kPanel; ++c) {
+    for (int side = 0; side < 2; ++side) {
+      Vector g[9], half[kSide * 3], result[kPlaces];
+      for (int rs = 0; rs < 9; ++rs) g[rs] = read(&square.of[c][rs][side * kHalf]);
+      for (int s = 0; s < 3; ++s) transform_filter(g + s, half + s, 3);
+      for (int k = 0; k < kSide; ++k) transform_filter(half + k * 3, result + k * kSide, 1);
+      float* const out = to.at(panel * 2 + side, input + c);
+      for (int p = 0; p < kPlaces; ++p) write(out + p * to.stride(), result[p]);
+    }
+  }
+}
+
+CONVOY_FMA void transform_square_back(Places from, int panel, int input, Square& square) {
+  for (int c = 0; c < kPanel; ++c) {
+    for (int side = 0; side < 2; ++side) {
+      Vector u[kPlaces], half[3 * kSide], result[9];
+      const float* const in = from.at(panel * 2 + side, input + c);
+      for (int p = 0; p < kPlaces; ++p) u[p] = read(in + p * from.stride());
+      for (int j = 0; j < kSide; ++j) transform_filter_gradient(u + j, half + j, kSide);
+      for (int r = 0; r < 3; ++r) transform_filter_gradient(half + r * kSide, result + r * 3, 1);
+      for (int rs = 0; rs < 9; ++rs) write(&square.of[c][rs][side * kHalf], result[rs]);
+    }
+  }
+}
+
+// Calls copy(offset in the weights, input, place, output) for the elements of a square that there are.
+template <class Copy>
+void for_square(const Weights& weights, int outputs, int inputs, int panel, int input, Copy copy) {
+  for (int c = 0; c < kPanel && input + c < inputs; ++c) {
+    for (int k = 0; k < kPanel && panel * kPanel + k < outputs; ++k) {
+      const int64_t at = weights.first + (panel * kPanel + k) * weights.of_output + (input + c) * weights.of_input;
+      for (int rs = 0; rs < 9; ++rs) copy(at + rs * weights.of_place, c, rs, k);
+    }
+  }
+}
+
+Places filters_of(const Tiles& tiles, float* filters) {
+  return {filters, tiles.y.shape.c, panels(tiles.x.shape.c) * kPanel};
+}
+
+// Calls body(panel of outputs, first input) for all squares, on all threads.
+template <class Body>
+void for_squares(const Tiles& tiles, const Body& body) {
+  const int across = panels(tiles.x.shape.c);
+  parallel_for(int64_t{panels(tiles.y.shape.c)} * across, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(static_cast<int>(i / across), static_cast<int>(i % across) * kPanel);
+  });
+}
+
+void sum_pixels(const Tiles& tiles, const float* dy, float* dbias) {
+  const Shape& shape = tiles.y.shape;
+  const int64_t pixels = int64_t{shape.h} * shape.w;
+  for_ranges(blocks(shape.c), 1, [=](int64_t begin, int64_t end) CONVOY_INLINE {
+    for (int64_t block = begin; block < end; ++block) {
+      double total[kHalf] = {};
+      for (int64_t n = 0; n < shape.n; ++n) {
+        const float* from = dy + (n * ((shape.c + kHalf - 1) / kHalf) + block) * pixels * kHalf;
+        float sum[kHalf] = {};
+        for (int64_t i = 0; i < pixels * kHalf; i += kHalf) {
+          for (int c = 0; c < kHalf; ++c) sum[c] += from[i + c];
+        }
+        for (int c = 0; c < kHalf; ++c) total[c] += sum[c];
+      }
+      for (int c = 0; c < kHalf && block * kHalf + c < shape.c; ++c) {
+        dbias[block * kHalf + c] = static_cast<float>(total[c]);
+      }
+    }
+  });
+}
+
+struct Workspace {
+  Places x, y;
+};
+Workspace workspace_of(const Tiles& tiles, void* workspace) {
+  auto* const values = static_cast<float*>(workspace);
+  const int inputs = tiles.x.shape.c, outputs = tiles.y.shape.c;
+  return {{values, inputs, tiles.at_once},
+          {values + kPlaces * place_stride(inputs, tiles.at_once), outputs, tiles.at_once}};
+}
+
+void transform_inputs(const Tiles& tiles, const float* x, int first, int rows, Places to) {
+  parallel_for(int64_t{panels(to.channels)} * 2 * rows, 1, [&](int64_t begin, int64_t end) {
+    transform_tiles<kSide, transform_input>(tiles, tiles.x.shape, x, tiles.low_h, tiles.low_w, first, rows, begin, end,
+                                            to);
+  });
+}
+
+// Calls body(place, panel of outputs) for all, on all threads.
+template <class Body>
+void for_panels(const Tiles& tiles, const Body& body) {
+  const int across = panels(tiles.y.shape.c);
+  parallel_for(int64_t{kPlaces} * across, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(i / across, i % across);
+  });
+}
+
+}  // namespace
+
+bool available() { return simd_level() >= SimdLevel::kAvx2 && __builtin_cpu_supports("fma"); }
+
+void transform_filters(const Tiles& tiles, const float* w, bool gradient, float* filters) {
+  const int outputs = tiles.y.shape.c, inputs = tiles.x.shape.c;
+  const Weights weights = weights_of(outputs, inputs, gradient);
+  const Places to = filters_of(tiles, filters);
+  for_squares(tiles, [&](int panel, int input) {
+    Square square = {};
+    for_square(weights, outputs, inputs, panel, input,
+               [&](int64_t at, int c, int rs, int k) { square.of[c][rs][k] = w[at]; });
+    transform_square(square, to, panel, input);
+  });
+}
+
+void convolve(const Tiles& tiles, const float* x, const float* filters, const Epilogue& epilogue, float* y,
+              void* workspace) {
+  const auto [from, to] = workspace_of(tiles, workspace);
+  const Places b = filters_of(tiles, const_cast<float*>(filters));
+  for (int first = 0; first < tiles.count; first += tiles.at_once) {
+    const int rows = std::min(tiles.at_once, tiles.count - first);
+    transform_inputs(tiles, x, first, rows, from);
+    for_panels(tiles, [&](int64_t place, int64_t panel) {
+      multiply(from, place, rows, b.panel(place, panel), to.panel(place, panel));
+    });
+    parallel_for(int64_t{blocks(tiles.y.shape.c)} * rows, 1,
+                 [&](int64_t begin, int64_t end) { write_tiles(tiles, to, first, rows, begin, end, epilogue, y); });
+  }
+}
+
+void weight_gradient(const Tiles& tiles, const float* x, const float* dy, float* dw, float* dbias, float* filters,
+                     void* workspace) {
+  const auto [from, to] = workspace_of(tiles, workspace);
+  const Places sums = filters_of(tiles, filters);
+  for (int first = 0; first < tiles.count; first += tiles.at_once) {
+    const int rows = std::min(tiles.at_once, tiles.count - first);
+    transform_inputs(tiles, x, first, rows, from);
+    parallel_for(int64_t{panels(to.channels)} * 2 * rows, 1, [&](int64_t begin, int64_t end) {
+      transform_tiles<kTile, transform_gradient>(tiles, tiles.y.shape, dy, 0, 0, first, rows, begin, end, to);
+    });
+    for_panels(tiles, [&](int64_t place, int64_t panel) {
+      multiply_transposed(from, place, rows, to.panel(place, panel), first > 0, sums.panel(place, panel));
+    });
+  }
+  const int outputs = tiles.y.shape.c, inputs = tiles.x.shape.c;
+  const Weights weights = weights_of(outputs, inputs, false);
+  for_squares(tiles, [&](int panel, int input) {
+    Square square;
+    transform_square_back(sums, panel, input, square);
+    for_square(weights, outputs, inputs, panel, input,
+               [&](int64_t at, int c, int rs, int k) { dw[at] = square.of[c][rs][k]; });
+  });
+  if (dbias != nullptr) sum_pixels(tiles, dy, dbias);
+}
+
+#else
+
+bool available() { return false; }
+void transform_filters(const Tiles&, const float*, bool, float*) { CHECK(false, "Winograd's algorithm needs AVX2"); }
+void convolve(const Tiles&, const float*, const float*, const Epilogue&, float*, void*) {
+  CHECK(false, "Winograd's algorithm needs AVX2");
+}
+void weight_gradient(const Tiles&, const float*, const float*, float*, float*, float*, void*) {
+  CHECK(false, "Winograd's algorithm needs AVX2");
+}
+
+#endif
+
+}  // namespace convoy::winograd

@@ -1,0 +1,55 @@
+// 3x3 convolutions of stride 1 by Winograd's algorithm F(4x4, 3x3) (Lavin and Gray, arXiv:1509.09308), for processors
+// with AVX2: oneDNN has it for AVX-512 only.  A quarter of the products of a direct convolution, and about ten times
+// its rounding error.
+//
+// An output tile of 4x4 pixels comes from 6x6 pixels: these and the 3x3 filters are transformed to 6x6 = 36 places, of
+// which each is a matrix product over channels, [tiles, inputs] · [inputs, outputs]; the results are transformed back.
+// The sums run over channels, or of a weight gradient over tiles, in their order, whatever the number of threads.
+#pragma once
+
+#include "layers/kernel_cpu.h"
+
+namespace convoy::winograd {
+
+inline constexpr int kTile = 4;          // pixels of an output tile, each way
+inline constexpr int kChannelBlock = 8;  // of the layout of activations
+
+// Whether this processor can run what follows, and the environment (CONVOY_SIMD) lets it.
+bool available();
+
+// Where the tiles of a convolution lie.  x and y are f32 in blocks of kChannelBlock channels; low_h and low_w are the
+// padding above and to the left of x.
+struct Tiles {
+  Tiles(const ValueType& x, const ValueType& y, int low_h, int low_w);
+  // Those of the convolution from dy to dx that is the data gradient of this one.
+  Tiles data_gradient() const { return {y, x, 2 - low_h, 2 - low_w}; }
+  int64_t filter_bytes() const;  // of transformed filters
+  int64_t workspace_bytes() const;
+
+  ValueType x, y;
+  int low_h, low_w;
+  int rows, columns;  // of tiles, an image
+  int count;          // of tiles, all images
+  int at_once;        // tiles whose transforms are in the workspace
+};
+
+// Transforms w [O,3,3,I], as `tiles` wants it: O are the channels of its y.  For the tiles of a data gradient,
+// `gradient` is true and O are the channels of its x.  Requires: tiles.filter_bytes() bytes at `filters`.
+void transform_filters(const Tiles& tiles, const float* w, bool gradient, float* filters);
+
+// What is done to a sum before it is written; null: nothing.
+struct Epilogue {
+  const float* bias = nullptr;  // [channels of y]
+  const float* add = nullptr;   // of the type of y; may be y itself
+  bool relu = false;
+};
+
+// y = the convolution of x, then the epilogue.  Requires: tiles.workspace_bytes() bytes at `workspace`, as below.
+void convolve(const Tiles& tiles, const float* x, const float* filters, const Epilogue& epilogue, float* y,
+              void* workspace);
+
+// dw [O,3,3,I] and dbias [O] (null: not wanted) of dy.  Requires: tiles.filter_bytes() bytes at `filters`.
+void weight_gradient(const Tiles& tiles, const float* x, const float* dy, float* dw, float* dbias, float* filters,
+                     void* workspace);
+
+}  // namespace convoy::winograd
