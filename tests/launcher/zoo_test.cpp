@@ -25,8 +25,9 @@ void PrintTo(const Figures& figures, std::ostream* out) { *out << figures.name; 
 
 constexpr Figures kFigures[] = {
     {"airbench-cifar", 1971640, 118147360},     {"alexnet", 61100840, 714188480},
-    {"cifar-resnet110", 1730714, 253149824},    {"cifar-resnet20", 272474, 40813184},
-    {"cifar-resnet32", 466906, 69124736},       {"cifar-resnet56", 855770, 125747840},
+    {"cifar-resnet110", 1730714, 253149824},    {"cifar-resnet18", 11173962, 555422720},
+    {"cifar-resnet20", 272474, 40813184},       {"cifar-resnet32", 466906, 69124736},
+    {"cifar-resnet56", 855770, 125747840},
     {"densenet121", 7978856, 2834161664},       {"efficientnet-b0", 5288548, 385814752},
     {"keras-resnet101", 44601832, 7570194432},  {"keras-resnet152", 60268520, 11282415616},
     {"keras-resnet50", 25583592, 3857973248},   {"keras-vgg16", 138357544, 15470264320},

@@ -96,6 +96,14 @@ def airbench():
                          AirbenchGroup(256, 256), nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, 10, bias=False))
 
 
+def cifar_resnet18():
+    """torchvision's, with the stem of github.com/kuangliu/pytorch-cifar and github.com/uoguelph-mlrg/Cutout."""
+    network = models.resnet18(num_classes=10)
+    network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    network.maxpool = nn.Identity()
+    return network
+
+
 # By the name of the model file: how to make it, the side of its images.
 NETWORKS = {
     "vgg11": (models.vgg11, 224), "vgg11_bn": (models.vgg11_bn, 224),
@@ -109,5 +117,6 @@ NETWORKS = {
     "squeezenet1_1": (models.squeezenet1_1, 224), "alexnet": (models.alexnet, 224),
     "cifar-resnet20": (lambda: CifarResNet(20), 32), "cifar-resnet32": (lambda: CifarResNet(32), 32),
     "cifar-resnet56": (lambda: CifarResNet(56), 32), "cifar-resnet110": (lambda: CifarResNet(110), 32),
+    "cifar-resnet18": (cifar_resnet18, 32),
     "wide-resnet28-10": (WideResNet, 32), "airbench-cifar": (airbench, 32),
 }  # fmt: skip
