@@ -11,8 +11,8 @@ namespace {
 
 using winograd::Tiles;
 
-// Whether the products saved outweigh, besides the transforms of pixels, that of the filters: as long as the products
-// of so many tiles (measured on Zen 3), or where it was made once, reading what it made.
+// Whether the products saved pay for the transforms.  Those of the filters cost as much as the products of kTransformed
+// tiles (measured on Zen 3); filters that were transformed once only have to be read: kRead.
 bool enough_tiles(const Tiles& tiles, bool constant) {
   constexpr int64_t kTransformed = 50, kRead = 20;
   constexpr double kSpeed = 0.8;  // of these products, against those of a direct convolution
@@ -42,7 +42,7 @@ class WinogradConv2dCpu : public CpuKernel {
   std::optional<Tiles> gradient_;  // of dx, if that is wanted
   bool constant_, wants_dw_, in_place_;
   int64_t masked_offset_ = 0, filter_offset_ = 0, workspace_offset_ = 0;  // dy behind the relu | filters | tiles
-  std::unique_ptr<Allocator> allocator_;                                  // of own_filters_
+  std::unique_ptr<Allocator> allocator_ = make_host_allocator();          // of own_filters_
   Buffer own_filters_;                                                    // constant ones, transformed once
 };
 
@@ -74,16 +74,15 @@ WinogradConv2dCpu::WinogradConv2dCpu(const Conv2d& layer, const CompileRequest& 
 void WinogradConv2dCpu::bind(const KernelArgs& args) {
   args_ = args;
   if (!constant_) return;
-  allocator_ = make_host_allocator();
   own_filters_ = Buffer(*allocator_, tiles_.filter_bytes());
-  winograd::transform_filters(tiles_, args_.w[0].as<float>(), false, filters());
+  winograd::transform_filters(tiles_, args_.w[0].as<float>(), filters());
 }
 
 void WinogradConv2dCpu::forward(Stream&) {
-  if (!constant_) winograd::transform_filters(tiles_, args_.w[0].as<float>(), false, filters());
+  if (!constant_) winograd::transform_filters(tiles_, args_.w[0].as<float>(), filters());
   winograd::Epilogue epilogue{.relu = options_.relu};
   if (options_.bias) epilogue.bias = args_.w[1].as<float>();
-  if (options_.add) epilogue.add = in_place_ ? args_.y.as<float>() : args_.x[1].as<float>();
+  if (options_.add) epilogue.add = args_.x[1].as<float>();
   winograd::convolve(tiles_, args_.x[0].as<float>(), filters(), epilogue, args_.y.as<float>(), workspace());
 }
 
@@ -101,7 +100,7 @@ void WinogradConv2dCpu::backward(int part, Stream&) {
                               workspace());
   }
   if (!wanted.dx.empty()) {
-    winograd::transform_filters(*gradient_, args_.w[0].as<float>(), true, filters());
+    winograd::transform_filters(*gradient_, args_.w[0].as<float>(), filters());
     winograd::convolve(*gradient_, dy, filters(), {}, args_.dx[0].as<float>(), workspace());
   }
 }

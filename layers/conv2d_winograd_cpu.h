@@ -12,7 +12,7 @@ namespace convoy {
 // element, against 3e-7.
 bool suits_winograd(const Conv2dOptions& options, const ValueType& x, const Shape& y, int channels);
 
-// Null where the algorithm is unsuitable, or this processor has a better one.
+// Null where the algorithm is unsuitable, and on processors that cannot run this or have oneDNN's.
 std::unique_ptr<Kernel> make_winograd_kernel(const Conv2d& layer, const CompileRequest& request);
 
 }  // namespace convoy

@@ -5,48 +5,52 @@
 #endif
 
 #include <algorithm>
+#include <limits>
 
 namespace convoy::winograd {
 namespace {
 
-constexpr int kPlaces = 36, kSide = 6;
-constexpr int kPanel = 16;  // channels that lie together in what is transformed: two vectors
-constexpr int kHalf = kChannelBlock;
+constexpr int kPlaces = 36;
+constexpr int kPanel = 16;       // channels that lie together in what is transformed: two vectors
 constexpr int kTilesOfSum = 48;  // tiles whose products a weight gradient adds up before it adds them to the others
 
 int panels(int channels) { return (channels + kPanel - 1) / kPanel; }
-int blocks(int channels) { return (channels + kHalf - 1) / kHalf; }
 
-// Elements from one place to the next in [36, panels, rows, kPanel].  The places are kept from falling on the same sets
-// of a cache.
-int64_t place_stride(int channels, int rows) { return int64_t{panels(channels)} * rows * kPanel + kPanel; }
+// What the transforms write and the products read: [panels of channels, 36 places, rows, kPanel].  A row more between
+// two places keeps them from falling on the same sets of a cache.
+int64_t place_stride(int rows) { return (int64_t{rows} + 1) * kPanel; }
+int64_t places_bytes(int channels, int rows) {
+  return panels(channels) * kPlaces * place_stride(rows) * static_cast<int64_t>(sizeof(float));
+}
 
 }  // namespace
 
-Tiles::Tiles(const ValueType& x_type, const ValueType& y_type, int low_h_of, int low_w_of)
+Tiles::Tiles(const ValueType& x_type, const ValueType& y_type, int low_h_of_x, int low_w_of_x)
     : x(x_type),
       y(y_type),
-      low_h(low_h_of),
-      low_w(low_w_of),
+      low_h(low_h_of_x),
+      low_w(low_w_of_x),
       rows((y.shape.h + kTile - 1) / kTile),
-      columns((y.shape.w + kTile - 1) / kTile),
-      count(y.shape.n * rows * columns) {
-  CHECK(x.layout.channel_block == kChannelBlock && y.layout == x.layout && x.dtype == Dtype::kF32);
-  // Enough rows to reuse what a product reads of the filters; more, if they stay in the caches of the second level.
-  constexpr int64_t kCacheBytes = 1 << 19;
-  const int64_t of_sum = int64_t{kTilesOfSum} * kPlaces * kPanel * (panels(x.shape.c) + panels(y.shape.c)) * 4;
-  const int64_t sums = omp_get_max_threads() * std::max<int64_t>(1, kCacheBytes / of_sum);
-  at_once = static_cast<int>(std::min<int64_t>(count, sums * kTilesOfSum));
+      columns((y.shape.w + kTile - 1) / kTile) {
+  CHECK(x.layout.channel_block == kChannelBlock && y.layout == x.layout);
+  CHECK(x.dtype == Dtype::kF32 && y.dtype == Dtype::kF32);
+  const int64_t all = int64_t{y.shape.n} * rows * columns;
+  CHECK(all <= std::numeric_limits<int>::max(), "more tiles than are counted");
+  count = static_cast<int>(all);
+  // Enough rows to reuse what a product reads of the filters.  A multiple of kTilesOfSum, so that the sums of a weight
+  // gradient are cut at the same tiles whatever the number of threads.
+  at_once = static_cast<int>(std::min<int64_t>(count, int64_t{omp_get_max_threads()} * kTilesOfSum));
 }
 
-int64_t Tiles::filter_bytes() const {
-  return kPlaces * place_stride(y.shape.c, panels(x.shape.c) * kPanel) * static_cast<int64_t>(sizeof(float));
+Tiles Tiles::data_gradient() const {
+  Tiles result(y, x, 2 - low_h, 2 - low_w);
+  result.turns_filters = true;
+  return result;
 }
 
-int64_t Tiles::workspace_bytes() const {
-  return kPlaces * (place_stride(x.shape.c, at_once) + place_stride(y.shape.c, at_once)) *
-         static_cast<int64_t>(sizeof(float));
-}
+int64_t Tiles::filter_bytes() const { return places_bytes(y.shape.c, panels(x.shape.c) * kPanel); }
+
+int64_t Tiles::workspace_bytes() const { return places_bytes(x.shape.c, at_once) + places_bytes(y.shape.c, at_once); }
 
 #if defined(__x86_64__)
 
@@ -56,14 +60,20 @@ int64_t Tiles::workspace_bytes() const {
 
 namespace {
 
-using Vector = __m256;  // eight channels
+constexpr int kSide = 6;  // 6 x 6 places
+constexpr int kLanes = kChannelBlock;
+using Vector = __m256;  // kLanes channels
+
+int blocks(int channels) { return (channels + kLanes - 1) / kLanes; }
 
 CONVOY_FMA_INLINE Vector zero() { return _mm256_setzero_ps(); }
-CONVOY_FMA_INLINE Vector all(float value) { return _mm256_set1_ps(value); }
+CONVOY_FMA_INLINE Vector broadcast(float value) { return _mm256_set1_ps(value); }
 CONVOY_FMA_INLINE Vector read(const float* from) { return _mm256_loadu_ps(from); }
 CONVOY_FMA_INLINE void write(float* to, Vector value) { _mm256_storeu_ps(to, value); }
 // a + factor · b
-CONVOY_FMA_INLINE Vector plus(Vector a, float factor, Vector b) { return _mm256_fmadd_ps(all(factor), b, a); }
+CONVOY_FMA_INLINE Vector add_product(Vector a, float factor, Vector b) {
+  return _mm256_fmadd_ps(broadcast(factor), b, a);
+}
 
 // ---- The transforms of one dimension, from every `step`-th vector of `from` to every `step`-th of `to`: Toom-Cook at
 // the points 0, ±a, ±b and infinity.  These a and b, which oneDNN takes too, round less than the paper's 1 and 2.
@@ -75,14 +85,14 @@ constexpr float kOf0 = 1 / (kA2 * kB2), kOfA = 1 / (2 * kA2 * (kA2 - kB2)), kOfB
 CONVOY_FMA_INLINE void transform_input(const Vector* from, Vector* to, int step) {
   const Vector d0 = from[0], d1 = from[step], d2 = from[2 * step], d3 = from[3 * step], d4 = from[4 * step],
                d5 = from[5 * step];
-  const Vector even = plus(d4, -kB2, d2), odd = plus(d3, -kB2, d1);
-  const Vector even2 = plus(d4, -kA2, d2), odd2 = plus(d3, -kA2, d1);
-  to[0] = plus(plus(d4, -(kA2 + kB2), d2), kA2 * kB2, d0);
-  to[step] = plus(even, kA, odd);
-  to[2 * step] = plus(even, -kA, odd);
-  to[3 * step] = plus(even2, kB, odd2);
-  to[4 * step] = plus(even2, -kB, odd2);
-  to[5 * step] = plus(plus(d5, -(kA2 + kB2), d3), kA2 * kB2, d1);
+  const Vector even = add_product(d4, -kB2, d2), odd = add_product(d3, -kB2, d1);
+  const Vector even2 = add_product(d4, -kA2, d2), odd2 = add_product(d3, -kA2, d1);
+  to[0] = add_product(add_product(d4, -(kA2 + kB2), d2), kA2 * kB2, d0);
+  to[step] = add_product(even, kA, odd);
+  to[2 * step] = add_product(even, -kA, odd);
+  to[3 * step] = add_product(even2, kB, odd2);
+  to[4 * step] = add_product(even2, -kB, odd2);
+  to[5 * step] = add_product(add_product(d5, -(kA2 + kB2), d3), kA2 * kB2, d1);
 }
 
 // Aᵀ m: to four pixels of y.
@@ -90,33 +100,33 @@ CONVOY_FMA_INLINE void transform_output(const Vector* from, Vector* to, int step
   const Vector sum = from[step] + from[2 * step], difference = from[step] - from[2 * step];
   const Vector sum2 = from[3 * step] + from[4 * step], difference2 = from[3 * step] - from[4 * step];
   to[0] = from[0] + sum + sum2;
-  to[step] = plus(all(kA) * difference, kB, difference2);
-  to[2 * step] = plus(all(kA2) * sum, kB2, sum2);
-  to[3 * step] = plus(plus(from[5 * step], kA2 * kA, difference), kB2 * kB, difference2);
+  to[step] = add_product(broadcast(kA) * difference, kB, difference2);
+  to[2 * step] = add_product(broadcast(kA2) * sum, kB2, sum2);
+  to[3 * step] = add_product(add_product(from[5 * step], kA2 * kA, difference), kB2 * kB, difference2);
 }
 
 // A v: four pixels of dy.
 CONVOY_FMA_INLINE void transform_gradient(const Vector* from, Vector* to, int step) {
   const Vector v0 = from[0], v1 = from[step], v2 = from[2 * step], v3 = from[3 * step];
-  const Vector even = plus(v0, kA2, v2), odd = plus(v1, kA2, v3);
-  const Vector even2 = plus(v0, kB2, v2), odd2 = plus(v1, kB2, v3);
+  const Vector even = add_product(v0, kA2, v2), odd = add_product(v1, kA2, v3);
+  const Vector even2 = add_product(v0, kB2, v2), odd2 = add_product(v1, kB2, v3);
   to[0] = v0;
-  to[step] = plus(even, kA, odd);
-  to[2 * step] = plus(even, -kA, odd);
-  to[3 * step] = plus(even2, kB, odd2);
-  to[4 * step] = plus(even2, -kB, odd2);
+  to[step] = add_product(even, kA, odd);
+  to[2 * step] = add_product(even, -kA, odd);
+  to[3 * step] = add_product(even2, kB, odd2);
+  to[4 * step] = add_product(even2, -kB, odd2);
   to[5 * step] = v3;
 }
 
 // G g: three places of a filter.
 CONVOY_FMA_INLINE void transform_filter(const Vector* from, Vector* to, int step) {
   const Vector g0 = from[0], g1 = from[step], g2 = from[2 * step];
-  const Vector even = all(kOfA) * plus(g0, kA2, g2), even2 = all(kOfB) * plus(g0, kB2, g2);
-  to[0] = all(kOf0) * g0;
-  to[step] = plus(even, kOfA * kA, g1);
-  to[2 * step] = plus(even, -kOfA * kA, g1);
-  to[3 * step] = plus(even2, kOfB * kB, g1);
-  to[4 * step] = plus(even2, -kOfB * kB, g1);
+  const Vector even = broadcast(kOfA) * add_product(g0, kA2, g2), even2 = broadcast(kOfB) * add_product(g0, kB2, g2);
+  to[0] = broadcast(kOf0) * g0;
+  to[step] = add_product(even, kOfA * kA, g1);
+  to[2 * step] = add_product(even, -kOfA * kA, g1);
+  to[3 * step] = add_product(even2, kOfB * kB, g1);
+  to[4 * step] = add_product(even2, -kOfB * kB, g1);
   to[5 * step] = g2;
 }
 
@@ -124,34 +134,40 @@ CONVOY_FMA_INLINE void transform_filter(const Vector* from, Vector* to, int step
 CONVOY_FMA_INLINE void transform_filter_gradient(const Vector* from, Vector* to, int step) {
   const Vector sum = from[step] + from[2 * step], difference = from[step] - from[2 * step];
   const Vector sum2 = from[3 * step] + from[4 * step], difference2 = from[3 * step] - from[4 * step];
-  to[0] = plus(plus(all(kOf0) * from[0], kOfA, sum), kOfB, sum2);
-  to[step] = plus(all(kOfA * kA) * difference, kOfB * kB, difference2);
-  to[2 * step] = plus(plus(from[5 * step], kOfA * kA2, sum), kOfB * kB2, sum2);
+  to[0] = add_product(add_product(broadcast(kOf0) * from[0], kOfA, sum), kOfB, sum2);
+  to[step] = add_product(broadcast(kOfA * kA) * difference, kOfB * kB, difference2);
+  to[2 * step] = add_product(add_product(from[5 * step], kOfA * kA2, sum), kOfB * kB2, sum2);
 }
 
 // ---- Pixels of tiles
 
 struct Corner {
-  int image, h, w;  // of y
+  int image, h, w;
 };
-Corner corner(const Tiles& tiles, int tile) {
+Corner corner_in_y(const Tiles& tiles, int tile) {
   const int of_image = tiles.rows * tiles.columns, rest = tile % of_image;
   return {tile / of_image, rest / tiles.columns * kTile, rest % tiles.columns * kTile};
 }
 
+Corner corner_in_x(const Tiles& tiles, int tile) {
+  const Corner in_y = corner_in_y(tiles, tile);
+  return {in_y.image, in_y.h - tiles.low_h, in_y.w - tiles.low_w};
+}
+
 // The eight channels of block `block` of a pixel of an activation.
 int64_t pixel(const Shape& shape, int image, int block, int h, int w) {
-  return (((int64_t{image} * blocks(shape.c) + block) * shape.h + h) * shape.w + w) * kHalf;
+  return (((int64_t{image} * blocks(shape.c) + block) * shape.h + h) * shape.w + w) * kLanes;
 }
 
 // kSize x kSize pixels from (h, w) on, of which those outside are zeros.
 template <int kSize>
-CONVOY_FMA_INLINE void read_pixels(const Shape& shape, const float* values, int image, int block, int h, int w,
+CONVOY_FMA_INLINE void read_pixels(const Shape& shape, const float* values, const Corner& first, int block,
                                    Vector* to) {
+  const auto [image, h, w] = first;
   if (h >= 0 && w >= 0 && h + kSize <= shape.h && w + kSize <= shape.w) {
     const float* from = values + pixel(shape, image, block, h, w);
     for (int i = 0; i < kSize; ++i) {
-      for (int j = 0; j < kSize; ++j) to[i * kSize + j] = read(from + (int64_t{i} * shape.w + j) * kHalf);
+      for (int j = 0; j < kSize; ++j) to[i * kSize + j] = read(from + (int64_t{i} * shape.w + j) * kLanes);
     }
     return;
   }
@@ -163,70 +179,58 @@ CONVOY_FMA_INLINE void read_pixels(const Shape& shape, const float* values, int 
   }
 }
 
-// Matrices of the 36 places, [36, panels of channels, rows, kPanel]: rows are tiles, or of filters the other channels.
+// Matrices of the 36 places; rows are tiles, or of filters the other channels.
 struct Places {
   float* values;
   int channels, rows;
 
-  int64_t stride() const { return place_stride(channels, rows); }
-  float* panel(int64_t place, int64_t panel) const { return values + place * stride() + panel * rows * kPanel; }
+  int64_t stride() const { return place_stride(rows); }
+  float* panel(int64_t place, int64_t panel) const { return values + (panel * kPlaces + place) * stride(); }
   // Of place 0: eight channels of a row.
-  float* at(int block, int row) const { return panel(0, block / 2) + int64_t{row} * kPanel + block % 2 * kHalf; }
+  float* at(int block, int row) const { return panel(0, block / 2) + int64_t{row} * kPanel + block % 2 * kLanes; }
 };
 
-// Transforms kSize x kSize pixels of each tile, from `low` before its corner on, for the [begin, end) of blocks x rows;
-// row 0 is tile `first`.  Where the blocks are odd in number, the half of the panel behind the last is zeros.
+// Transforms kSize x kSize pixels from (h, w) on.  Where the blocks are odd in number, the half of the panel behind the
+// last becomes zeros.
 template <int kSize, void (*transform)(const Vector*, Vector*, int)>
-CONVOY_FMA void transform_tiles(const Tiles& tiles, const Shape& shape, const float* values, int low_h, int low_w,
-                                int first, int rows, int64_t begin, int64_t end, Places to) {
-  for (int64_t i = begin; i < end; ++i) {
-    const int block = static_cast<int>(i / rows), row = static_cast<int>(i % rows);
-    Vector pixels[kSize * kSize], half[kSide * kSize], result[kPlaces];
-    if (block < blocks(shape.c)) {
-      const Corner from = corner(tiles, first + row);
-      read_pixels<kSize>(shape, values, from.image, block, from.h - low_h, from.w - low_w, pixels);
-      for (int j = 0; j < kSize; ++j) transform(pixels + j, half + j, kSize);
-      for (int k = 0; k < kSide; ++k) transform(half + k * kSize, result + k * kSide, 1);
-    } else {
-      for (Vector& v : result) v = zero();
-    }
-    float* const out = to.at(block, row);
-    for (int p = 0; p < kPlaces; ++p) write(out + p * to.stride(), result[p]);
+CONVOY_FMA void transform_pixels(const Shape& shape, const float* values, const Corner& from, int block, float* to,
+                                 int64_t stride) {
+  Vector pixels[kSize * kSize], half[kSide * kSize], result[kPlaces];
+  if (block < blocks(shape.c)) {
+    read_pixels<kSize>(shape, values, from, block, pixels);
+    for (int j = 0; j < kSize; ++j) transform(pixels + j, half + j, kSize);
+    for (int k = 0; k < kSide; ++k) transform(half + k * kSize, result + k * kSide, 1);
+  } else {
+    for (Vector& v : result) v = zero();
   }
+  for (int p = 0; p < kPlaces; ++p) write(to + p * stride, result[p]);
 }
 
 // The first `count` channels from `from` on, then zeros.
 CONVOY_FMA_INLINE Vector read_first(const float* from, int count) {
-  if (count >= kHalf) return read(from);
-  float lanes[kHalf] = {};
+  if (count >= kLanes) return read(from);
+  float lanes[kLanes] = {};
   for (int i = 0; i < count; ++i) lanes[i] = from[i];
   return read(lanes);
 }
 
-CONVOY_FMA void write_tiles(const Tiles& tiles, Places from, int first, int rows, int64_t begin, int64_t end,
-                            const Epilogue& epilogue, float* y) {
-  const Shape& shape = tiles.y.shape;
-  for (int64_t i = begin; i < end; ++i) {
-    const int block = static_cast<int>(i / rows), row = static_cast<int>(i % rows);
-    const Corner to = corner(tiles, first + row);
-    Vector sums[kPlaces], half[kTile * kSide], result[kTile * kTile];
-    const float* const in = from.at(block, row);
-    for (int p = 0; p < kPlaces; ++p) sums[p] = read(in + p * from.stride());
-    for (int j = 0; j < kSide; ++j) transform_output(sums + j, half + j, kSide);
-    for (int k = 0; k < kTile; ++k) transform_output(half + k * kSide, result + k * kTile, 1);
-    const int channel = block * kHalf;
-    const Vector bias = epilogue.bias == nullptr ? zero() : read_first(epilogue.bias + channel, shape.c - channel);
-    const int64_t start = pixel(shape, to.image, block, to.h, to.w);
-    const int height = std::min(kTile, shape.h - to.h), width = std::min(kTile, shape.w - to.w);
-    for (int h = 0; h < height; ++h) {
-      for (int w = 0; w < width; ++w) {
-        const int64_t at = start + (int64_t{h} * shape.w + w) * kHalf;
-        Vector value = result[h * kTile + w] + bias;
-        if (epilogue.add != nullptr) value += read(epilogue.add + at);
-        if (epilogue.relu) value = _mm256_max_ps(zero(), value);  // of NaN NaN: it is the second
-
-        write(y + at, value);
-      }
+CONVOY_FMA void write_tile(const Shape& shape, const float* from, int64_t stride, const Corner& to, int block,
+                           const Epilogue& epilogue, float* y) {
+  Vector sums[kPlaces], half[kTile * kSide], result[kTile * kTile];
+  for (int p = 0; p < kPlaces; ++p) sums[p] = read(from + p * stride);
+  for (int j = 0; j < kSide; ++j) transform_output(sums + j, half + j, kSide);
+  for (int k = 0; k < kTile; ++k) transform_output(half + k * kSide, result + k * kTile, 1);
+  const int channel = block * kLanes;
+  const Vector bias = epilogue.bias == nullptr ? zero() : read_first(epilogue.bias + channel, shape.c - channel);
+  const int64_t start = pixel(shape, to.image, block, to.h, to.w);
+  const int height = std::min(kTile, shape.h - to.h), width = std::min(kTile, shape.w - to.w);
+  for (int h = 0; h < height; ++h) {
+    for (int w = 0; w < width; ++w) {
+      const int64_t at = start + (int64_t{h} * shape.w + w) * kLanes;
+      Vector value = result[h * kTile + w] + bias;
+      if (epilogue.add != nullptr) value += read(epilogue.add + at);
+      if (epilogue.relu) value = _mm256_max_ps(zero(), value);  // the second operand if either is NaN: NaN stays
+      write(y + at, value);
     }
   }
 }
@@ -238,12 +242,12 @@ struct Sums {
   Vector of[kRows][2];
 };
 
-// a[i · row + k] · b[k, kPanel], over k < depth.
+// a[i · row + k · step] · b[k, kPanel], over k < depth.
 template <int kRows>
 CONVOY_FMA_INLINE void add_products(const float* a, int64_t row, int64_t step, const float* b, int depth,
                                     Sums<kRows>& sums) {
   for (int k = 0; k < depth; ++k, a += step, b += kPanel) {
-    const Vector low = read(b), high = read(b + kHalf);
+    const Vector low = read(b), high = read(b + kLanes);
     for (int i = 0; i < kRows; ++i) {
       const Vector factor = _mm256_broadcast_ss(a + i * row);
       sums.of[i][0] = _mm256_fmadd_ps(factor, low, sums.of[i][0]);
@@ -256,7 +260,7 @@ template <int kRows>
 CONVOY_FMA_INLINE void write_sums(const Sums<kRows>& sums, float* to) {
   for (int i = 0; i < kRows; ++i) {
     write(to + i * kPanel, sums.of[i][0]);
-    write(to + i * kPanel + kHalf, sums.of[i][1]);
+    write(to + i * kPanel + kLanes, sums.of[i][1]);
   }
 }
 
@@ -294,7 +298,7 @@ CONVOY_FMA void multiply_transposed(const Places& x, int64_t place, int rows, co
       if (add || row > 0) {
         for (int i = 0; i < kChannels; ++i) {
           sums.of[i][0] += read(to + i * kPanel);
-          sums.of[i][1] += read(to + i * kPanel + kHalf);
+          sums.of[i][1] += read(to + i * kPanel + kLanes);
         }
       }
       write_sums(sums, to);
@@ -309,9 +313,9 @@ CONVOY_FMA void multiply_transposed(const Places& x, int64_t place, int rows, co
 struct Weights {
   int64_t first, of_output, of_input, of_place;
 };
-Weights weights_of(int outputs, int inputs, bool gradient) {
+Weights weights_of(int outputs, int inputs, bool turned) {
   const int64_t kNine = 9;
-  if (!gradient) return {0, kNine * inputs, 1, inputs};
+  if (!turned) return {0, kNine * inputs, 1, inputs};
   return {int64_t{8} * outputs, 1, kNine * outputs, -outputs};  // [inputs,3,3,outputs], turned by 180 degrees
 }
 
@@ -324,7 +328,7 @@ CONVOY_FMA void transform_square(const Square& square, Places to, int panel, int
   for (int c = 0; c < kPanel; ++c) {
     for (int side = 0; side < 2; ++side) {
       Vector g[9], half[kSide * 3], result[kPlaces];
-      for (int rs = 0; rs < 9; ++rs) g[rs] = read(&square.of[c][rs][side * kHalf]);
+      for (int rs = 0; rs < 9; ++rs) g[rs] = read(&square.of[c][rs][side * kLanes]);
       for (int s = 0; s < 3; ++s) transform_filter(g + s, half + s, 3);
       for (int k = 0; k < kSide; ++k) transform_filter(half + k * 3, result + k * kSide, 1);
       float* const out = to.at(panel * 2 + side, input + c);
@@ -341,18 +345,23 @@ CONVOY_FMA void transform_square_back(Places from, int panel, int input, Square&
       for (int p = 0; p < kPlaces; ++p) u[p] = read(in + p * from.stride());
       for (int j = 0; j < kSide; ++j) transform_filter_gradient(u + j, half + j, kSide);
       for (int r = 0; r < 3; ++r) transform_filter_gradient(half + r * kSide, result + r * 3, 1);
-      for (int rs = 0; rs < 9; ++rs) write(&square.of[c][rs][side * kHalf], result[rs]);
+      for (int rs = 0; rs < 9; ++rs) write(&square.of[c][rs][side * kLanes], result[rs]);
     }
   }
 }
 
 // Calls copy(offset in the weights, input, place, output) for the elements of a square that there are.
 template <class Copy>
-void for_square(const Weights& weights, int outputs, int inputs, int panel, int input, Copy copy) {
-  for (int c = 0; c < kPanel && input + c < inputs; ++c) {
-    for (int k = 0; k < kPanel && panel * kPanel + k < outputs; ++k) {
-      const int64_t at = weights.first + (panel * kPanel + k) * weights.of_output + (input + c) * weights.of_input;
-      for (int rs = 0; rs < 9; ++rs) copy(at + rs * weights.of_place, c, rs, k);
+void for_elements(const Weights& weights, int outputs, int inputs, int panel, int input, Copy copy) {
+  const int there_k = std::min(kPanel, outputs - panel * kPanel), there_c = std::min(kPanel, inputs - input);
+  const int64_t first = weights.first + panel * kPanel * weights.of_output + input * weights.of_input;
+  const bool inputs_lie_together = weights.of_input == 1;  // and are gone through last; else the outputs do
+  for (int i = 0; i < (inputs_lie_together ? there_k : there_c); ++i) {
+    for (int rs = 0; rs < 9; ++rs) {
+      for (int j = 0; j < (inputs_lie_together ? there_c : there_k); ++j) {
+        const int c = inputs_lie_together ? j : i, k = inputs_lie_together ? i : j;
+        copy(first + k * weights.of_output + c * weights.of_input + rs * weights.of_place, c, rs, k);
+      }
     }
   }
 }
@@ -360,60 +369,54 @@ void for_square(const Weights& weights, int outputs, int inputs, int panel, int 
 Places filters_of(const Tiles& tiles, float* filters) {
   return {filters, tiles.y.shape.c, panels(tiles.x.shape.c) * kPanel};
 }
+// Both in the workspace.
+Places inputs_of(const Tiles& tiles, void* workspace) {
+  return {static_cast<float*>(workspace), tiles.x.shape.c, tiles.at_once};
+}
+Places outputs_of(const Tiles& tiles, void* workspace) {
+  auto* const behind_inputs = static_cast<std::byte*>(workspace) + places_bytes(tiles.x.shape.c, tiles.at_once);
+  return {reinterpret_cast<float*>(behind_inputs), tiles.y.shape.c, tiles.at_once};
+}
 
-// Calls body(panel of outputs, first input) for all squares, on all threads.
+// Calls body(i, j) for all i < outer and j < inner, on all threads.
 template <class Body>
-void for_squares(const Tiles& tiles, const Body& body) {
-  const int across = panels(tiles.x.shape.c);
-  parallel_for(int64_t{panels(tiles.y.shape.c)} * across, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) body(static_cast<int>(i / across), static_cast<int>(i % across) * kPanel);
+void for_pairs(int outer, int inner, const Body& body) {
+  parallel_for(int64_t{outer} * inner, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(static_cast<int>(i / inner), static_cast<int>(i % inner));
   });
 }
 
-void sum_pixels(const Tiles& tiles, const float* dy, float* dbias) {
-  const Shape& shape = tiles.y.shape;
-  const int64_t pixels = int64_t{shape.h} * shape.w;
-  for_ranges(blocks(shape.c), 1, [=](int64_t begin, int64_t end) CONVOY_INLINE {
+// Calls body(panel of outputs, panel of inputs) for all squares of filters.
+template <class Body>
+void for_squares(const Tiles& tiles, const Body& body) {
+  for_pairs(panels(tiles.y.shape.c), panels(tiles.x.shape.c), body);
+}
+
+// In f32 along a row, in double otherwise.
+void sum_pixels(const ValueType& type, const float* dy, float* dbias) {
+  const Planes p = planes(type);
+  const int64_t row = int64_t{type.shape.w} * kLanes, plane = p.pixels * kLanes;
+  for_ranges(p.groups, 1, [=](int64_t begin, int64_t end) CONVOY_INLINE {
     for (int64_t block = begin; block < end; ++block) {
-      double total[kHalf] = {};
-      for (int64_t n = 0; n < shape.n; ++n) {
-        const float* from = dy + (n * ((shape.c + kHalf - 1) / kHalf) + block) * pixels * kHalf;
-        float sum[kHalf] = {};
-        for (int64_t i = 0; i < pixels * kHalf; i += kHalf) {
-          for (int c = 0; c < kHalf; ++c) sum[c] += from[i + c];
+      double total[kLanes] = {};
+      for (int64_t i = block; i < p.outer; i += p.groups) {
+        for (const float* from = dy + i * plane; from < dy + (i + 1) * plane; from += row) {
+          float sum[kLanes] = {};
+          for (int64_t j = 0; j < row; j += kLanes) {
+            for (int c = 0; c < kLanes; ++c) sum[c] += from[j + c];
+          }
+          for (int c = 0; c < kLanes; ++c) total[c] += sum[c];
         }
-        for (int c = 0; c < kHalf; ++c) total[c] += sum[c];
       }
-      for (int c = 0; c < kHalf && block * kHalf + c < shape.c; ++c) {
-        dbias[block * kHalf + c] = static_cast<float>(total[c]);
-      }
+      for (int64_t c = 0; c < p.valid(block); ++c) dbias[block * kLanes + c] = static_cast<float>(total[c]);
     }
   });
 }
 
-struct Workspace {
-  Places x, y;
-};
-Workspace workspace_of(const Tiles& tiles, void* workspace) {
-  auto* const values = static_cast<float*>(workspace);
-  const int inputs = tiles.x.shape.c, outputs = tiles.y.shape.c;
-  return {{values, inputs, tiles.at_once},
-          {values + kPlaces * place_stride(inputs, tiles.at_once), outputs, tiles.at_once}};
-}
-
 void transform_inputs(const Tiles& tiles, const float* x, int first, int rows, Places to) {
-  parallel_for(int64_t{panels(to.channels)} * 2 * rows, 1, [&](int64_t begin, int64_t end) {
-    transform_tiles<kSide, transform_input>(tiles, tiles.x.shape, x, tiles.low_h, tiles.low_w, first, rows, begin, end,
-                                            to);
-  });
-}
-
-// Calls body(place, panel of outputs) for all, on all threads.
-template <class Body>
-void for_panels(const Tiles& tiles, const Body& body) {
-  const int across = panels(tiles.y.shape.c);
-  parallel_for(int64_t{kPlaces} * across, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) body(i / across, i % across);
+  for_pairs(panels(to.channels) * 2, rows, [&](int block, int row) {
+    transform_pixels<kSide, transform_input>(tiles.x.shape, x, corner_in_x(tiles, first + row), block,
+                                             to.at(block, row), to.stride());
   });
 }
 
@@ -421,62 +424,64 @@ void for_panels(const Tiles& tiles, const Body& body) {
 
 bool available() { return simd_level() >= SimdLevel::kAvx2 && __builtin_cpu_supports("fma"); }
 
-void transform_filters(const Tiles& tiles, const float* w, bool gradient, float* filters) {
+void transform_filters(const Tiles& tiles, const float* w, float* filters) {
   const int outputs = tiles.y.shape.c, inputs = tiles.x.shape.c;
-  const Weights weights = weights_of(outputs, inputs, gradient);
+  const Weights weights = weights_of(outputs, inputs, tiles.turns_filters);
   const Places to = filters_of(tiles, filters);
-  for_squares(tiles, [&](int panel, int input) {
+  for_squares(tiles, [&](int panel, int of_inputs) {
     Square square = {};
-    for_square(weights, outputs, inputs, panel, input,
-               [&](int64_t at, int c, int rs, int k) { square.of[c][rs][k] = w[at]; });
-    transform_square(square, to, panel, input);
+    for_elements(weights, outputs, inputs, panel, of_inputs * kPanel,
+                 [&](int64_t at, int c, int rs, int k) { square.of[c][rs][k] = w[at]; });
+    transform_square(square, to, panel, of_inputs * kPanel);
   });
 }
 
 void convolve(const Tiles& tiles, const float* x, const float* filters, const Epilogue& epilogue, float* y,
               void* workspace) {
-  const auto [from, to] = workspace_of(tiles, workspace);
+  const Places from = inputs_of(tiles, workspace), to = outputs_of(tiles, workspace);
   const Places b = filters_of(tiles, const_cast<float*>(filters));
   for (int first = 0; first < tiles.count; first += tiles.at_once) {
     const int rows = std::min(tiles.at_once, tiles.count - first);
     transform_inputs(tiles, x, first, rows, from);
-    for_panels(tiles, [&](int64_t place, int64_t panel) {
+    for_pairs(kPlaces, panels(to.channels), [&](int place, int panel) {
       multiply(from, place, rows, b.panel(place, panel), to.panel(place, panel));
     });
-    parallel_for(int64_t{blocks(tiles.y.shape.c)} * rows, 1,
-                 [&](int64_t begin, int64_t end) { write_tiles(tiles, to, first, rows, begin, end, epilogue, y); });
+    for_pairs(blocks(to.channels), rows, [&](int block, int row) {
+      write_tile(tiles.y.shape, to.at(block, row), to.stride(), corner_in_y(tiles, first + row), block, epilogue, y);
+    });
   }
 }
 
 void weight_gradient(const Tiles& tiles, const float* x, const float* dy, float* dw, float* dbias, float* filters,
                      void* workspace) {
-  const auto [from, to] = workspace_of(tiles, workspace);
+  const Places from = inputs_of(tiles, workspace), to = outputs_of(tiles, workspace);
   const Places sums = filters_of(tiles, filters);
   for (int first = 0; first < tiles.count; first += tiles.at_once) {
     const int rows = std::min(tiles.at_once, tiles.count - first);
     transform_inputs(tiles, x, first, rows, from);
-    parallel_for(int64_t{panels(to.channels)} * 2 * rows, 1, [&](int64_t begin, int64_t end) {
-      transform_tiles<kTile, transform_gradient>(tiles, tiles.y.shape, dy, 0, 0, first, rows, begin, end, to);
+    for_pairs(panels(to.channels) * 2, rows, [&](int block, int row) {
+      transform_pixels<kTile, transform_gradient>(tiles.y.shape, dy, corner_in_y(tiles, first + row), block,
+                                                  to.at(block, row), to.stride());
     });
-    for_panels(tiles, [&](int64_t place, int64_t panel) {
+    for_pairs(kPlaces, panels(to.channels), [&](int place, int panel) {
       multiply_transposed(from, place, rows, to.panel(place, panel), first > 0, sums.panel(place, panel));
     });
   }
   const int outputs = tiles.y.shape.c, inputs = tiles.x.shape.c;
-  const Weights weights = weights_of(outputs, inputs, false);
-  for_squares(tiles, [&](int panel, int input) {
+  const Weights weights = weights_of(outputs, inputs, tiles.turns_filters);
+  for_squares(tiles, [&](int panel, int of_inputs) {
     Square square;
-    transform_square_back(sums, panel, input, square);
-    for_square(weights, outputs, inputs, panel, input,
-               [&](int64_t at, int c, int rs, int k) { dw[at] = square.of[c][rs][k]; });
+    transform_square_back(sums, panel, of_inputs * kPanel, square);
+    for_elements(weights, outputs, inputs, panel, of_inputs * kPanel,
+                 [&](int64_t at, int c, int rs, int k) { dw[at] = square.of[c][rs][k]; });
   });
-  if (dbias != nullptr) sum_pixels(tiles, dy, dbias);
+  if (dbias != nullptr) sum_pixels(tiles.y, dy, dbias);
 }
 
 #else
 
 bool available() { return false; }
-void transform_filters(const Tiles&, const float*, bool, float*) { CHECK(false, "Winograd's algorithm needs AVX2"); }
+void transform_filters(const Tiles&, const float*, float*) { CHECK(false, "Winograd's algorithm needs AVX2"); }
 void convolve(const Tiles&, const float*, const float*, const Epilogue&, float*, void*) {
   CHECK(false, "Winograd's algorithm needs AVX2");
 }

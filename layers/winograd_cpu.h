@@ -17,25 +17,28 @@ inline constexpr int kChannelBlock = 8;  // of the layout of activations
 // Whether this processor can run what follows, and the environment (CONVOY_SIMD) lets it.
 bool available();
 
-// Where the tiles of a convolution lie.  x and y are f32 in blocks of kChannelBlock channels; low_h and low_w are the
-// padding above and to the left of x.
+// A convolution in tiles.  x and y are f32 in blocks of kChannelBlock channels; low_h and low_w are the padding above
+// and to the left of x.
 struct Tiles {
   Tiles(const ValueType& x, const ValueType& y, int low_h, int low_w);
-  // Those of the convolution from dy to dx that is the data gradient of this one.
-  Tiles data_gradient() const { return {y, x, 2 - low_h, 2 - low_w}; }
+  Tiles data_gradient() const;   // the convolution from dy to dx
   int64_t filter_bytes() const;  // of transformed filters
   int64_t workspace_bytes() const;
 
   ValueType x, y;
   int low_h, low_w;
-  int rows, columns;  // of tiles, an image
-  int count;          // of tiles, all images
-  int at_once;        // tiles whose transforms are in the workspace
+  int rows, columns;           // of tiles, an image
+  int count;                   // of tiles, all images
+  int at_once;                 // tiles whose transforms are in the workspace
+  bool turns_filters = false;  // a data gradient: filters turned by 180 degrees, inputs and outputs exchanged
 };
 
-// Transforms w [O,3,3,I], as `tiles` wants it: O are the channels of its y.  For the tiles of a data gradient,
-// `gradient` is true and O are the channels of its x.  Requires: tiles.filter_bytes() bytes at `filters`.
-void transform_filters(const Tiles& tiles, const float* w, bool gradient, float* filters);
+// All that follow require tiles.filter_bytes() bytes at `filters` and tiles.workspace_bytes() bytes at `workspace`. The
+// channels behind the last of x and dy are zeros; so are then those of what is written, but for tiles with an infinity
+// or a NaN, where all channels are NaN.
+
+// Transforms weights [O,3,3,I]: of a data gradient those of the convolution that it is the gradient of.
+void transform_filters(const Tiles& tiles, const float* w, float* filters);
 
 // What is done to a sum before it is written; null: nothing.
 struct Epilogue {
@@ -44,11 +47,11 @@ struct Epilogue {
   bool relu = false;
 };
 
-// y = the convolution of x, then the epilogue.  Requires: tiles.workspace_bytes() bytes at `workspace`, as below.
+// y = the convolution of x, then the epilogue.
 void convolve(const Tiles& tiles, const float* x, const float* filters, const Epilogue& epilogue, float* y,
               void* workspace);
 
-// dw [O,3,3,I] and dbias [O] (null: not wanted) of dy.  Requires: tiles.filter_bytes() bytes at `filters`.
+// dw [O,3,3,I] and dbias [O] (null: not wanted) of dy, by way of `filters`.
 void weight_gradient(const Tiles& tiles, const float* x, const float* dy, float* dw, float* dbias, float* filters,
                      void* workspace);
 

@@ -15,15 +15,15 @@ constexpr Shape kSample{1, 11, 11, 3};
 constexpr const char* kNetwork = R"(
 classes: 7
 layers:
-  - conv2d: {filters: 16, kernel: 3, padding: 1, bias: false}
+  - conv2d: {filters: 32, kernel: 3, padding: 1, bias: false}
   - batch_norm
   - relu
   - residual:
       layers:
-        - conv2d: {filters: 16, kernel: 3, padding: 1, bias: false}
+        - conv2d: {filters: 32, kernel: 3, padding: 1, bias: false}
         - batch_norm
         - relu
-        - conv2d: {filters: 16, kernel: 3, padding: 1, bias: false}
+        - conv2d: {filters: 32, kernel: 3, padding: 1, bias: false}
         - batch_norm
   - relu
   - residual:
