@@ -1,11 +1,9 @@
 #include "layers/winograd_cpu.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
 #include <limits>
+
+#include "layers/winograd_transforms_cpu.h"
 
 namespace convoy::winograd {
 namespace {
@@ -31,7 +29,8 @@ Tiles::Tiles(const ValueType& x_type, const ValueType& y_type, int low_h_of_x, i
       low_h(low_h_of_x),
       low_w(low_w_of_x),
       rows((y.shape.h + kTile - 1) / kTile),
-      columns((y.shape.w + kTile - 1) / kTile) {
+      columns((y.shape.w + kTile - 1) / kTile),
+      threads(omp_get_max_threads()) {
   CHECK(x.layout.channel_block == kChannelBlock && y.layout == x.layout);
   CHECK(x.dtype == Dtype::kF32 && y.dtype == Dtype::kF32);
   const int64_t all = int64_t{y.shape.n} * rows * columns;
@@ -39,7 +38,7 @@ Tiles::Tiles(const ValueType& x_type, const ValueType& y_type, int low_h_of_x, i
   count = static_cast<int>(all);
   // Enough rows to reuse what a product reads of the filters.  A multiple of kTilesOfSum, so that the sums of a weight
   // gradient are cut at the same tiles whatever the number of threads.
-  at_once = static_cast<int>(std::min<int64_t>(count, int64_t{omp_get_max_threads()} * kTilesOfSum));
+  at_once = static_cast<int>(std::min<int64_t>(count, int64_t{threads} * kTilesOfSum));
 }
 
 Tiles Tiles::data_gradient() const {
@@ -50,94 +49,18 @@ Tiles Tiles::data_gradient() const {
 
 int64_t Tiles::filter_bytes() const { return places_bytes(y.shape.c, panels(x.shape.c) * kPanel); }
 
-int64_t Tiles::workspace_bytes() const { return places_bytes(x.shape.c, at_once) + places_bytes(y.shape.c, at_once); }
+int64_t Tiles::part_bytes(int tiles) const { return places_bytes(x.shape.c, tiles) + places_bytes(y.shape.c, tiles); }
+
+int64_t Tiles::workspace_bytes() const { return std::max(part_bytes(at_once), threads * part_bytes(kTilesOfSum)); }
 
 #if defined(__x86_64__)
-
-// Functions of vectors are written for AVX2 and FMA, whatever the build is for.
-#define CONVOY_FMA __attribute__((target("avx2,fma")))
-#define CONVOY_FMA_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
 
 namespace {
 
 constexpr int kSide = 6;  // 6 x 6 places
 constexpr int kLanes = kChannelBlock;
-using Vector = __m256;  // kLanes channels
 
 int blocks(int channels) { return (channels + kLanes - 1) / kLanes; }
-
-CONVOY_FMA_INLINE Vector zero() { return _mm256_setzero_ps(); }
-CONVOY_FMA_INLINE Vector broadcast(float value) { return _mm256_set1_ps(value); }
-CONVOY_FMA_INLINE Vector read(const float* from) { return _mm256_loadu_ps(from); }
-CONVOY_FMA_INLINE void write(float* to, Vector value) { _mm256_storeu_ps(to, value); }
-// a + factor · b
-CONVOY_FMA_INLINE Vector add_product(Vector a, float factor, Vector b) {
-  return _mm256_fmadd_ps(broadcast(factor), b, a);
-}
-
-// ---- The transforms of one dimension, from every `step`-th vector of `from` to every `step`-th of `to`: Toom-Cook at
-// the points 0, ±a, ±b and infinity.  These a and b, which oneDNN takes too, round less than the paper's 1 and 2.
-
-constexpr float kA = 0.625F, kB = 1.5F, kA2 = kA * kA, kB2 = kB * kB;
-constexpr float kOf0 = 1 / (kA2 * kB2), kOfA = 1 / (2 * kA2 * (kA2 - kB2)), kOfB = 1 / (2 * kB2 * (kB2 - kA2));
-
-// Bᵀ d: six pixels of x.
-CONVOY_FMA_INLINE void transform_input(const Vector* from, Vector* to, int step) {
-  const Vector d0 = from[0], d1 = from[step], d2 = from[2 * step], d3 = from[3 * step], d4 = from[4 * step],
-               d5 = from[5 * step];
-  const Vector even = add_product(d4, -kB2, d2), odd = add_product(d3, -kB2, d1);
-  const Vector even2 = add_product(d4, -kA2, d2), odd2 = add_product(d3, -kA2, d1);
-  to[0] = add_product(add_product(d4, -(kA2 + kB2), d2), kA2 * kB2, d0);
-  to[step] = add_product(even, kA, odd);
-  to[2 * step] = add_product(even, -kA, odd);
-  to[3 * step] = add_product(even2, kB, odd2);
-  to[4 * step] = add_product(even2, -kB, odd2);
-  to[5 * step] = add_product(add_product(d5, -(kA2 + kB2), d3), kA2 * kB2, d1);
-}
-
-// Aᵀ m: to four pixels of y.
-CONVOY_FMA_INLINE void transform_output(const Vector* from, Vector* to, int step) {
-  const Vector sum = from[step] + from[2 * step], difference = from[step] - from[2 * step];
-  const Vector sum2 = from[3 * step] + from[4 * step], difference2 = from[3 * step] - from[4 * step];
-  to[0] = from[0] + sum + sum2;
-  to[step] = add_product(broadcast(kA) * difference, kB, difference2);
-  to[2 * step] = add_product(broadcast(kA2) * sum, kB2, sum2);
-  to[3 * step] = add_product(add_product(from[5 * step], kA2 * kA, difference), kB2 * kB, difference2);
-}
-
-// A v: four pixels of dy.
-CONVOY_FMA_INLINE void transform_gradient(const Vector* from, Vector* to, int step) {
-  const Vector v0 = from[0], v1 = from[step], v2 = from[2 * step], v3 = from[3 * step];
-  const Vector even = add_product(v0, kA2, v2), odd = add_product(v1, kA2, v3);
-  const Vector even2 = add_product(v0, kB2, v2), odd2 = add_product(v1, kB2, v3);
-  to[0] = v0;
-  to[step] = add_product(even, kA, odd);
-  to[2 * step] = add_product(even, -kA, odd);
-  to[3 * step] = add_product(even2, kB, odd2);
-  to[4 * step] = add_product(even2, -kB, odd2);
-  to[5 * step] = v3;
-}
-
-// G g: three places of a filter.
-CONVOY_FMA_INLINE void transform_filter(const Vector* from, Vector* to, int step) {
-  const Vector g0 = from[0], g1 = from[step], g2 = from[2 * step];
-  const Vector even = broadcast(kOfA) * add_product(g0, kA2, g2), even2 = broadcast(kOfB) * add_product(g0, kB2, g2);
-  to[0] = broadcast(kOf0) * g0;
-  to[step] = add_product(even, kOfA * kA, g1);
-  to[2 * step] = add_product(even, -kOfA * kA, g1);
-  to[3 * step] = add_product(even2, kOfB * kB, g1);
-  to[4 * step] = add_product(even2, -kOfB * kB, g1);
-  to[5 * step] = g2;
-}
-
-// Gᵀ u: to three places of a filter's gradient.
-CONVOY_FMA_INLINE void transform_filter_gradient(const Vector* from, Vector* to, int step) {
-  const Vector sum = from[step] + from[2 * step], difference = from[step] - from[2 * step];
-  const Vector sum2 = from[3 * step] + from[4 * step], difference2 = from[3 * step] - from[4 * step];
-  to[0] = add_product(add_product(broadcast(kOf0) * from[0], kOfA, sum), kOfB, sum2);
-  to[step] = add_product(broadcast(kOfA * kA) * difference, kOfB * kB, difference2);
-  to[2 * step] = add_product(add_product(from[5 * step], kOfA * kA2, sum), kOfB * kB2, sum2);
-}
 
 // ---- Pixels of tiles
 
@@ -369,13 +292,13 @@ void for_elements(const Weights& weights, int outputs, int inputs, int panel, in
 Places filters_of(const Tiles& tiles, float* filters) {
   return {filters, tiles.y.shape.c, panels(tiles.x.shape.c) * kPanel};
 }
-// Both in the workspace.
-Places inputs_of(const Tiles& tiles, void* workspace) {
-  return {static_cast<float*>(workspace), tiles.x.shape.c, tiles.at_once};
+// Both in one part of the workspace, for `rows` tiles.
+Places inputs_of(const Tiles& tiles, void* part, int rows) {
+  return {static_cast<float*>(part), tiles.x.shape.c, rows};
 }
-Places outputs_of(const Tiles& tiles, void* workspace) {
-  auto* const behind_inputs = static_cast<std::byte*>(workspace) + places_bytes(tiles.x.shape.c, tiles.at_once);
-  return {reinterpret_cast<float*>(behind_inputs), tiles.y.shape.c, tiles.at_once};
+Places outputs_of(const Tiles& tiles, void* part, int rows) {
+  auto* const behind_inputs = static_cast<std::byte*>(part) + places_bytes(tiles.x.shape.c, rows);
+  return {reinterpret_cast<float*>(behind_inputs), tiles.y.shape.c, rows};
 }
 
 // Calls body(i, j) for all i < outer and j < inner, on all threads.
@@ -438,23 +361,35 @@ void transform_filters(const Tiles& tiles, const float* w, float* filters) {
 
 void convolve(const Tiles& tiles, const float* x, const float* filters, const Epilogue& epilogue, float* y,
               void* workspace) {
-  const Places from = inputs_of(tiles, workspace), to = outputs_of(tiles, workspace);
   const Places b = filters_of(tiles, const_cast<float*>(filters));
-  for (int first = 0; first < tiles.count; first += tiles.at_once) {
-    const int rows = std::min(tiles.at_once, tiles.count - first);
-    transform_inputs(tiles, x, first, rows, from);
-    for_pairs(kPlaces, panels(to.channels), [&](int place, int panel) {
-      multiply(from, place, rows, b.panel(place, panel), to.panel(place, panel));
-    });
-    for_pairs(blocks(to.channels), rows, [&](int block, int row) {
-      write_tile(tiles.y.shape, to.at(block, row), to.stride(), corner_in_y(tiles, first + row), block, epilogue, y);
-    });
-  }
+  // The tiles [begin, end), some at once.  On one thread if it is called by several.
+  const auto run = [&](int begin, int end, int at_once, void* part) {
+    const Places from = inputs_of(tiles, part, at_once), to = outputs_of(tiles, part, at_once);
+    for (int first = begin; first < end; first += at_once) {
+      const int rows = std::min(at_once, end - first);
+      transform_inputs(tiles, x, first, rows, from);
+      for_pairs(kPlaces, panels(to.channels), [&](int place, int panel) {
+        multiply(from, place, rows, b.panel(place, panel), to.panel(place, panel));
+      });
+      for_pairs(blocks(to.channels), rows, [&](int block, int row) {
+        write_tile(tiles.y.shape, to.at(block, row), to.stride(), corner_in_y(tiles, first + row), block, epilogue, y);
+      });
+    }
+  };
+  // With tiles enough each thread has its own, which stay in its cache; with few, threads share out the filters.
+  constexpr int kEnough = kTilesOfSum / 2;
+  if (tiles.count < tiles.threads * kEnough) return run(0, tiles.count, tiles.at_once, workspace);
+  parallel_for(tiles.threads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto tile = [&](int64_t part) { return static_cast<int>(tiles.count * part / tiles.threads); };
+      run(tile(i), tile(i + 1), kTilesOfSum, static_cast<std::byte*>(workspace) + i * tiles.part_bytes(kTilesOfSum));
+    }
+  });
 }
 
 void weight_gradient(const Tiles& tiles, const float* x, const float* dy, float* dw, float* dbias, float* filters,
                      void* workspace) {
-  const Places from = inputs_of(tiles, workspace), to = outputs_of(tiles, workspace);
+  const Places from = inputs_of(tiles, workspace, tiles.at_once), to = outputs_of(tiles, workspace, tiles.at_once);
   const Places sums = filters_of(tiles, filters);
   for (int first = 0; first < tiles.count; first += tiles.at_once) {
     const int rows = std::min(tiles.at_once, tiles.count - first);

@@ -24,12 +24,14 @@ struct Tiles {
   Tiles data_gradient() const;   // the convolution from dy to dx
   int64_t filter_bytes() const;  // of transformed filters
   int64_t workspace_bytes() const;
+  int64_t part_bytes(int tiles) const;  // of the workspace, for so many at once
 
   ValueType x, y;
   int low_h, low_w;
   int rows, columns;           // of tiles, an image
   int count;                   // of tiles, all images
-  int at_once;                 // tiles whose transforms are in the workspace
+  int threads;                 // that share the work; those of the device
+  int at_once;                 // tiles whose transforms are in the workspace, of all threads
   bool turns_filters = false;  // a data gradient: filters turned by 180 degrees, inputs and outputs exchanged
 };
 
