@@ -131,9 +131,9 @@ def run_convoy(command, environment):
 def measure_case(case, threads, options):
     """Images per second by (system, precision), and the parameter counts that were found."""
     torch.set_num_threads(threads)
-    variants = {(f, p): PyTorchVariant(case, f, p) for p in PRECISIONS for f in FORMATS}
+    variants = {(f, p): PyTorchVariant(case, f, p) for p in options.precisions for f in FORMATS}
     if not options.pytorch_only:
-        variants |= {("Convoy", p): ConvoyVariant(options.convoy, case, p, threads) for p in PRECISIONS}
+        variants |= {("Convoy", p): ConvoyVariant(options.convoy, case, p, threads) for p in options.precisions}
     times = {key: [] for key in variants}
     for number in range(options.rounds):
         for key, variant in variants.items():
@@ -153,7 +153,7 @@ def number(value):
 
 def table_row(case, threads, precision, speeds, parameters):
     pytorch = {f: speeds[f, precision] for f in FORMATS}
-    best_of_all, best = max((speeds[f, p], f"{p} {f}") for f in FORMATS for p in PRECISIONS)
+    best_of_all, best = max((speed, f"{p} {f}") for (f, p), speed in speeds.items() if f in FORMATS)
     convoy = speeds.get(("Convoy", precision))
     cells = [case.title, f"{parameters:,}", case.batch, threads, precision]
     cells += [number(it) for it in pytorch.values()]
@@ -196,6 +196,8 @@ def parse_options(cases):
     parser = argparse.ArgumentParser(prog="compare-pytorch", description="Convoy against PyTorch, on the CPU")
     parser.add_argument("--cases", nargs="+", choices=cases, default=list(cases), metavar="CASE", help=", ".join(cases))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS),
+                        help="default: both; Convoy's bf16 needs AVX-512")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--seconds", type=float, default=3, help="of each measurement; default: 3")
     parser.add_argument("--convoy", default=str(ROOT / "build/release/convoy"), help="default: build/release/convoy")
@@ -220,7 +222,7 @@ def main():
     for name in options.cases:
         for threads in options.threads:
             speeds, parameters = measure_case(cases[name], threads, options)
-            rows += [table_row(cases[name], threads, precision, speeds, parameters) for precision in PRECISIONS]
+            rows += [table_row(cases[name], threads, precision, speeds, parameters) for precision in options.precisions]
     text = "\n".join(header(options, load_before) + rows) + "\n"
     print(text, end="")
     if options.write:
