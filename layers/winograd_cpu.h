@@ -4,7 +4,8 @@
 //
 // An output tile of 4x4 pixels comes from 6x6 pixels: these and the 3x3 filters are transformed to 6x6 = 36 places, of
 // which each is a matrix product over channels, [tiles, inputs] · [inputs, outputs]; the results are transformed back.
-// The sums run over channels, or of a weight gradient over tiles, in their order, whatever the number of threads.
+// Sums run over channels in their order; those of a weight gradient over 48 tiles at a time, which are added up in
+// their order: the same bits with any number of threads.
 #pragma once
 
 #include "layers/kernel_cpu.h"
@@ -35,7 +36,7 @@ struct Tiles {
   bool turns_filters = false;  // a data gradient: filters turned by 180 degrees, inputs and outputs exchanged
 };
 
-// All that follow require tiles.filter_bytes() bytes at `filters` and tiles.workspace_bytes() bytes at `workspace`. The
+// Required of all that follow: tiles.filter_bytes() bytes at `filters`, tiles.workspace_bytes() at `workspace`.  The
 // channels behind the last of x and dy are zeros; so are then those of what is written, but for tiles with an infinity
 // or a NaN, where all channels are NaN.
 
