@@ -80,6 +80,24 @@ Step join(Stream& compute, Communicator& communicator) {
   return step;
 }
 
+void add_gathers(Plan& plan, Stream& compute, Communicator& communicator) {
+  for (size_t i = plan.steps().size(); i-- > 0;) {  // from the last, so that earlier positions stay true
+    const Tensor gathered = plan.steps()[i].gathered;
+    if (gathered.data == nullptr) continue;
+    Step step = simple_step(
+        "gather " + plan.steps()[i].name,
+        [=, &compute, &communicator] {
+          communicator.stream().wait_for(compute);
+          communicator.all_gather(gathered);
+        },
+        gathered.type.bytes());
+    step.communicates = true;
+    step.capturable = communicator.capturable();
+    plan.insert(i + 1, join(compute, communicator));
+    plan.insert(i + 1, std::move(step));
+  }
+}
+
 void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps& ops, Stream& compute,
                    Communicator& communicator, const BucketPolicy& policy) {
   const std::vector<GradientBucket> buckets = cut_buckets(plan, parameters, policy);
@@ -139,6 +157,7 @@ std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& para
 Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,
                Communicator& communicator, const BucketPolicy& policy) {
   const int64_t trainable = parameters.trainable_elements();
+  add_gathers(plan, compute, communicator);
   if (position.last && communicator.size() > 1) {
     add_reduction(plan, !position.first, parameters, ops, compute, communicator, policy);
   } else if (position.last && !position.first) {

@@ -32,7 +32,7 @@ struct BucketPolicy {
 // but where gradients travel as bf16: then it is a bucket of its own, since counts must stay exact.
 std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& parameters, const BucketPolicy& policy);
 
-// Name of the step at the end of a last pass that waits until all buckets are back.
+// Name of steps that wait until what was given to the communicator is back: at the end of a last pass, all buckets.
 inline constexpr const char* kJoinStep = "join";
 
 struct PassPosition {
@@ -40,6 +40,7 @@ struct PassPosition {
 };
 
 // Turns the steps of a program into a pass:
+//   each        has what its steps gather exchanged by all ranks behind them: they run as many passes each
 //   first       clears the batch-norm statistics and the control block
 //   not last    adds the gradients to the accumulated ones
 //   last        adds the accumulated ones to the gradients, bucket by bucket, and sums each bucket over all ranks while

@@ -47,8 +47,7 @@ Blueprint::Blueprint(const Experiment& experiment, const Model& model, Backend& 
       passes_(options.passes),
       travels_as_bf16_(options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1),
       parameters_(model.graph, memory_, memory_, shadow_dtype(backend), travels_as_bf16_),
-      training_(model.graph, parameters_, *backend.kernels,
-                training_options(model.graph, backend.precision, options.recompute)),
+      training_(model.graph, parameters_, *backend.kernels, training_options(model.graph, backend.precision, options)),
       evaluation_(model.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}),
       optimizer_(make_optimizer(experiment.optimizer, backend, model.graph, parameters_, memory_)) {}
 

@@ -29,6 +29,12 @@ void insert_requests(Plan& plan, const StepScalars* scalars, float* control, Fla
 
 }  // namespace
 
+ProgramOptions training_options(const Graph& graph, Dtype compute, const ReplicaOptions& options) {
+  ProgramOptions result{.compute = compute, .rank = options.rank, .ranks = options.ranks};
+  if (options.recompute) result.recompute = recompute_for_least_memory(graph);
+  return result;
+}
+
 Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
     : model_(std::move(model)),
       backend_(backend),
@@ -44,7 +50,7 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       class_weights_(device_.allocator(), static_cast<int64_t>(model_.class_weights.size() * sizeof(float))),
       inputs_(device_, pixels_.bytes() + targets_.bytes()),
       training_program_(model_.graph, parameters_, *backend.kernels,
-                        training_options(model_.graph, backend.precision, options.recompute)),
+                        training_options(model_.graph, backend.precision, options)),
       evaluation_program_(
           model_.graph, parameters_, *backend.kernels,
           {Mode::kEval, backend.precision, options.keeps_logits ? std::vector{model_.logits} : std::vector<ValueId>{}}),
@@ -135,8 +141,9 @@ std::optional<double> Replica::run(PassPosition position) {
   const std::vector<Step>& steps = pass.plan.steps();
   seconds_.assign(steps.size(), 0);
   pass.runner->run_timed(seconds_);
-  const auto join = std::ranges::find(steps, kJoinStep, &Step::name);
-  return join == steps.end() ? 0 : seconds_[static_cast<size_t>(join - steps.begin())];
+  double waited = 0;
+  for (size_t i = 0; i < steps.size(); ++i) waited += steps[i].name == kJoinStep ? seconds_[i] : 0;
+  return waited;
 }
 
 void Replica::run_timed(PassPosition position, std::vector<double>& seconds) {

@@ -25,9 +25,13 @@ struct ReplicaOptions {
   int passes = 1;  // micro-batches that this rank runs per step; more than one needs memory to accumulate in
   BucketPolicy buckets;
   bool recompute = false;     // parts of the network, in backward, so that activations need less memory
+  int rank = 0, ranks = 1;    // that share the statistics of a batch, see CompileRequest
   bool capture = true;        // plans, where the device can
   bool keeps_logits = false;  // of an evaluation, for answers()
 };
+
+// Of the training program; `recompute` what leaves least memory in use, see recompute_for_least_memory().
+ProgramOptions training_options(const Graph& graph, Dtype compute, const ReplicaOptions& options);
 
 // Everything is given to the compute stream of the device; on one that runs ahead the host does not wait for it.
 class Replica {
@@ -64,7 +68,7 @@ class Replica {
   std::string first_nonfinite_step() { return training_program_.plan().run_checked(device_); }
   void wait_until_read() { inputs_.wait_until_read(); }
 
-  // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that its end waited for
+  // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that it waited for
   // communication, or nothing where the device runs ahead of the host.
   std::optional<double> run(PassPosition position);
   // Step by step; adds each step's seconds to seconds[i].  For measurements.

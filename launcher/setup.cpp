@@ -90,10 +90,18 @@ void agree_on_run(RankGroup& group, const std::string& version, int threads, con
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world) {
   const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
   const DistributedConfig& distributed = experiment.distributed;
+  const bool sync_bn = experiment.train.sync_bn;
+  if (sync_bn && batch.micro_batches % world != 0) {
+    config_error(experiment.train.where, "train.sync_bn",
+                 "needs as many micro-batches on every rank: " + std::to_string(batch.micro_batches) +
+                     " (batch.global / batch.micro) cannot be shared by " + std::to_string(world) + " ranks");
+  }
   return {.passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
           .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
                       distributed.gradients},
           .recompute = experiment.train.recompute != Recompute::kNone,
+          .rank = sync_bn ? rank : 0,
+          .ranks = sync_bn ? world : 1,
           .capture = experiment.train.cuda_graph != CudaGraph::kOff};
 }
 

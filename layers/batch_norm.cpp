@@ -41,4 +41,18 @@ BatchNormParameters batch_norm_parameters(const BatchNormOptions& options, const
   return result;
 }
 
+std::vector<BackwardPart> batch_norm_backward_parts(const BatchNormOptions& options, const CompileRequest& request) {
+  BackwardPart part{"backward", {}, request.wants_dw && (options.scale || options.shift)};
+  const bool of_x = request.wants_dx[0], of_added = options.add && options.relu && request.wants_dx[1];
+  if (of_x && request.ranks > 1 && !options.inference) {
+    part.name = "backward_sums";
+    if (of_added) part.dx = {1};
+    return {part, {"backward_data", {0}, false}};
+  }
+  if (of_x) part.dx.push_back(0);
+  if (of_added) part.dx.push_back(1);
+  if (!part.dw && part.dx.empty()) return {};
+  return {part};
+}
+
 }  // namespace convoy

@@ -7,6 +7,8 @@
 // x, x[1], y [N,H,W,C]; weight, bias, running_mean, running_variance [1,1,1,C].
 // The variance that normalises is the biased one; the one that goes into running_variance is unbiased
 // (·n/(n-1), n = N·H·W; as it is where n = 1), as in PyTorch.  Statistics are summed in f32 or better for any dtype.
+// Ranks that share statistics (CompileRequest::ranks) have those of all their micro-batches, n·ranks samples; each adds
+// them to batch_state.
 // A frozen layer in a training pass writes no gradient of its parameters, but normalises with the statistics of the
 // micro-batch and adds them to batch_state all the same, as in PyTorch, unless it has the option `inference`.
 #pragma once
@@ -47,6 +49,9 @@ struct BatchNormParameters {
   float *weight = nullptr, *bias = nullptr;
 };
 BatchNormParameters batch_norm_parameters(const BatchNormOptions& options, const std::vector<Tensor>& tensors);
+
+// Of training.  Two, where dx[0] waits for the sums of all ranks that share statistics: the first has all but it.
+std::vector<BackwardPart> batch_norm_backward_parts(const BatchNormOptions& options, const CompileRequest& request);
 
 std::unique_ptr<Kernel> make_cpu_kernel(const BatchNorm& layer, const CompileRequest& request);
 

@@ -6,6 +6,7 @@
 // added that is not possible, and forward leaves a mask of one bit an element.
 #pragma once
 
+#include "layers/batch_norm_ranks.h"
 #include "layers/batch_norm_tiles_cuda.cuh"
 
 namespace convoy::batch_norm {
@@ -121,12 +122,32 @@ __global__ void __launch_bounds__(1024)
   for (int i = 0; i < N; ++i) to[tiling.channels + i] = m.squares[i];
 }
 
-// Writes a channel's normaliser and the rest of its mean; adds to batch_state.
+// What the statistics of a channel are needed for.
+struct StatisticsUse {
+  NormalizerSource from;
+  Normalizer* to;
+  float* rests;
+  float *batch_mean, *batch_variance;
+
+  // Writes the channel's normaliser and the rest of its mean; adds to batch_state.
+  __device__ void take(int64_t c, double mean, double variance, double samples) const {
+    const auto high = static_cast<float>(mean), rest = static_cast<float>(mean - high);
+    const auto one_over_std = static_cast<float>(1 / sqrt(variance + from.epsilon));
+    rests[c] = rest;
+    to[c] = normalizer(high, rest, one_over_std, from.weight_of(c), from.bias_of(c));
+    batch_mean[c] += high;
+    batch_variance[c] += static_cast<float>(variance * (samples > 1 ? samples / (samples - 1) : 1));
+  }
+};
+
+// Of a thread for each channel.
+__device__ inline int64_t thread_channel() { return int64_t{blockIdx.x} * blockDim.x + threadIdx.x; }
+
+// Merges parts.  Where ranks share statistics, tells them this rank's (`gathered` is not null), else uses them.
 template <class T>
 __global__ void __launch_bounds__(1024)
     use_statistics(const T* __restrict__ x, Tiling tiling, const float* __restrict__ parts, int64_t count,
-                   NormalizerSource from, Normalizer* __restrict__ to, float* __restrict__ rests, float* batch_mean,
-                   float* batch_variance) {
+                   StatisticsUse use, RankMoments* gathered, int64_t ranks) {
   const Totals totals = merge_parts(parts, count, tiling.channels, [=](int64_t part, double mean, double squares) {
     const auto samples = static_cast<double>(rows_of_part(tiling, part, count));
     return Totals{samples * mean, squares + samples * mean * mean};
@@ -135,19 +156,25 @@ __global__ void __launch_bounds__(1024)
   if (threadIdx.x >= kMergeLanes || c >= tiling.channels) return;
   const auto samples = static_cast<double>(tiling.rows);
   const double left = totals.first / samples, mean = to_float(x[c]) + left;
-  const double squares = totals.second - totals.first * left, variance = squares < 0 ? 0 : squares / samples;
+  const double difference = totals.second - totals.first * left, squares = difference < 0 ? 0 : difference;
+  if (gathered == nullptr) return use.take(c, mean, squares / samples, samples);
   const auto high = static_cast<float>(mean), rest = static_cast<float>(mean - high);
-  const auto one_over_std = static_cast<float>(1 / sqrt(variance + from.epsilon));
-  rests[c] = rest;
-  to[c] = normalizer(high, rest, one_over_std, from.weight_of(c), from.bias_of(c));
-  batch_mean[c] += high;
-  batch_variance[c] += static_cast<float>(variance * (tiling.rows > 1 ? samples / (samples - 1) : 1));
+  tell(gathered, ranks, tiling.channels, c, RankMoments{high, rest, static_cast<float>(squares)});
+}
+
+static __global__ void __launch_bounds__(1024)
+    use_gathered_statistics(Tiling tiling, StatisticsUse use, const RankMoments* __restrict__ gathered, int64_t ranks) {
+  const int64_t c = thread_channel();
+  if (c >= tiling.channels) return;
+  const auto samples = static_cast<double>(tiling.rows), all_samples = samples * static_cast<double>(ranks);
+  const auto [mean, squares] = merge(gathered, ranks, tiling.channels, c, samples);
+  use.take(c, mean, squares / all_samples, all_samples);
 }
 
 // The same from running statistics.
 static __global__ void __launch_bounds__(1024)
     use_running(int64_t channels, NormalizerSource from, Normalizer* __restrict__ to, float* __restrict__ rests) {
-  const int64_t c = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t c = thread_channel();
   if (c >= channels) return;
   rests[c] = 0;
   to[c] = normalizer(from, c);
@@ -240,24 +267,45 @@ __global__ void __launch_bounds__(1024)
   for (int i = 0; i < N; ++i) to[tiling.channels + i] = sums.product[i];
 }
 
-// Writes a channel's correction (0 where statistics do not depend on x), and dweight and dbias where they are not null.
+// Of a channel, `rest` being that of its mean.
+__device__ inline double weight_gradient(const Normalizer& by, float rest, double sum, double product) {
+  return (product - rest * sum) * by.one_over_std;
+}
+__device__ inline Correction correction(const Normalizer& by, float rest, double sum, double product, double samples) {
+  const double a = -by.scale * weight_gradient(by, rest, sum, product) * by.one_over_std / samples;
+  return {static_cast<float>(a), static_cast<float>(-by.scale * sum / samples - a * rest)};
+}
+
+// Writes dweight and dbias where they are not null, and a channel's correction (0 where statistics do not depend on x);
+// where ranks share statistics, tells them this rank's sums instead (`gathered` is not null).
 static __global__ void __launch_bounds__(1024)
     use_gradients(Tiling tiling, const float* __restrict__ parts, int64_t count, const Normalizer* __restrict__ from,
                   const float* __restrict__ rests, bool of_batch, Correction* __restrict__ to, float* dweight,
-                  float* dbias) {
+                  float* dbias, RankGradients* gathered, int64_t ranks) {
   const Totals totals = merge_parts(parts, count, tiling.channels, [](int64_t, double sum, double product) {
     return Totals{sum, product};
   });
   const int64_t c = merged_channel();
   if (threadIdx.x >= kMergeLanes || c >= tiling.channels) return;
-  const auto samples = static_cast<double>(tiling.rows);
+  const auto [sum, product] = totals;
   const Normalizer by = from[c];
-  const double of_weight = (totals.second - rests[c] * totals.first) * by.one_over_std;
-  const double a = -by.scale * of_weight * by.one_over_std / samples;
+  if (dweight != nullptr) dweight[c] = static_cast<float>(weight_gradient(by, rests[c], sum, product));
+  if (dbias != nullptr) dbias[c] = static_cast<float>(sum);
+  if (gathered != nullptr) {
+    const RankGradients mine{static_cast<float>(sum), static_cast<float>(product)};
+    return tell(gathered, ranks, tiling.channels, c, mine);
+  }
   to[c] = {};
-  if (of_batch) to[c] = {static_cast<float>(a), static_cast<float>(-by.scale * totals.first / samples - a * rests[c])};
-  if (dweight != nullptr) dweight[c] = static_cast<float>(of_weight);
-  if (dbias != nullptr) dbias[c] = static_cast<float>(totals.first);
+  if (of_batch) to[c] = correction(by, rests[c], sum, product, static_cast<double>(tiling.rows));
+}
+
+static __global__ void __launch_bounds__(1024)
+    use_gathered_gradients(Tiling tiling, const Normalizer* __restrict__ from, const float* __restrict__ rests,
+                           Correction* __restrict__ to, const RankGradients* __restrict__ gathered, int64_t ranks) {
+  const int64_t c = thread_channel();
+  if (c >= tiling.channels) return;
+  const auto [sum, product] = merge(gathered, ranks, tiling.channels, c);
+  to[c] = correction(from[c], rests[c], sum, product, static_cast<double>(tiling.rows * ranks));
 }
 
 template <class T, int N, Gate kGate>

@@ -5,6 +5,7 @@
 // addresses and run, in that order; running takes no arguments and cannot fail on user input.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -101,6 +102,7 @@ struct CompileRequest {
   // kEval: parameters have their values before bind(), and keep them.  A kernel may then hold them in another layout.
   bool constant_parameters = false;
   std::vector<bool> last_reader{};  // kEval, by input: nobody reads its memory after this step; empty: none is so
+  int rank = 0, ranks = 1;          // kTrain: how many ranks share the statistics of a batch, and which this is
 
   bool may_overwrite(size_t input) const { return input < last_reader.size() && last_reader[input]; }
 };
@@ -114,6 +116,7 @@ struct KernelArgs {
   std::vector<Tensor> w, dw;   // by parameter; f32, canonical
   std::vector<Tensor> shadow;  // by parameter; w in the compute dtype, where Parameters keeps it, else no data
   std::vector<Tensor> state, batch_state;  // by state; a training forward *adds* its batch's statistics to batch_state
+  std::array<Tensor, 2> gathered;          // see Kernel::gathers(); f32
   std::vector<void*> saved;
   void* workspace = nullptr;
   const StepScalars* scalars = nullptr;
@@ -146,9 +149,14 @@ class Kernel {
   virtual bool output_is_input() const { return false; }  // y is x[0] under another shape, and dx[0] is dy; no steps
   virtual bool dx_is_dy(int) const { return false; }      // the gradient of this input is dy itself; no step
   virtual int overwrites() const { return -1; }           // y lies where this input does, which it may_overwrite()
-  virtual std::string engine() const { return ""; }       // what runs it, for the plan table: "brgconv:avx512_core"
+  // What ranks that share the statistics of a batch tell each other, in f32 elements of all ranks together: between
+  // statistics() and forward(), and behind the first part of backward.  The step in front of it fills every rank's part
+  // with its own numbers; where nobody gathers, the other ranks are as this one.
+  virtual std::array<int64_t, 2> gathers() const { return {}; }
+  virtual std::string engine() const { return ""; }  // what runs it, for the plan table: "brgconv:avx512_core"
 
   virtual void bind(const KernelArgs& args) = 0;
+  virtual void statistics(Stream& /*stream*/) {}  // only where forward needs what is gathered
   virtual void forward(Stream& stream) = 0;
   virtual void backward(int /*part*/, Stream& /*stream*/) {}
 };

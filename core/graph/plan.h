@@ -19,6 +19,7 @@ struct Step {
   std::vector<Tensor> outputs;  // what it writes, for checked runs
   // Elements of the gradient buffer that are final once it ran: [gradient_begin, gradient_end).
   int64_t gradient_begin = 0, gradient_end = 0;
+  Tensor gathered;            // ranks exchange their parts of it before the next step; no data: nothing
   bool communicates = false;  // runs on the communicator's stream
   bool capturable = true;     // false: the host takes part in it (a reduction through the host)
 };

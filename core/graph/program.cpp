@@ -74,7 +74,9 @@ void Program::compile_node(const Graph& graph, const Graph::Node& node, const Ke
                          .wants_dw = training && !node.frozen && parameter_count > 0,
                          .mode = options.mode,
                          .compute = options.compute,
-                         .constant_parameters = options.constant_parameters};
+                         .constant_parameters = options.constant_parameters,
+                         .rank = options.rank,
+                         .ranks = options.ranks};
   bool needs_gradient = request.wants_dw;
   for (ValueId value : node.inputs) {
     result.x.push_back(value_slots_[static_cast<size_t>(value.index)]);
@@ -151,7 +153,18 @@ void Program::append_forward(int index) {
   Compiled& it = compiled(index);
   for (int64_t bytes : it.kernel->saved()) it.saved.push_back(new_storage(bytes));
   it.dx.assign(it.x.size(), -1);
-  if (!it.kernel->output_is_input()) steps_.push_back({index, -1, it.x, {it.y}});
+  if (it.kernel->output_is_input()) return;
+  const std::array<int64_t, 2> gathers = it.kernel->gathers();
+  for (size_t i = 0; i < gathers.size(); ++i) {
+    const ValueType type{{1, 1, 1, static_cast<int>(gathers[i])}};
+    if (gathers[i] > 0) it.gathered[i] = new_slot(type, new_storage(type.bytes()), false);
+  }
+  PendingStep forward{index, kForward, it.x, {it.y}};
+  if (const int statistics = it.gathered[0]; statistics >= 0) {
+    steps_.push_back({index, kStatistics, it.x, {statistics}});
+    forward.reads.push_back(statistics);
+  }
+  steps_.push_back(std::move(forward));
 }
 
 // ---- Backward
@@ -232,7 +245,9 @@ void Program::recompile_node(const Graph& graph, const Graph::Node& node, bool o
   it.y = value_slot = before;
   if (it.kernel->output_is_input()) return;
   steps_.back().writes = {before};  // the same bytes
-  if (it.kernel->saved().empty()) steps_.pop_back();
+  if (it.kernel->saved().empty()) {
+    std::erase_if(steps_, [&](const PendingStep& step) { return &compiled(step.compiled) == &it; });
+  }
 }
 
 void Program::append_backward_of(int index, int dy) {
@@ -255,6 +270,7 @@ void Program::append_backward_of(int index, int dy) {
       if (it.kernel->backward_reads_input(static_cast<int>(i))) step.reads.push_back(it.x[i]);
     }
     if (it.kernel->backward_reads_output()) step.reads.push_back(it.y);
+    if (it.gathered[1] >= 0) (part == 0 ? step.writes : step.reads).push_back(it.gathered[1]);
     for (int i : parts[part].dx) {
       const auto input = static_cast<size_t>(i);
       CHECK(contributes(input), it.name + " writes a gradient that nobody wants");
@@ -311,6 +327,9 @@ void Program::bind(void* arena, Parameters& parameters, const std::map<std::stri
     args.y = tensor(it.y);
     if (it.dy >= 0) args.dy = tensor(it.dy);
     for (int index : it.dx) args.dx.push_back(index >= 0 ? tensor(index) : Tensor{});
+    for (size_t i = 0; i < it.gathered.size(); ++i) {
+      if (it.gathered[i] >= 0) args.gathered[i] = tensor(it.gathered[i]);
+    }
     for (int index : it.parameters) {
       const ParameterSlot& parameter = parameters.slots()[static_cast<size_t>(index)];
       args.w.push_back(parameters.value(parameter));
@@ -359,7 +378,14 @@ Step Program::make_step(const PendingStep& pending) const {
   }
   step.bytes = bytes;
   step.detail += kernel->engine();
-  if (pending.part < 0) {
+  const auto gathers = [&](size_t i) { return it.gathered[i] >= 0 && arena_ != nullptr; };
+  if (pending.part == kStatistics) {
+    step.name = it.name + (it.again ? " statistics recomputed" : " statistics");
+    step.run = [kernel, stream] { kernel->statistics(*stream); };
+    if (gathers(0)) step.gathered = tensor(it.gathered[0]);
+    return step;
+  }
+  if (pending.part == kForward) {
     step.name = it.name + (it.again ? " recomputed" : " forward");
     step.flops = it.flops;
     step.run = [kernel, stream] { kernel->forward(*stream); };
@@ -370,6 +396,7 @@ Step Program::make_step(const PendingStep& pending) const {
   step.name = it.name + " " + written.name;
   step.flops = it.flops * (static_cast<int64_t>(written.dx.size()) + (written.dw ? 1 : 0));
   step.run = [kernel, stream, part] { kernel->backward(part, *stream); };
+  if (part == 0 && gathers(1)) step.gathered = tensor(it.gathered[1]);
   if (written.dw) {
     const ParameterSlot& first = parameters_->slots()[static_cast<size_t>(it.parameters.front())];
     const ParameterSlot& last = parameters_->slots()[static_cast<size_t>(it.parameters.back())];

@@ -5,6 +5,7 @@
 // arena: each is made first, the arena is as large as the largest needs, then each is bound.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,12 +27,8 @@ struct ProgramOptions {
   // kTrain: what these nodes keep for backward is thrown away after forward, and computed once more before their
   // backward: the same kernels on the same bytes, so the same bits.  In order, apart; without losses.
   std::vector<NodeRange> recompute = {};
+  int rank = 0, ranks = 1;  // see CompileRequest
 };
-
-// Of training; `recompute` what leaves least memory in use, see recompute_for_least_memory().
-inline ProgramOptions training_options(const Graph& graph, Dtype compute, bool recompute) {
-  return {.compute = compute, .recompute = recompute ? recompute_for_least_memory(graph) : std::vector<NodeRange>{}};
-}
 
 class Program {
  public:
@@ -70,16 +67,18 @@ class Program {
     std::vector<int> x;  // slots
     int y = -1;
     int dy = -1;
-    std::vector<int> dx;                 // slots, -1 where there is none
-    std::vector<int> saved;              // storages
-    std::vector<int> parameters, state;  // slots of Parameters
-    std::vector<int> unused_state;       // by state, when recomputed: storages for statistics that were counted before
+    std::vector<int> dx;                  // slots, -1 where there is none
+    std::array<int, 2> gathered{-1, -1};  // slots
+    std::vector<int> saved;               // storages
+    std::vector<int> parameters, state;   // slots of Parameters
+    std::vector<int> unused_state;        // by state, when recomputed: storages for statistics that were counted before
     bool wants_dw = false, loss = false, again = false;
     int64_t flops = 0;
   };
+  static constexpr int kForward = -1, kStatistics = -2;
   struct PendingStep {
     int compiled;
-    int part;                        // of the backward pass; -1 is forward
+    int part;                        // of the backward pass, kForward or kStatistics
     std::vector<int> reads, writes;  // slots
   };
 

@@ -247,6 +247,7 @@ void describe(Visitor& v, TrainConfig& c) {
         {.name = "recompute", .doc = "blocks: less memory for activations, computed twice; auto: if memory_mib asks"});
   v.key(c.memory_mib, {.name = "memory_mib", .doc = "that a rank's training may need; 0: any", .range = at_least(0)});
   v.key(c.cuda_graph, {.name = "cuda_graph", .doc = "on a GPU: a step is launched as one graph"});
+  v.key(c.sync_bn, {.name = "sync_bn", .doc = "batch norm over all ranks: results depend on their number"});
   v.key(c.eval_every_epochs, {.name = "eval_every_epochs", .doc = "0: only at the end", .range = at_least(0)});
   v.key(c.early_stopping, {.name = "early_stopping", .doc = "the run ends where evaluations get no better"});
   v.key(c.on_nonfinite, {.name = "on_nonfinite", .doc = "when loss or gradients are NaN or infinite"});

@@ -181,6 +181,7 @@ struct TrainConfig {
   Recompute recompute = Recompute::kNone;   // blocks: their values are computed twice, so that less memory is needed
   double memory_mib = 0;                    // that a rank may need, see launcher/memory_needs.h; 0: any
   CudaGraph cuda_graph = CudaGraph::kAuto;  // off: to find out whether a fault lies in the capture
+  bool sync_bn = false;                     // batch norm over the micro-batches of all ranks, one of each
   int eval_every_epochs = 1;                // 0: only at the end
   std::optional<EarlyStoppingConfig> early_stopping;
   NonFinitePolicy on_nonfinite = NonFinitePolicy::kStop;

@@ -101,6 +101,7 @@ reference::Inputs draw_inputs(const LayerCase& it, Dtype dtype, uint64_t seed) {
   const std::unique_ptr<Layer> layer = it.layer();
   reference::Inputs in;
   in.mode = it.mode;
+  in.ranks = it.ranks;
   in.scalars = it.scalars;
   in.loss_scale = it.loss_scale;
   for (size_t i = 0; i < it.inputs.size(); ++i) in.x.push_back(draw_input(it, i, dtype, random));

@@ -94,6 +94,8 @@ CompileRequest KernelRig::request(Dtype dtype, Layout layout, bool last_reader) 
   request.wants_dw = wants_dw(case_);
   request.mode = case_.mode;
   request.compute = dtype;
+  request.ranks = case_.ranks;
+  request.rank = case_.ranks - 1;
   request.last_reader.assign(case_.inputs.size(), last_reader);
   return request;
 }
@@ -120,6 +122,9 @@ void KernelRig::make_regions() {
     batch_state_.push_back(region(name("batch_state", batch_state_.size()), {shape}));
   }
   for (int64_t bytes : kernel_->saved()) saved_.push_back(region(name("saved", saved_.size()), bytes));
+  for (size_t i = 0; i < gathered_.size(); ++i) {
+    gathered_[i] = region(name("gathered", i), {Shape{1, 1, 1, static_cast<int>(kernel_->gathers()[i])}});
+  }
   y_ = region("y", kernel_->output());
   dy_ = layer->is_loss() ? region("dy", 0) : region("dy", kernel_->output());
   workspace_ = region("workspace", kernel_->workspace_bytes());
@@ -145,6 +150,7 @@ void KernelRig::bind() {
                  .shadow = tensors(shadow_),
                  .state = tensors(state_),
                  .batch_state = tensors(batch_state_),
+                 .gathered = {gathered_[0].tensor, gathered_[1].tensor},
                  .saved = std::move(saved),
                  .workspace = workspace_.tensor.data,
                  .scalars = scalars_.tensor.as<StepScalars>(),
@@ -153,7 +159,7 @@ void KernelRig::bind() {
 }
 
 std::vector<KernelRig::Region*> KernelRig::regions() {
-  std::vector<Region*> all{&y_, &dy_, &workspace_, &scalars_, &loss_scale_, &control_};
+  std::vector<Region*> all{&y_, &dy_, &workspace_, &gathered_[0], &gathered_[1], &scalars_, &loss_scale_, &control_};
   for (std::vector<Region>* some : {&x_, &dx_, &w_, &dw_, &shadow_, &state_, &batch_state_, &saved_}) {
     for (Region& region : *some) all.push_back(&region);
   }
@@ -178,6 +184,10 @@ void KernelRig::load(const reference::Inputs& inputs) {
 
 // ---- Running
 
+void KernelRig::statistics() {
+  if (kernel_->gathers()[0] > 0) kernel_->statistics(device_.compute());
+}
+
 void KernelRig::forward() {
   if (!kernel_->output_is_input()) kernel_->forward(device_.compute());
 }
@@ -191,13 +201,16 @@ KernelRig::Run KernelRig::run(const reference::Inputs& inputs) {
   };
   load(inputs);
   note(faults_of_parts());
+  note(watch("statistics", {&gathered_[0], &workspace_}, [&] { statistics(); }));
+  poison(workspace_);
   note(watch("forward", written_by_forward(), [&] { forward(); }));
   result.outputs = outputs();
   poison_what_backward_may_not_read();
   const std::vector<BackwardPart> parts = kernel_->backward_parts();
   for (size_t part = 0; part < parts.size(); ++part) {
     poison(workspace_);
-    note(watch(parts[part].name, written_by(parts[part]), [&] { backward(static_cast<int>(part)); }));
+    const auto index = static_cast<int>(part);
+    note(watch(parts[part].name, written_by(index), [&] { backward(index); }));
   }
   result.gradients = gradients();
   return result;
@@ -251,8 +264,9 @@ std::vector<const KernelRig::Region*> KernelRig::written_by_forward() const {
   return result;
 }
 
-std::vector<const KernelRig::Region*> KernelRig::written_by(const BackwardPart& part) const {
-  std::vector<const Region*> result{&workspace_};
+std::vector<const KernelRig::Region*> KernelRig::written_by(int index) const {
+  std::vector<const Region*> result{&workspace_, index == 0 ? &gathered_[1] : &workspace_};
+  const BackwardPart part = kernel_->backward_parts()[static_cast<size_t>(index)];
   for (int i : part.dx) result.push_back(&dx_[static_cast<size_t>(i)]);
   for (const Region& region : dw_) {
     if (part.dw) result.push_back(&region);
@@ -266,6 +280,7 @@ void KernelRig::poison_what_backward_may_not_read() {
     if (!kernel_->backward_reads_input(static_cast<int>(i))) poison(x_[i]);
   }
   if (!kernel_->backward_reads_output()) poison(y_);
+  poison(gathered_[0]);
 }
 
 // ---- Results

@@ -1,6 +1,7 @@
 // A kernel of one case with memory of its own, and a watch over how it treats that memory; on any device.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ class KernelRig {
   static constexpr double kStart = 0x1.0p-14;  // small, so that what is added keeps its bits
 
   // Steps as a plan runs them; none where the output is the input.
+  void statistics();
   void forward();
   void backward(int part);
 
@@ -59,7 +61,7 @@ class KernelRig {
   std::vector<std::string> watch(const std::string& step, const std::vector<const Region*>& writable,
                                  const std::function<void()>& run);
   std::vector<const Region*> written_by_forward() const;
-  std::vector<const Region*> written_by(const BackwardPart& part) const;
+  std::vector<const Region*> written_by(int part) const;
   void poison_what_backward_may_not_read();
   reference::Outputs outputs() const;
   reference::Gradients gradients() const;
@@ -71,6 +73,7 @@ class KernelRig {
   std::unique_ptr<Kernel> kernel_;
   int regions_made_ = 0;
   std::vector<Region> x_, dx_, w_, dw_, shadow_, state_, batch_state_, saved_;
+  std::array<Region, 2> gathered_;
   Region y_, dy_, workspace_, scalars_, loss_scale_, control_;
 };
 

@@ -21,6 +21,7 @@ struct LayerCase {
   StepScalars scalars = {};         // valid_rows 0: all rows
   float loss_scale = 1;
   double mean = 0, std = 1;  // of the activations
+  int ranks = 1;             // that share the statistics of a batch, each with these inputs
   int roundings = 1;         // of an element of y in 16 bits: a GPU stores products before it adds something to them
   bool benchmark = false;    // of a size met in practice: for the benchmark, too slow for the reference
 };

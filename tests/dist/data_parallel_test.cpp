@@ -350,6 +350,34 @@ TEST(MakePass, OneRankSeesNoCommunication) {
   EXPECT_EQ(names_of({false, true}, 1), expected);
 }
 
+TEST(MakePass, WhatAStepGathersIsThereBeforeTheNext) {
+  run_thread_group(3, [](Communicator& communicator) {
+    Replica replica(communicator.allocator());
+    const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
+    std::vector<float> numbers(6), read;
+    Plan steps;
+    Step step;
+    step.name = "tell";
+    step.run = [&] { std::ranges::fill(numbers, static_cast<float>(communicator.rank())); };
+    step.gathered = {numbers.data(), {Shape{1, 1, 1, 6}}};
+    steps.append(step);
+    step.name = "read";
+    step.run = [&] { read = numbers; };
+    step.gathered = {};
+    steps.append(step);
+    for (const PassPosition position : {PassPosition{true, false}, PassPosition{false, true}}) {
+      const Plan pass = make_pass(steps, position, replica.parameters(), *ops, replica.device().compute(), communicator,
+                                  kTinyBuckets);
+      std::vector<std::string> names;
+      for (const Step& it : pass.steps()) names.push_back(it.name);
+      const auto tell = std::ranges::find(names, "tell");
+      EXPECT_EQ(std::vector(tell, tell + 4), (std::vector<std::string>{"tell", "gather tell", kJoinStep, "read"}));
+      pass.run();
+      EXPECT_EQ(read, (std::vector<float>{0, 0, 1, 1, 2, 2}));
+    }
+  });
+}
+
 // ---- Gradients that travel as bf16
 
 TEST(MakePass, AsBf16EachBucketIsConvertedBeforeItTravelsAndAllAreBehindTheJoin) {

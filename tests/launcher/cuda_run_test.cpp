@@ -52,6 +52,13 @@ TEST_F(CudaRunTest, EqualsTheCpu) {
   EXPECT_NEAR(cuda.evaluation->loss, cpu.evaluation->loss, 1e-5);
 }
 
+TEST_F(CudaRunTest, BatchNormOverRanksIsThatOfAllTheirRows) {
+  const Outcome alone = train_cuda(1, {"batch.micro=32", "device=cpu"});
+  const Outcome several = train_cuda(2, {"batch.micro=16", "train.sync_bn=true"});
+  EXPECT_LE(worst_distance(several.by_rank[0], alone.by_rank[0]), 1e-5);
+  EXPECT_EQ(several.by_rank[1], several.by_rank[0]);
+}
+
 TEST_F(CudaRunTest, EveryLossEqualsTheCpus) {
   for (const char* loss : {"loss={label_smoothing: 0.1, class_weights: [0.5, 2, 0, 1.25]}",
                            "loss={type: binary_cross_entropy, label_smoothing: 0.1}", "loss.type=mean_squared_error"}) {

@@ -43,6 +43,38 @@ TEST_F(TrainingRunTest, ResultDoesNotDependOnTheNumberOfRanks) {
   }
 }
 
+TEST_F(TrainingRunTest, BatchNormOverRanksIsThatOfAllTheirRows) {
+  const auto rows = [](const std::string& micro) {
+    return std::vector<std::string>{"batch={global: 32, micro: " + micro + "}", "train.sync_bn=true"};
+  };
+  const Outcome alone = train(1, rows("32"), true);
+  for (const auto& [ranks, micro] : {std::pair(4, "8"), std::pair(2, "16")}) {
+    std::vector<std::string> settings = rows(micro);
+    const Outcome several = train(ranks, settings, true);
+    const double distance = worst_distance(several.by_rank[0], alone.by_rank[0]);
+    std::printf("%d x %s rows with sync_bn: worst relative distance %.2e\n", ranks, micro, distance);
+    EXPECT_LE(distance, 1e-5) << ranks;
+    EXPECT_EQ(several.evaluation->correct, alone.evaluation->correct);
+    for (const Tensors& replica : several.by_rank) EXPECT_EQ(replica, several.by_rank[0]) << ranks;
+    settings.emplace_back("train.recompute=blocks");
+    EXPECT_EQ(train(ranks, settings, true).by_rank, several.by_rank);
+    EXPECT_GT(worst_distance(train(ranks, {settings[0]}, true).by_rank[0], alone.by_rank[0]), 1e-2);
+  }
+}
+
+TEST_F(TrainingRunTest, BatchNormOverRanksGoesOnBitForBit) {
+  const std::vector<std::string> settings = {"train.sync_bn=true", "checkpoint.every_steps=5"};  // three passes a step
+  const Outcome whole = train(4, settings, true);
+  fs::remove_all("runs/run/checkpoints/step-0000000020");
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(train(4, settings).by_rank, whole.by_rank);
+}
+
+TEST_F(TrainingRunTest, BatchNormOverRanksNeedsAsManyMicroBatchesOnEach) {
+  EXPECT_EQ(code_of([&] { train(5, {"train.sync_bn=true"}, true); }), ExitCode::kConfig);
+  EXPECT_FALSE(fs::exists("runs"));
+}
+
 TEST_F(TrainingRunTest, EvaluationCountsEachImageOnceForAnyNumberOfRanks) {
   const std::vector<std::string> few = {"train.steps=1"};  // it has not learned much
   const Outcome trained = train(1, few, true);

@@ -56,7 +56,8 @@ Outputs forward(const BatchNorm& layer, const Inputs& in) {
     }
     if (!of_batch(layer, in)) continue;
     out.batch_state[0][c] = s.mean;
-    out.batch_state[1][c] = n > 1 ? s.variance * n / (n - 1) : s.variance;
+    const double all = n * in.ranks;
+    out.batch_state[1][c] = all > 1 ? s.variance * all / (all - 1) : s.variance;
   }
   if (layer.options().relu) fuse_relu(out);
   return out;

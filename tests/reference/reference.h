@@ -26,6 +26,7 @@ struct Array {
 
 struct Inputs {
   Mode mode = Mode::kTrain;
+  int ranks = 1;  // that share the statistics of a batch, each with these inputs
   StepScalars scalars;
   float loss_scale = 1;
   std::vector<Array> x;
