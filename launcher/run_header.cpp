@@ -97,8 +97,8 @@ std::string run_header(const RunFacts& facts) {
                     " micro-batches of " + std::to_string(batch.micro) + " over " + std::to_string(world) +
                     (world == 1 ? " rank" : " ranks"));
   if (experiment.train.sync_bn) {
-    line("batch norm", "over " + std::to_string(batch.micro) + " rows of each rank, " +
-                           std::to_string(batch.micro * world) + " in all: results depend on the number of ranks");
+    line("sync_bn", "batch norm over " + std::to_string(batch.micro * world) + " rows, " + std::to_string(batch.micro) +
+                        " of each rank: results depend on the number of ranks");
   }
   line("steps", steps_text(experiment, facts.horizon));
   line("optimizer", optimizer_text(experiment, batch.global));
