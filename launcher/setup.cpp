@@ -92,7 +92,7 @@ ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch
   const DistributedConfig& distributed = experiment.distributed;
   return {.passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
           .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
-                      distributed.gradients},
+                      distributed.gradients, experiment.optimizer.sharded && world > 1},
           .recompute = experiment.train.recompute != Recompute::kNone,
           .capture = experiment.train.cuda_graph != CudaGraph::kOff};
 }
@@ -259,7 +259,7 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend
       update_ranges(parameters, static_cast<float>(config.weight_decay), group_settings(config), config.decay_vectors,
                     matrices(config.type, graph));
   std::unique_ptr<Optimizer> optimizer = make_rule(config, backend, parameters, std::move(ranges), allocator);
-  optimizer->clip({static_cast<float>(config.clip_norm), static_cast<float>(config.clip_value)}, allocator);
+  optimizer->clip({static_cast<float>(config.clip_norm), static_cast<float>(config.clip_value)}, allocator, parameters);
   if (backend.precision == Dtype::kF16) optimizer->scale_loss({});
   return optimizer;
 }
