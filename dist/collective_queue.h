@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/base/element_range.h"
 #include "core/device/device.h"
 #include "dist/communicator.h"
 
@@ -16,11 +17,7 @@ struct Collective {
 };
 const char* to_string(Collective::Kind kind);  // "all_reduce", …
 
-// Rank r's part [begin, end) of `elements`, as reduce_scatter and all_gather cut it; may be empty.
-struct ElementRange {
-  int64_t begin = 0, end = 0;
-  int64_t size() const { return end - begin; }
-};
+// Rank r's part of `elements`, as reduce_scatter and all_gather cut it; may be empty.
 constexpr ElementRange part_of_rank(int rank, int ranks, int64_t elements) {
   const int64_t part = (elements + ranks - 1) / ranks;
   return {std::min(rank * part, elements), std::min((rank + 1) * part, elements)};

@@ -4,6 +4,8 @@
 #include <ranges>
 #include <string>
 
+#include "dist/collective_queue.h"
+
 namespace convoy {
 namespace {
 
@@ -51,25 +53,41 @@ Step to_bf16(const GradientBucket& bucket, size_t index, Parameters& parameters,
 Step from_bf16(Parameters& parameters, FlatOps& ops, Stream& compute) {
   float* to = parameters.gradients();
   const uint16_t* from = parameters.bf16_gradients();
-  const int64_t elements = parameters.trainable_elements();
+  const Ownership& own = parameters.own();
   return simple_step(
       "gradients from bf16",
-      [=, &ops, &compute] { ops.convert(to, Dtype::kF32, from, Dtype::kBF16, elements, compute); },
-      elements * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
+      [=, &own, &ops, &compute] {
+        for (const auto& [begin, end] : own.parts) {
+          ops.convert(to + begin, Dtype::kF32, from + begin, Dtype::kBF16, end - begin, compute);
+        }
+      },
+      own.elements() * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
 }
 
-Step reduce(const GradientBucket& bucket, size_t index, Tensor slice, Stream& compute, Communicator& communicator) {
+Step communicate(std::string name, void (Communicator::*collective)(Tensor), Tensor tensor, Stream& compute,
+                 Communicator& communicator) {
   Step step = simple_step(
-      "reduce bucket " + std::to_string(index),
+      std::move(name),
       [=, &compute, &communicator] {
         communicator.stream().wait_for(compute);
-        communicator.all_reduce_sum(slice);
+        (communicator.*collective)(tensor);
       },
-      slice.type.bytes());
+      tensor.type.bytes());
   step.communicates = true;
   step.capturable = communicator.capturable();
-  step.detail = "gradients [" + std::to_string(bucket.begin) + ", " + std::to_string(bucket.end) + ") " +
-                to_string(slice.type.dtype);
+  return step;
+}
+
+std::string slice_text(const char* buffer, int64_t begin, int64_t end) {
+  return std::string(buffer) + " [" + std::to_string(begin) + ", " + std::to_string(end) + ") ";
+}
+
+Step reduce(const GradientBucket& bucket, size_t index, bool scatters, Tensor slice, Stream& compute,
+            Communicator& communicator) {
+  Step step = communicate((scatters ? "reduce_scatter bucket " : "reduce bucket ") + std::to_string(index),
+                          scatters ? &Communicator::reduce_scatter_sum : &Communicator::all_reduce_sum, slice, compute,
+                          communicator);
+  step.detail = slice_text("gradients", bucket.begin, bucket.end) + to_string(slice.type.dtype);
   return step;
 }
 
@@ -80,19 +98,12 @@ Step join(Stream& compute, Communicator& communicator) {
   return step;
 }
 
-void add_gathers(Plan& plan, Stream& compute, Communicator& communicator) {
+void exchange_statistics(Plan& plan, Stream& compute, Communicator& communicator) {
   for (size_t i = plan.steps().size(); i-- > 0;) {  // from the last, so that earlier positions stay true
     const Tensor gathered = plan.steps()[i].gathered;
-    if (gathered.data == nullptr) continue;
-    Step step = simple_step(
-        "gather " + plan.steps()[i].name,
-        [=, &compute, &communicator] {
-          communicator.stream().wait_for(compute);
-          communicator.all_gather(gathered);
-        },
-        gathered.type.bytes());
-    step.communicates = true;
-    step.capturable = communicator.capturable();
+    if (!gathered) continue;
+    Step step =
+        communicate("all_gather " + plan.steps()[i].name, &Communicator::all_gather, gathered, compute, communicator);
     plan.insert(i + 1, join(compute, communicator));
     plan.insert(i + 1, std::move(step));
   }
@@ -106,15 +117,13 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
   for (size_t i = buckets.size(); i-- > 0;) {  // from the last, so that earlier positions stay true
     const GradientBucket& bucket = buckets[i];
     const size_t position = bucket.ready_after + 1;
-    const Shape shape{1, 1, 1, static_cast<int>(bucket.end - bucket.begin)};
-    if (narrow && bucket.begin < trainable) {
-      const Tensor slice{parameters.bf16_gradients() + bucket.begin, {shape, Dtype::kBF16}};
-      plan.insert(position, reduce(bucket, i, slice, compute, communicator));
-      plan.insert(position, to_bf16(bucket, i, parameters, ops, compute));
-    } else {
-      const Tensor slice{parameters.gradients() + bucket.begin, {shape}};
-      plan.insert(position, reduce(bucket, i, slice, compute, communicator));
+    const bool holds_gradients = bucket.begin < trainable;
+    Tensor slice{parameters.gradients() + bucket.begin, {{1, 1, 1, static_cast<int>(bucket.end - bucket.begin)}}};
+    if (narrow && holds_gradients) {
+      slice = {parameters.bf16_gradients() + bucket.begin, {slice.type.shape, Dtype::kBF16}};
     }
+    plan.insert(position, reduce(bucket, i, policy.sharded && holds_gradients, slice, compute, communicator));
+    if (narrow && holds_gradients) plan.insert(position, to_bf16(bucket, i, parameters, ops, compute));
     const int64_t end = std::min(bucket.end, trainable);
     if (accumulates && end > bucket.begin) {
       plan.insert(position, add_accumulated(parameters, ops, compute, bucket.begin, end));
@@ -147,17 +156,32 @@ std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& para
   }
   if (cut > 0) buckets.push_back({0, cut, steps.size() - 1});
   GradientBucket& first = buckets.front();
-  if (policy.dtype != Dtype::kF32 && first.begin < trainable) {
+  if ((policy.dtype != Dtype::kF32 || policy.sharded) && first.begin < trainable) {
     first.end = trainable;
     buckets.insert(buckets.begin(), {trainable, parameters.reduced_elements(), first.ready_after});
   }
   return buckets;
 }
 
+std::vector<ElementRange> share_updates(const Plan& plan, Parameters& parameters, const BucketPolicy& policy,
+                                        const RankGroup& group) {
+  std::vector<ElementRange> buckets;
+  if (!policy.sharded) return buckets;
+  Ownership own{{}, group.rank(), group.size()};
+  for (const GradientBucket& bucket : cut_buckets(plan, parameters, policy)) {
+    if (bucket.begin >= parameters.trainable_elements()) continue;
+    buckets.push_back({bucket.begin, bucket.end});
+    const ElementRange part = part_of_rank(own.rank, own.ranks, bucket.end - bucket.begin);
+    own.parts.push_back({bucket.begin + part.begin, bucket.begin + part.end});
+  }
+  parameters.set_own(std::move(own));
+  return buckets;
+}
+
 Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,
                Communicator& communicator, const BucketPolicy& policy) {
   const int64_t trainable = parameters.trainable_elements();
-  add_gathers(plan, compute, communicator);
+  exchange_statistics(plan, compute, communicator);
   if (position.last && communicator.size() > 1) {
     add_reduction(plan, !position.first, parameters, ops, compute, communicator, policy);
   } else if (position.last && !position.first) {
@@ -183,6 +207,40 @@ Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, FlatOps
                        bytes_of(elements)));
   }
   return plan;
+}
+
+void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimizer& optimizer, Parameters& parameters,
+                   const StepScalars* scalars, FlatOps& ops, Stream& compute, Communicator& communicator) {
+  const auto append = [&plan](const char* name, std::function<void()> run) {
+    plan.append(simple_step(name, std::move(run), 0));
+  };
+  if (shards.empty()) {
+    append("optimizer", [=, &optimizer, &parameters, &compute] { optimizer.step(parameters, scalars, compute); });
+    return;
+  }
+  append("check gradients", [&optimizer, &parameters, &compute] { optimizer.check_gradients(parameters, compute); });
+  for (const Tensor& found : optimizer.checked(parameters)) {
+    plan.append(communicate("all_reduce checks", &Communicator::all_reduce_sum, found, compute, communicator));
+  }
+  plan.append(join(compute, communicator));
+  append("optimizer", [=, &optimizer, &parameters, &compute] { optimizer.apply(parameters, scalars, compute); });
+  append_gathers(plan, parameters.values(), shards, compute, communicator);
+  if (parameters.shadow() == nullptr) return;
+  append("shadow of values", [&parameters, &ops, &compute] {
+    ops.convert(parameters.shadow(), parameters.shadow_dtype(), parameters.values(), Dtype::kF32,
+                parameters.trainable_elements(), compute);
+  });
+}
+
+void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, Stream& compute,
+                    Communicator& communicator) {
+  for (const auto& [begin, end] : shards) {
+    const Tensor slice{flat + begin, {{1, 1, 1, static_cast<int>(end - begin)}}};
+    Step step = communicate("all_gather", &Communicator::all_gather, slice, compute, communicator);
+    step.detail = slice_text("values", begin, end) + to_string(slice.type.dtype);
+    plan.append(std::move(step));
+  }
+  plan.append(join(compute, communicator));
 }
 
 }  // namespace convoy

@@ -9,6 +9,7 @@
 #include "core/graph/parameters.h"
 #include "core/graph/plan.h"
 #include "core/train/flat_ops.h"
+#include "core/train/optimizer.h"
 #include "dist/communicator.h"
 
 namespace convoy {
@@ -25,12 +26,20 @@ struct BucketPolicy {
   bool overlap = true;  // false: no bucket before the last step
   // As what gradients travel.  f32: in place.  bf16: half the bytes, through a copy; every sum is rounded to bf16.
   Dtype dtype = Dtype::kF32;
+  // Every rank gets the sum of its part of each bucket only, and updates that (ZeRO stage 1: Rajbhandari et al. 2020,
+  // arXiv:1910.02054).
+  bool sharded = false;
 };
 
 // Cuts [0, reduced_elements) from its end, the order in which backward fills it.  What lies behind the trainable
 // parameters (batch-norm statistics, control block) is final after the forward pass and travels with the first bucket,
-// but where gradients travel as bf16: then it is a bucket of its own, since counts must stay exact.
+// but where gradients travel as bf16, since counts must stay exact, or are sharded, since all ranks need it: then it is
+// a bucket of its own.
 std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& parameters, const BucketPolicy& policy);
+
+// Where policy.sharded: makes this rank the owner of its part of each bucket, and returns the buckets that are cut so.
+std::vector<ElementRange> share_updates(const Plan& plan, Parameters& parameters, const BucketPolicy& policy,
+                                        const RankGroup& group);
 
 // Name of steps that wait until what was given to the communicator is back: at the end of a last pass, all buckets.
 inline constexpr const char* kJoinStep = "join";
@@ -50,5 +59,14 @@ struct PassPosition {
 // is memory of the communicator.
 Plan make_pass(Plan steps, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,
                Communicator& communicator, const BucketPolicy& policy);
+
+// Appends the optimizer's step.  With `shards`, those of share_updates(), ranks tell each other what they found in
+// their gradients before it, and what they made of their values behind it.
+void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimizer& optimizer, Parameters& parameters,
+                   const StepScalars* scalars, FlatOps& ops, Stream& compute, Communicator& communicator);
+
+// Appends steps in which every rank's part of each shard of `flat` goes to all ranks.
+void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, Stream& compute,
+                    Communicator& communicator);
 
 }  // namespace convoy

@@ -69,11 +69,9 @@ std::vector<std::string> load_initial_weights(const Experiment& experiment, cons
     if (model.base_layers.contains(place.layer)) of_base.push_back(place);
   }
   std::vector<std::string> lines;
-  snapshot.take();
   if (base_has_weights) lines.push_back(load_weights(*config.base->weights, of_base, snapshot, hdf5));
   if (config.weights) lines.push_back(load_weights(*config.weights, places, snapshot, hdf5));
   if (experiment.optimizer.state) lines.push_back(load_state(experiment.optimizer, places, snapshot, hdf5));
-  snapshot.put();
   return lines;
 }
 

@@ -46,10 +46,12 @@ Blueprint::Blueprint(const Experiment& experiment, const Model& model, Backend& 
     : train_(experiment.train),
       passes_(options.passes),
       travels_as_bf16_(options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1),
-      parameters_(model.graph, memory_, memory_, shadow_dtype(backend), travels_as_bf16_),
+      parameters_(model.graph, memory_, memory_, shadow_dtype(backend), travels_as_bf16_, options.buckets.sharded),
       training_(model.graph, parameters_, *backend.kernels, training_options(model.graph, backend.precision, options)),
-      evaluation_(model.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}),
-      optimizer_(make_optimizer(experiment.optimizer, backend, model.graph, parameters_, memory_)) {}
+      evaluation_(model.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}) {
+  share_updates(training_.plan(), parameters_, options.buckets, *backend.communicator);
+  optimizer_ = make_optimizer(experiment.optimizer, backend, model.graph, parameters_, memory_);
+}
 
 MemoryNeeds Blueprint::needs() const {
   const int64_t each = size_of(Dtype::kF32), trainable = parameters_.trainable_elements();
@@ -58,7 +60,7 @@ MemoryNeeds Blueprint::needs() const {
   return {.parameters = parameters_.value_elements() * (each + shadow) + parameters_.state_elements() * each,
           .gradients = parameters_.reduced_elements() * each + trainable * travelling,
           .accumulated = passes_ > 1 ? trainable * each : 0,
-          .optimizer = std::ssize(optimizer_->state()) * trainable * each,
+          .optimizer = std::ssize(optimizer_->state()) * parameters_.own().elements() * each,
           .scratch = optimizer_->scratch_bytes(),
           .average = train_.ema_decay > 0 ? WeightAverage::bytes_for(parameters_) : 0,
           .activations = std::max(training_.memory().arena_bytes, evaluation_.memory().arena_bytes)};

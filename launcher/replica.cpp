@@ -42,7 +42,7 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       capture_(options.capture),
       recomputes_(options.recompute),
       parameters_(model_.graph, device_.allocator(), backend.communicator->allocator(), shadow_dtype(backend),
-                  options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1),
+                  options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1, options.buckets.sharded),
       upload_(device_, sizeof(StepScalars)),
       controls_(device_, kControlSize * sizeof(float)),
       pixels_(device_.allocator(), input_type(model_.graph, "image").bytes()),
@@ -55,7 +55,8 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
           model_.graph, parameters_, *backend.kernels,
           {Mode::kEval, backend.precision, options.keeps_logits ? std::vector{model_.logits} : std::vector<ValueId>{}}),
       arena_(device_.allocator(),
-             std::max({training_program_.memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})) {
+             std::max({training_program_.memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})),
+      shards_(share_updates(training_program_.plan(), parameters_, options.buckets, *backend.communicator)) {
   std::map<std::string, Tensor> inputs = {
       {"image", {pixels_.data(), input_type(model_.graph, "image")}},
       {"target", {targets_.data(), input_type(model_.graph, "target")}},
@@ -111,12 +112,18 @@ void Replica::values_changed() {
 void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
   for (Pass* pass : {&passes_[0][1], &passes_[1][1]}) {
     if (pass->plan.steps().empty()) continue;  // a rank has one of them: it runs one micro-batch, or several
-    pass->plan.append(named_step(
-        "optimizer", [this, &optimizer] { optimizer.step(parameters_, device_scalars(), device_.compute()); }));
+    append_update(pass->plan, shards_, optimizer, parameters_, device_scalars(), *backend_.ops, device_.compute(),
+                  *backend_.communicator);
     if (average == nullptr) continue;
     pass->plan.append(
         named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); }));
   }
+}
+
+void Replica::gather(float* flat) {
+  Plan plan;
+  append_gathers(plan, flat, shards_, device_.compute(), *backend_.communicator);
+  plan.run();
 }
 
 void Replica::load(std::span<const uint8_t> pixels, std::span<const Target> targets) {
@@ -142,7 +149,9 @@ std::optional<double> Replica::run(PassPosition position) {
   seconds_.assign(steps.size(), 0);
   pass.runner->run_timed(seconds_);
   double waited = 0;
-  for (size_t i = 0; i < steps.size(); ++i) waited += steps[i].name == kJoinStep ? seconds_[i] : 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].name == kJoinStep) waited += seconds_[i];
+  }
   return waited;
 }
 

@@ -50,6 +50,9 @@ class Replica {
   void initialize(uint64_t seed, const LossScaleOptions& loss_scale);
   // To be called when the values were written by anybody but the optimizer.
   void values_changed();
+  // Collective, with BucketPolicy::sharded: the parts of `flat` [0, T) that each rank owns go to all ranks.
+  void gather(float* flat);
+  bool is_sharded() const { return !shards_.empty(); }
   // Once: from now on the last pass of a step ends with the update, and `average`, if any, moves on.  Both must outlive
   // it.
   void add_update(Optimizer& optimizer, WeightAverage* average = nullptr);
@@ -121,7 +124,8 @@ class Replica {
   Program training_program_, evaluation_program_;
   Buffer logits_, logits_on_host_, targets_on_host_;  // of answers(): f32; without bytes where they are not kept
   Buffer arena_;
-  Pass passes_[2][2];  // [first][last]
+  const std::vector<ElementRange> shards_;  // of which each rank updates a part; none where all update all
+  Pass passes_[2][2];                       // [first][last]
   Pass evaluation_;
   std::vector<double> seconds_;  // by step
 };

@@ -101,7 +101,8 @@ std::string run_header(const RunFacts& facts) {
                         " of each rank: results depend on the number of ranks");
   }
   line("steps", steps_text(experiment, facts.horizon));
-  line("optimizer", optimizer_text(experiment, batch.global));
+  line("optimizer", optimizer_text(experiment, batch.global) +
+                        (experiment.optimizer.sharded && world > 1 ? ", sharded over the ranks" : ""));
   const int64_t scratch = facts.optimizer.scratch_bytes();
   line("memory", "activations " + mib(memory.arena_bytes) + " a rank (" + mib(memory.total_bytes) + " without reuse)" +
                      (facts.replica.recomputes() ? ", blocks recomputed" : "") +

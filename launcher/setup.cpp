@@ -98,7 +98,7 @@ ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch
   }
   return {.passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
           .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
-                      distributed.gradients},
+                      distributed.gradients, experiment.optimizer.sharded && world > 1},
           .recompute = experiment.train.recompute != Recompute::kNone,
           .rank = sync_bn ? rank : 0,
           .ranks = sync_bn ? world : 1,
@@ -267,7 +267,7 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, Backend
       update_ranges(parameters, static_cast<float>(config.weight_decay), group_settings(config), config.decay_vectors,
                     matrices(config.type, graph));
   std::unique_ptr<Optimizer> optimizer = make_rule(config, backend, parameters, std::move(ranges), allocator);
-  optimizer->clip({static_cast<float>(config.clip_norm), static_cast<float>(config.clip_value)}, allocator);
+  optimizer->clip({static_cast<float>(config.clip_norm), static_cast<float>(config.clip_value)}, allocator, parameters);
   if (backend.precision == Dtype::kF16) optimizer->scale_loss({});
   return optimizer;
 }

@@ -19,6 +19,8 @@ using nlohmann::json;
 constexpr const char* kWatchers = "convoy.watchers";
 constexpr const char* kBest = "convoy.best";
 
+constexpr size_t kModel = 2;  // of a snapshot's parts: values, state
+
 // [O,H,W,I]; a vector as [k].
 std::vector<int64_t> dims_of(const Shape& shape) {
   if (shape.n == 1 && shape.h == 1 && shape.w == 1) return {shape.c};
@@ -53,40 +55,101 @@ void set(const std::map<std::string, std::vector<float>>& elements, const std::v
   }
 }
 
-void broadcast(float* data, int64_t elements, Communicator& communicator) {
-  if (elements == 0) return;
-  communicator.broadcast({data, {{1, 1, 1, static_cast<int>(elements)}}}, 0);
-  communicator.stream().synchronize();
-}
-
 }  // namespace
 
-Snapshot::Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device, WeightAverage* average)
-    : parameters_(parameters), optimizer_(optimizer), device_(device), average_(average) {
-  const auto bytes = [](int64_t elements) { return elements * size_of(Dtype::kF32); };
-  add(parameters.values(), bytes(parameters.value_elements()));
-  add(parameters.state(), bytes(parameters.state_elements()));
+Snapshot::Snapshot(Replica& replica, Optimizer* optimizer, Backend& backend, WeightAverage* average)
+    : replica_(replica),
+      parameters_(replica.parameters()),
+      optimizer_(optimizer),
+      backend_(backend),
+      average_(average) {
+  add(parameters_.values(), parameters_.value_elements());
+  add(parameters_.state(), parameters_.state_elements());
   if (optimizer == nullptr) return;
-  for (const Optimizer::State& state : optimizer->state()) add(state.data, bytes(parameters.trainable_elements()));
-  add(parameters.loss_scale(), sizeof(LossScale));
+  for (const Optimizer::State& state : optimizer->state()) {
+    const bool sharded = replica.is_sharded();
+    add(sharded ? parameters_.gradients() : state.data, parameters_.trainable_elements(),
+        sharded ? state.data : nullptr);
+  }
+  add(&parameters_.loss_scale()->scale, sizeof(LossScale) / sizeof(float));
   if (average == nullptr) return;
-  add(average->values(), bytes(average->value_elements()));
-  add(average->state(), bytes(average->state_elements()));
+  add(average->values(), average->value_elements());
+  add(average->state(), average->state_elements());
 }
 
-void Snapshot::add(void* on_device, int64_t bytes) {
-  parts_.push_back({on_device, Buffer(device_.host_allocator(), bytes)});
+void Snapshot::add(float* on_device, int64_t elements, float* shards) {
+  parts_.push_back({on_device, elements, shards, {}});
+}
+
+template <class Copy>
+void Snapshot::for_each_shard(const Part& part, Copy copy) const {
+  float* shard = part.shards;
+  for (const auto& [begin, end] : parameters_.own().parts) {
+    copy(part.on_device + begin, shard, end - begin);
+    shard += end - begin;
+  }
 }
 
 void Snapshot::take() {
-  for (const Part& part : parts_) {
-    device_.copy(part.copy.data(), part.on_device, part.copy.bytes(), device_.compute());
+  for (Part& part : parts_) {
+    if (part.shards != nullptr) {
+      for_each_shard(part, [&](float* in_whole, float* shard, int64_t elements) {
+        backend_.ops->copy(in_whole, shard, elements, backend_.device->compute());
+      });
+      replica_.gather(part.on_device);
+    }
+    if (leads()) copy_from(part);
   }
-  device_.compute().synchronize();
+  finish();
+}
+
+void Snapshot::put() {
+  for (const Part& part : parts_) {
+    if (leads()) {
+      backend_.device->copy(part.on_device, part.copy.data(), part.copy.bytes(), backend_.device->compute());
+    }
+    broadcast(part);
+    if (part.shards != nullptr) {
+      for_each_shard(part, [&](float* in_whole, float* shard, int64_t elements) {
+        backend_.ops->copy(shard, in_whole, elements, backend_.device->compute());
+      });
+    }
+  }
+  finish();
+}
+
+void Snapshot::take_model() {
+  for (size_t i = 0; i < kModel; ++i) copy_from(parts_[i]);
+  backend_.device->compute().synchronize();
+}
+
+void Snapshot::copy_from(Part& part) {
+  if (part.copy.data() == nullptr) {
+    part.copy = Buffer(backend_.device->host_allocator(), part.elements * size_of(Dtype::kF32));
+  }
+  backend_.device->copy(part.copy.data(), part.on_device, part.copy.bytes(), backend_.device->compute());
+}
+
+// From rank 0.
+void Snapshot::broadcast(const Part& part) {
+  if (part.elements == 0) return;
+  Communicator& communicator = *backend_.communicator;
+  communicator.stream().wait_for(backend_.device->compute());
+  communicator.broadcast({part.on_device, {{1, 1, 1, static_cast<int>(part.elements)}}}, 0);
+  communicator.stream().synchronize();
+}
+
+// The gradients were scratch, and those of parameters that no loss reads must be zero.
+void Snapshot::finish() {
+  Stream& compute = backend_.device->compute();
+  if (replica_.is_sharded()) {
+    backend_.ops->clear(parameters_.gradients(), parameters_.trainable_elements(), compute);
+  }
+  compute.synchronize();
+  backend_.communicator->stream().synchronize();  // which hears of what ended the communication
 }
 
 bool Snapshot::finite() const {
-  constexpr size_t kModel = 2;  // parts: values, state
   for (size_t i = 0; i < kModel; ++i) {
     const auto* begin = parts_[i].copy.as<float>();
     if (!std::all_of(begin, begin + parts_[i].copy.bytes() / size_of(Dtype::kF32),
@@ -95,13 +158,6 @@ bool Snapshot::finite() const {
     }
   }
   return true;
-}
-
-void Snapshot::put() {
-  for (const Part& part : parts_) {
-    device_.copy(part.on_device, part.copy.data(), part.copy.bytes(), device_.compute());
-  }
-  device_.compute().synchronize();
 }
 
 void Snapshot::restore_model(const Checkpoint& checkpoint) { restore(checkpoint.model, model_tensors()); }
@@ -159,8 +215,7 @@ std::vector<NamedTensor> Snapshot::average_tensors() const {
   return tensors;
 }
 
-CheckpointContents Checkpointer::contents(const Moment& moment) {
-  snapshot_.take();
+CheckpointContents Checkpointer::contents(const Moment& moment) const {
   if (!snapshot_.finite()) throw Error(ExitCode::kNonFinite, "a weight or a running statistic is not finite");
   CheckpointContents contents{
       run_, snapshot_.model_tensors(), snapshot_.optimizer_tensors(), snapshot_.average_tensors(), model_, optimizer_};
@@ -190,10 +245,12 @@ void Checkpointer::find_best(const Warn& warn) {
   }
 }
 
-std::string Checkpointer::save_if_best(const Moment& moment, const Evaluation& evaluation) {
-  if (!keep_.best) return "";
+bool Checkpointer::is_best(const Evaluation& evaluation) const {
+  return keep_.best && is_better(*keep_.best, value_of(*keep_.best, evaluation), best_);
+}
+
+std::string Checkpointer::save_best(const Moment& moment, const Evaluation& evaluation) {
   const double value = value_of(*keep_.best, evaluation);
-  if (!is_better(*keep_.best, value, best_)) return "";
   CheckpointContents best = contents(moment);
   best.state_metadata[kBest] = json{{"metric", *keep_.best}, {"value", value}}.dump();
   remove_checkpoint(files_, keep_.best_root, moment.step);  // of an earlier life
@@ -206,20 +263,6 @@ std::string Checkpointer::save_if_best(const Moment& moment, const Evaluation& e
 const std::string* watchers_of(const Checkpoint& checkpoint) {
   const auto found = checkpoint.state.metadata().find(kWatchers);
   return found == checkpoint.state.metadata().end() ? nullptr : &found->second;
-}
-
-void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator,
-                     WeightAverage* average) {
-  broadcast(parameters.values(), parameters.value_elements(), communicator);
-  broadcast(parameters.state(), parameters.state_elements(), communicator);
-  if (optimizer == nullptr) return;
-  for (const Optimizer::State& state : optimizer->state()) {
-    broadcast(state.data, parameters.trainable_elements(), communicator);
-  }
-  broadcast(&parameters.loss_scale()->scale, sizeof(LossScale) / sizeof(float), communicator);
-  if (average == nullptr) return;
-  broadcast(average->values(), average->value_elements(), communicator);
-  broadcast(average->state(), average->state_elements(), communicator);
 }
 
 void require_same_cursor(const Manifest& saved, const Manifest& now, const std::string& path) {

@@ -9,20 +9,25 @@
 #include "core/train/checkpoint.h"
 #include "core/train/optimizer.h"
 #include "core/train/weight_average.h"
-#include "dist/communicator.h"
+#include "launcher/backend.h"
+#include "launcher/replica.h"
 #include "launcher/watchers.h"
 
 namespace convoy {
 
-// A copy in host memory of what a run trains, under the names of checkpoints; and the way back to the device.
+// A copy in host memory of what a run trains, under the names of checkpoints; and the way back to the device.  Rank 0
+// has it.
 class Snapshot {
  public:
   // Copies nothing yet.  `optimizer` may be null: then there is only the model.  All outlive it.
-  Snapshot(const Parameters& parameters, Optimizer* optimizer, Device& device, WeightAverage* average = nullptr);
+  Snapshot(Replica& replica, Optimizer* optimizer, Backend& backend, WeightAverage* average = nullptr);
 
-  void take();          // from the device; waits for its work
+  // Both between steps: gradients are lost.
+  void take();  // collective: from the devices; waits for their work
+  void put();   // collective: to the devices of all ranks
+
+  void take_model();    // of this rank, which may be any
   bool finite() const;  // all values and statistics of the copy
-  void put();           // to the device
   // Overwrites tensors of the copy with those of a checkpoint.  Throws Error(kBadData) naming the tensor that is
   // missing or of another shape, or one that does not belong here.
   void restore_model(const Checkpoint& checkpoint);
@@ -40,21 +45,30 @@ class Snapshot {
   std::vector<NamedTensor> average_tensors() const;
 
  private:
-  // The same bytes on both sides.
+  // The same elements on both sides.
   struct Part {
-    void* on_device;
-    Buffer copy;
+    float* on_device;
+    int64_t elements;
+    float* shards;  // not null: on_device is scratch, and this rank keeps its parts of them here
+    Buffer copy;    // none before it was taken
   };
-  void add(void* on_device, int64_t bytes);
+  void add(float* on_device, int64_t elements, float* shards = nullptr);
+  template <class Copy>
+  void for_each_shard(const Part& part, Copy copy) const;
+  void copy_from(Part& part);
+  void broadcast(const Part& part);
+  void finish();
+  bool leads() const { return backend_.communicator->rank() == 0; }
 
+  Replica& replica_;
   const Parameters& parameters_;
   Optimizer* optimizer_;
-  Device& device_;
+  Backend& backend_;
   WeightAverage* average_;
   std::vector<Part> parts_;  // values, state; optimizer's states, loss scale; values and state of the average
 };
 
-// Saves checkpoints of one run and keeps the newest few, and the best one apart.  Rank 0 only.
+// Saves checkpoints, of what a snapshot has, of one run and keeps the newest few, and the best one apart.  Rank 0 only.
 class Checkpointer {
  public:
   using Metadata = std::map<std::string, std::string>;
@@ -85,11 +99,13 @@ class Checkpointer {
 
   // How good the best one is that earlier lives of the run have left.
   void find_best(const Warn& warn);
-  // Likewise, where `evaluation` is better than all before it, in the place of the best one; its path, or "".
-  std::string save_if_best(const Moment& moment, const Evaluation& evaluation);
+  // Whether the best one is kept and `evaluation` is better than it.
+  bool is_best(const Evaluation& evaluation) const;
+  // As save(), in the place of the best one.  Its path.
+  std::string save_best(const Moment& moment, const Evaluation& evaluation);
 
  private:
-  CheckpointContents contents(const Moment& moment);
+  CheckpointContents contents(const Moment& moment) const;
 
   FileSystem& files_;
   const Keep keep_;
@@ -98,11 +114,6 @@ class Checkpointer {
   Snapshot& snapshot_;
   const Metadata model_, optimizer_;
 };
-
-// Collective: every rank gets rank 0's weights, statistics, loss scale, optimizer state and average.  `communicator` is
-// the device's.
-void broadcast_state(const Parameters& parameters, Optimizer* optimizer, Communicator& communicator,
-                     WeightAverage* average = nullptr);
 
 // The state of the watchers in a checkpoint; null where it has none.
 const std::string* watchers_of(const Checkpoint& checkpoint);

@@ -206,10 +206,12 @@ void Trainer::follow_evaluation() {
           nlohmann::json{{"event", notice.event}, {"step", step_}, {"text", notice.text}}.dump());
     }
   }
+  const bool best = parts_.checkpointer != nullptr && parts_.checkpointer->is_best(*last_evaluation_);
+  if (parts_.communicator.broadcast_bytes(best ? "best" : "", 0).empty()) return;
+  parts_.snapshot.take();
   if (parts_.checkpointer == nullptr) return;
   try {
-    const std::string path = parts_.checkpointer->save_if_best(moment(), *last_evaluation_);
-    if (!path.empty()) parts_.progress.line("best so far: " + path);
+    parts_.progress.line("best so far: " + parts_.checkpointer->save_best(moment(), *last_evaluation_));
   } catch (const Error& error) {
     parts_.progress.finish();
     parts_.log.warning(std::string("best checkpoint not saved: ") + error.what());
@@ -221,14 +223,15 @@ Checkpointer::Moment Trainer::moment() const {
           parts_.watchers.any() ? parts_.watchers.text() : ""};
 }
 
-// Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.
+// Collective.  Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.
 bool Trainer::save() {
-  if (parts_.checkpointer == nullptr) return true;
   if (save_tried_at_ == step_) return saved_;
   save_tried_at_ = step_;
+  saved_ = true;
+  parts_.snapshot.take();
+  if (parts_.checkpointer == nullptr) return saved_;
   try {
     parts_.checkpointer->save(moment());
-    saved_ = true;
   } catch (const Error& error) {
     parts_.progress.finish();
     parts_.log.warning(std::string("checkpoint not saved: ") + error.what());

@@ -51,6 +51,7 @@ class Trainer {
     Progress& progress;
     const Log& log;
     MetricsExporter* metrics;     // null: none
+    Snapshot& snapshot;           // that checkpoints are made of
     Checkpointer* checkpointer;   // null on all ranks but 0
     RunDirectory* run_directory;  // null on all ranks but 0
     BadSamples& bad_samples;

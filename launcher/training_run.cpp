@@ -66,6 +66,7 @@ std::string settings_that_compute(Experiment experiment, double learning_rate) {
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
   experiment.optimizer.state.reset();
+  if (experiment.optimizer.clip_norm == 0) experiment.optimizer.sharded = false;  // else norms differ in their last bit
   experiment.optimizer.learning_rate = {learning_rate};
   experiment.checkpoint = {};
   experiment.metrics = {};
@@ -155,6 +156,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   run_on_all_ranks(communicator_, [&] { share_data(); });
   run_on_all_ranks(communicator_, [&] { make_caches(); });
   run_on_all_ranks(communicator_, [&] { make_network(); });
+  snapshot_->take();
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
     if (leads() && !resume()) {
@@ -166,7 +168,7 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   run_on_all_ranks(communicator_, [&] { open_bad_samples(); });
   first_step_ = std::stoll(communicator_.broadcast_bytes(std::to_string(first_step_), 0));
   watchers_.restore(communicator_.broadcast_bytes(watchers_.text(), 0), "rank 0");
-  broadcast_state(replica_->parameters(), optimizer_.get(), *backend_.communicator, average_.get());
+  snapshot_->put();
   if (average_ && first_step_ == 0) average_->start(replica_->parameters(), backend_.device->compute());
   replica_->values_changed();
   announce();
@@ -228,13 +230,14 @@ void TrainingRun::make_network() {
     average_ = std::make_unique<WeightAverage>(*backend_.ops, allocator, parameters, decay);
   }
   replica_->add_update(*optimizer_, average_.get());
-  snapshot_ = std::make_unique<Snapshot>(parameters, optimizer_.get(), *backend_.device, average_.get());
+  snapshot_ = std::make_unique<Snapshot>(*replica_, optimizer_.get(), backend_, average_.get());
   manifest_ = manifest_of(experiment_, batch_, data_hash_, communicator_.size(), options_, backend_);
 }
 
 OptimizerConfig TrainingRun::optimizer_config() const {
   OptimizerConfig config = experiment_.optimizer;
   config.learning_rate = {config.learning_rate.of(batch_.global)};
+  config.sharded = false;
   return config;
 }
 
@@ -271,11 +274,9 @@ bool TrainingRun::resume() {
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
   require_same_loss_scaling(checkpoint->manifest, manifest_, checkpoint->path);
   try {
-    snapshot_->take();
     snapshot_->restore_model(*checkpoint);
     snapshot_->restore_optimizer(*checkpoint);
     snapshot_->restore_average(*checkpoint);
-    snapshot_->put();
   } catch (const Error& error) {  // whole, but of another network or optimizer
     throw Error(ExitCode::kConfig, std::string(error.what()) + kOtherSettings);
   }
@@ -336,6 +337,7 @@ ExitCode TrainingRun::run() {
                    progress,
                    log_,
                    metrics_.get(),
+                   *snapshot_,
                    checkpointer_.get(),
                    directory_.get(),
                    bad_samples_,
@@ -351,10 +353,11 @@ ExitCode TrainingRun::run() {
   return code;
 }
 
-// Rank 0 only: the files of train.exports, in the run directory.
+// Collective: the files of train.exports, which rank 0 writes into the run directory.
 void TrainingRun::export_model(int64_t steps) {
-  if (!leads() || experiment_.train.exports.empty()) return;
+  if (experiment_.train.exports.empty()) return;
   snapshot_->take();
+  if (!leads()) return;
   Network network;
   network.config = experiment_.model;
   network.sample = data_.train->sample();

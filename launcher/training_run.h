@@ -30,7 +30,7 @@ class TrainingRun {
   const Replica& replica() const { return *replica_; }
   // Weights and running statistics as they are now; views, valid until the run goes on.
   std::vector<NamedTensor> model_tensors() {
-    snapshot_->take();
+    snapshot_->take_model();
     return snapshot_->model_tensors();
   }
   const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
@@ -42,7 +42,7 @@ class TrainingRun {
   void share_data();
   void make_caches();
   void make_network();
-  OptimizerConfig optimizer_config() const;  // with the learning rate for our batch
+  OptimizerConfig optimizer_config() const;  // with the learning rate for our batch; of all ranks together
   void open_run_directory();
   void open_bad_samples();
   bool resume();               // whether there is a checkpoint to go on from

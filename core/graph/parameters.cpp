@@ -65,8 +65,14 @@ void fill_orthogonal(const ParameterSlot& slot, uint64_t key, float* out) {
 
 }  // namespace
 
+int64_t Ownership::elements() const {
+  int64_t sum = 0;
+  for (const ElementRange& part : parts) sum += part.size();
+  return sum;
+}
+
 Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow,
-                       bool travels_as_bf16)
+                       bool travels_as_bf16, bool values_travel)
     : allocator_(allocator), gradient_allocator_(gradient_allocator), shadow_dtype_(shadow) {
   for (const Graph::Node& node : graph.nodes()) {
     const std::vector<Shape> inputs = graph.input_shapes(node);
@@ -88,6 +94,7 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
     }
     if (trainable) trainable_ = value_elements_;
   }
+  own_.parts = {{0, trainable_}};
   for (bool moving : {true, false}) {
     for (StateSlot& slot : state_slots_) {
       if ((slot.momentum != 0) != moving) continue;
@@ -103,7 +110,7 @@ Parameters::Parameters(const Graph& graph, Allocator& allocator, Allocator& grad
   // First what all ranks allocate together: a rank that fails before would leave the others waiting.
   gradients_ = Buffer(gradient_allocator, reduced_elements() * bytes_each);
   if (travels_as_bf16) bf16_gradients();
-  values_ = Buffer(allocator, value_elements_ * bytes_each);
+  values_ = Buffer(values_travel ? gradient_allocator : allocator, value_elements_ * bytes_each);
   state_ = Buffer(allocator, state_elements_ * bytes_each);
   loss_scale_ = Buffer(allocator, sizeof(LossScale));
   if (shadow != Dtype::kF32) shadow_ = Buffer(allocator, value_elements_ * size_of(shadow));

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/element_range.h"
 #include "core/graph/graph.h"
 
 namespace convoy {
@@ -41,12 +42,21 @@ struct StateSlot {
   int64_t elements() const { return shape.elements(); }
 };
 
+// What of the trainable elements a rank updates: all, or, where every rank updates parts of its own, those.
+struct Ownership {
+  std::vector<ElementRange> parts;  // as many on every rank; some may be empty
+  int rank = 0, ranks = 1;          // which of how many ranks with parts of their own
+
+  int64_t elements() const;
+};
+
 class Parameters {
  public:
   // `gradient_allocator` is the communicator's; both allocators must outlive this.  `shadow` f32: none is kept.
   // `travels_as_bf16`: makes bf16_gradients() at once, beside the other memory that all ranks allocate together.
+  // `values_travel`: values are there, too.
   Parameters(const Graph& graph, Allocator& allocator, Allocator& gradient_allocator, Dtype shadow = Dtype::kF32,
-             bool travels_as_bf16 = false);
+             bool travels_as_bf16 = false, bool values_travel = false);
 
   const std::vector<ParameterSlot>& slots() const { return slots_; }
   const std::vector<StateSlot>& state_slots() const { return state_slots_; }
@@ -56,6 +66,9 @@ class Parameters {
 
   int64_t trainable_elements() const { return trainable_; }  // T, gaps included
   int64_t parameter_count() const;                           // without gaps
+  // Without set_own() all of [0, T).
+  const Ownership& own() const { return own_; }
+  void set_own(Ownership own) { own_ = std::move(own); }
   float* values() const { return values_.as<float>(); }
   void* shadow() const { return shadow_.data(); }  // null: there is none
   Dtype shadow_dtype() const { return shadow_dtype_; }
@@ -92,6 +105,7 @@ class Parameters {
   int64_t trainable_ = 0, value_elements_ = 0, state_elements_ = 0, moving_state_ = 0;
   Dtype shadow_dtype_;
   Buffer values_, gradients_, state_, shadow_, loss_scale_, accumulated_, bf16_gradients_;
+  Ownership own_;
 };
 
 }  // namespace convoy

@@ -19,6 +19,7 @@ struct UpdateRange {
   float learning_rate_scale = 1;
   float weight_decay = 0;  // gradient += weight_decay * value (coupled, L2), as torch.optim.SGD and Adam do
   int rows = 0;  // where the range is one tensor that is updated as a matrix [rows, …]; 0: element by element
+  int64_t state_shift = 0;  // element i of the parameters is element i - state_shift of an optimizer's buffers
 };
 
 // Of gradients, before anything else is done with them.
@@ -93,6 +94,8 @@ class FlatOps {
   // Adds 1 to control[kOverflow] when one of the elements is NaN or infinite.
   virtual void flag_nonfinite(const float* from, int64_t elements, float* control, Stream& stream) = 0;
 
+  // *norm = the 2-norm, summed up as clip_norm's is.
+  virtual void norm(float* norm, const float* from, int64_t elements, Stream& stream) = 0;
   // control[kGradientNorm] = the 2-norm of gradient / loss scale, summed up in f64 in an order that depends on nothing
   // but `elements`;  *clip = min(1, largest / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
   virtual void clip_norm(const float* gradient, int64_t elements, const LossScale* loss_scale, float largest,

@@ -185,10 +185,13 @@ class CpuFlatOps : public FlatOps {
     write_shadow(buffers, range, stream);
   }
 
+  void norm(float* norm, const float* from, int64_t elements, Stream&) override {
+    *norm = static_cast<float>(norm_of(from, {0, elements}));
+  }
+
   void clip_norm(const float* gradient, int64_t elements, const LossScale* loss_scale, float largest, float* control,
                  float* clip, Stream&) override {
-    const double norm =
-        norm_of({0, elements}, [=](int64_t i) CONVOY_INLINE { return gradient[i]; }) / double{loss_scale->scale};
+    const double norm = norm_of(gradient, {0, elements}) / double{loss_scale->scale};
     control[kGradientNorm] = static_cast<float>(norm);
     *clip = static_cast<float>(std::min(1.0, double{largest} / (norm + 1e-6)));
   }

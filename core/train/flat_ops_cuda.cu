@@ -89,11 +89,18 @@ struct AllGradients {
   __device__ void at(int64_t i, float (&terms)[kCount]) const { terms[0] = from[i]; }
 };
 
-__global__ void clip_kernel(const double* sums, int count, const LossScale* loss_scale, float largest, float* control,
-                            float* clip) {
+// The root of the sums of all blocks.
+__device__ double norm_of(const double* sums) {
   double sum = 0;
-  for (int i = 0; i < count; ++i) sum += sums[i];
-  const double norm = sqrt(sum) / loss_scale->scale;
+  for (int i = 0; i < kNormBlocks; ++i) sum += sums[i];
+  return sqrt(sum);
+}
+
+__global__ void norm_kernel(const double* sums, float* norm) { *norm = static_cast<float>(norm_of(sums)); }
+
+__global__ void clip_kernel(const double* sums, const LossScale* loss_scale, float largest, float* control,
+                            float* clip) {
+  const double norm = norm_of(sums) / loss_scale->scale;
   control[kGradientNorm] = static_cast<float>(norm);
   *clip = static_cast<float>(fmin(1.0, largest / (norm + 1e-6)));
 }
@@ -304,12 +311,14 @@ class CudaFlatOps : public FlatOps {
     });
   }
 
+  void norm(float* norm, const float* from, int64_t elements, Stream& stream) override {
+    launch(norm_kernel, 1, 1, stream, sum_squares(from, elements, stream), norm);
+  }
+
   void clip_norm(const float* gradient, int64_t elements, const LossScale* loss_scale, float largest, float* control,
                  float* clip, Stream& stream) override {
-    double* const sums = norms()->sums[0];
-    launch(sums_of_squares_kernel<AllGradients>, kNormBlocks, kNormThreads, stream, AllGradients{gradient}, elements,
-           norms());
-    launch(clip_kernel, 1, 1, stream, sums, kNormBlocks, loss_scale, largest, control, clip);
+    const double* const sums = sum_squares(gradient, elements, stream);
+    launch(clip_kernel, 1, 1, stream, sums, loss_scale, largest, control, clip);
   }
 
   void lars(const UpdateBuffers& buffers, float* velocity, const UpdateRange& range, const LarsOptions& options,
@@ -350,6 +359,12 @@ class CudaFlatOps : public FlatOps {
 
  private:
   NormScratch* norms() const { return static_cast<NormScratch*>(norms_.get()); }
+  // [kNormBlocks]
+  const double* sum_squares(const float* from, int64_t elements, Stream& stream) const {
+    launch(sums_of_squares_kernel<AllGradients>, kNormBlocks, kNormThreads, stream, AllGradients{from}, elements,
+           norms());
+    return norms()->sums[0];
+  }
 
   Handle<void*, cudaFree> norms_;  // NormScratch
   Handle<void*, cudaFree> found_;  // unsigned: threads that met a non-finite gradient; 0 between calls

@@ -43,9 +43,9 @@ class Muon : public Optimizer {
  protected:
   void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
               Stream& stream) override {
-    if (range.rows == 0) return ops_.sgd(buffers, momentum_.as<float>(), range, options_.sgd, control, stream);
+    if (range.rows == 0) return ops_.sgd(buffers, at(momentum_, range), range, options_.sgd, control, stream);
     auto *x = direction_.as<float>(), *next = change_.as<float>();
-    ops_.muon_direction(buffers, momentum_.as<float>(), x, range, options_, control, stream);
+    ops_.muon_direction(buffers, at(momentum_, range), x, range, options_, control, stream);
     const Filter& filter = filters_.at(range.begin);
     for (int i = 0; i < options_.iterations; ++i) {
       iterate(filter, x, next, stream);

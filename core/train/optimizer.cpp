@@ -31,6 +31,24 @@ std::vector<StateRange> state_ranges(const Parameters& parameters) {
   return ranges;
 }
 
+// What of `ranges` lies in `parts`, whose state lies one part behind the other.
+std::vector<UpdateRange> cut(const std::vector<UpdateRange>& ranges, const std::vector<ElementRange>& parts) {
+  std::vector<UpdateRange> result;
+  int64_t before = 0;  // elements of earlier parts
+  for (const ElementRange& part : parts) {
+    for (UpdateRange range : ranges) {
+      if (range.end <= part.begin || range.begin >= part.end) continue;
+      CHECK(range.rows == 0 || (range.begin >= part.begin && range.end <= part.end), "a matrix is updated as a whole");
+      range.begin = std::max(range.begin, part.begin);
+      range.end = std::min(range.end, part.end);
+      range.state_shift = part.begin - before;
+      result.push_back(range);
+    }
+    before += part.size();
+  }
+  return result;
+}
+
 }  // namespace
 
 bool is_vector(const ParameterSlot& slot) { return slot.shape.n == 1 && slot.shape.h == 1 && slot.shape.w == 1; }
@@ -65,13 +83,31 @@ std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weigh
       ranges.push_back(range);
     }
   }
-  return ranges;
+  return cut(ranges, parameters.own().parts);
 }
 
-void Optimizer::step(Parameters& parameters, const StepScalars* scalars, Stream& stream) {
-  ops_.flag_nonfinite(parameters.gradients(), parameters.trainable_elements(), parameters.control(), stream);
+void Optimizer::check_gradients(Parameters& parameters, Stream& stream) {
+  const Ownership& own = parameters.own();
+  if (norm_count() > 0) ops_.clear(norms_.as<float>(), norm_count(), stream);
+  float* norm = norms_.as<float>() + own.rank * std::ssize(own.parts);
+  for (const ElementRange& part : own.parts) {
+    const float* gradients = parameters.gradients() + part.begin;
+    ops_.flag_nonfinite(gradients, part.size(), parameters.control(), stream);
+    if (norm_count() > 0) ops_.norm(norm++, gradients, part.size(), stream);
+  }
+}
+
+std::vector<Tensor> Optimizer::checked(const Parameters& parameters) const {
+  std::vector<Tensor> tensors = {{parameters.control() + kOverflow, {}}};
+  if (norm_count() > 0) tensors.push_back({norms_.data(), {{1, 1, 1, static_cast<int>(norm_count())}}});
+  return tensors;
+}
+
+void Optimizer::apply(Parameters& parameters, const StepScalars* scalars, Stream& stream) {
   if (clips_norm()) {
-    ops_.clip_norm(parameters.gradients(), parameters.trainable_elements(), parameters.loss_scale(), clip_.norm,
+    const bool in_parts = norm_count() > 0;  // then it is the norm of their norms
+    ops_.clip_norm(in_parts ? norms_.as<float>() : parameters.gradients(),
+                   in_parts ? norm_count() : parameters.trainable_elements(), parameters.loss_scale(), clip_.norm,
                    parameters.control(), clip_factor_.as<float>(), stream);
   }
   const UpdateControl control{scalars, parameters.loss_scale(), parameters.control(), clip_factor_.as<float>(),
@@ -86,13 +122,16 @@ void Optimizer::step(Parameters& parameters, const StepScalars* scalars, Stream&
   if (loss_scale_) ops_.update_loss_scale(parameters.loss_scale(), parameters.control(), *loss_scale_, stream);
 }
 
-void Optimizer::clip(const ClipOptions& options, Allocator& allocator) {
+void Optimizer::clip(const ClipOptions& options, Allocator& allocator, const Parameters& parameters) {
   clip_ = options;
-  if (clips_norm()) clip_factor_ = Buffer(allocator, size_of(Dtype::kF32));
+  if (!clips_norm()) return;
+  clip_factor_ = Buffer(allocator, size_of(Dtype::kF32));
+  const Ownership& own = parameters.own();
+  if (own.ranks > 1) norms_ = Buffer(allocator, own.ranks * std::ssize(own.parts) * size_of(Dtype::kF32));
 }
 
 Buffer state_buffer(Allocator& allocator, const Parameters& parameters) {
-  return {allocator, parameters.trainable_elements() * size_of(Dtype::kF32)};
+  return {allocator, parameters.own().elements() * size_of(Dtype::kF32)};
 }
 
 namespace {
@@ -112,7 +151,7 @@ class Sgd : public Optimizer {
  protected:
   void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
               Stream& stream) override {
-    ops_.sgd(buffers, momentum_.as<float>(), range, options_, control, stream);
+    ops_.sgd(buffers, at(momentum_, range), range, options_, control, stream);
   }
 
  private:
@@ -136,7 +175,7 @@ class Rmsprop : public Optimizer {
  protected:
   void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
               Stream& stream) override {
-    ops_.rmsprop(buffers, variance_.as<float>(), momentum_.as<float>(), range, options_, control, stream);
+    ops_.rmsprop(buffers, at(variance_, range), at(momentum_, range), range, options_, control, stream);
   }
 
  private:
@@ -154,7 +193,7 @@ class Lars : public Optimizer {
  protected:
   void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
               Stream& stream) override {
-    ops_.lars(buffers, velocity_.as<float>(), range, options_, control, stream);
+    ops_.lars(buffers, at(velocity_, range), range, options_, control, stream);
   }
 
  private:
@@ -177,7 +216,7 @@ class Adam : public Optimizer {
  protected:
   void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
               Stream& stream) override {
-    (ops_.*kUpdate)(buffers, mean_.as<float>(), variance_.as<float>(), range, options_, control, stream);
+    (ops_.*kUpdate)(buffers, at(mean_, range), at(variance_, range), range, options_, control, stream);
   }
 
  private:

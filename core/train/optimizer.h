@@ -25,9 +25,9 @@ using IsMatrix = std::function<bool(const ParameterSlot&)>;
 // Biases and the parameters of norms.
 bool is_vector(const ParameterSlot& slot);
 
-// Cuts [0, T) into the fewest ranges that are updated alike.  Biases and the parameters of norms, which are vectors, do
-// not decay unless decay_vectors or their group says so.  A tensor that is_matrix has a range of its own, with its
-// rows. Throws Error(kConfig) when a pattern matches nothing.
+// Cuts what this rank updates into the fewest ranges that are updated alike.  Biases and the parameters of norms, which
+// are vectors, do not decay unless decay_vectors or their group says so.  A tensor that is_matrix has a range of its
+// own, with its rows. Throws Error(kConfig) when a pattern matches nothing.
 std::vector<UpdateRange> update_ranges(const Parameters& parameters, float weight_decay,
                                        const std::vector<GroupSettings>& groups, bool decay_vectors = true,
                                        const IsMatrix& is_matrix = {});
@@ -37,15 +37,24 @@ class Optimizer {
   virtual ~Optimizer() = default;
   // Reads gradients, learning rate and the non-finite flag from device memory when it runs; sets that flag when a
   // gradient is NaN or infinite, and skips itself when it is set.  Also moves the running statistics on.
-  void step(Parameters& parameters, const StepScalars* scalars, Stream& stream);
+  void step(Parameters& parameters, const StepScalars* scalars, Stream& stream) {
+    check_gradients(parameters, stream);
+    apply(parameters, scalars, stream);
+  }
+  // The two halves of a step.  Where every rank updates parts of its own, it checks those, and all ranks sum
+  // checked() in between.
+  void check_gradients(Parameters& parameters, Stream& stream);
+  std::vector<Tensor> checked(const Parameters& parameters) const;
+  void apply(Parameters& parameters, const StepScalars* scalars, Stream& stream);
   // From now on the loss scale moves on with every step (f16).
   void scale_loss(const LossScaleOptions& options) { loss_scale_ = options; }
   bool scales_loss() const { return loss_scale_.has_value(); }
   // From now on gradients are clipped.
-  void clip(const ClipOptions& options, Allocator& allocator);
+  void clip(const ClipOptions& options, Allocator& allocator, const Parameters& parameters);
   bool clips_norm() const { return clip_.norm > 0; }
 
-  // The optimizer's own buffers, T elements each at the parameters' offsets; for checkpoints.
+  // The optimizer's own buffers, for checkpoints: what belongs to the parts that this rank updates, one part behind
+  // the other; of all parameters, T elements at their offsets.
   struct State {
     std::string name;  // "momentum"
     float* data;
@@ -58,13 +67,20 @@ class Optimizer {
   Optimizer(FlatOps& ops, std::vector<UpdateRange> ranges) : ops_(ops), ranges_(std::move(ranges)) {}
   virtual void update(const UpdateBuffers& buffers, const UpdateRange& range, const UpdateControl& control,
                       Stream& stream) = 0;
+  // A buffer of state as an update of that range takes it.
+  static float* at(const Buffer& state, const UpdateRange& range) {
+    return state.data() == nullptr ? nullptr : state.as<float>() - range.state_shift;
+  }
   const std::vector<UpdateRange>& ranges() const { return ranges_; }
   FlatOps& ops_;
 
  private:
+  int64_t norm_count() const { return norms_.bytes() / size_of(Dtype::kF32); }
+
   std::vector<UpdateRange> ranges_;
   ClipOptions clip_;
   Buffer clip_factor_;  // f32
+  Buffer norms_;        // f32, of every rank's parts in turn; none where a rank updates all
   std::optional<LossScaleOptions> loss_scale_;
 };
 
@@ -87,7 +103,7 @@ std::unique_ptr<Optimizer> make_muon(FlatOps& ops, const MatrixProducts& product
                                      const Parameters& parameters, std::vector<UpdateRange> ranges,
                                      const MuonOptions& options);
 
-// Zeros, one for each trainable element: where an optimizer keeps something.
+// Zeros, one for each element that this rank updates: where an optimizer keeps something.
 Buffer state_buffer(Allocator& allocator, const Parameters& parameters);
 
 // `*` matches any run of characters, `?` one; everything else itself.

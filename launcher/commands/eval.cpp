@@ -86,10 +86,10 @@ int eval_command(const CommandLine& line, MpiSession& session) {
     options.keeps_logits = confusion.has_value();
     replica = std::make_unique<Replica>(build_model(experiment, data.test->sample(), batch.micro), backend, options);
   });
+  Snapshot snapshot(*replica, nullptr, backend);
+  snapshot.take();
   run_on_all_ranks(communicator, [&] {
     if (communicator.rank() != 0) return;
-    Snapshot snapshot(replica->parameters(), nullptr, *backend.device);
-    snapshot.take();
     if (const std::string file = weights_file(line, experiment); !file.empty()) {
       load_weights(file, weight_places(replica->graph()), snapshot, hdf5_options(line), averaged);
       path = file;
@@ -99,9 +99,8 @@ int eval_command(const CommandLine& line, MpiSession& session) {
       if (averaged) snapshot.set_model(require_averages(checkpoint));
       path = checkpoint.path;
     }
-    snapshot.put();
   });
-  broadcast_state(replica->parameters(), nullptr, *backend.communicator);
+  snapshot.put();
   replica->values_changed();
 
   const Evaluation result =

@@ -77,6 +77,7 @@ void print_text(const Experiment& experiment, const Inspection& it) {
   print("\nMemory of parameters\n");
   print("  values %.2f MiB, gradients %.2f, accumulated %.2f, optimizer %.2f", mib(flat.parameters),
         mib(flat.gradients), mib(flat.accumulated), mib(flat.optimizer));
+  if (experiment.optimizer.sharded) print(" over all ranks");
   if (flat.scratch > 0) print(", its scratch %.2f", mib(flat.scratch));
   if (flat.average > 0) print(", average %.2f", mib(flat.average));
   print("\n  with the activations %.2f MiB\n", mib(flat.total()));

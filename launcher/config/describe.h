@@ -340,6 +340,10 @@ void describe(Visitor& v, OptimizerConfig& c) {
                       .range = at_least(0)});
   v.key(c.clip_value,
         {.name = "clip_value", .doc = "the most that an element of a gradient may be; 0: any", .range = at_least(0)});
+  v.key(c.sharded, {.name = "sharded",
+                    .doc = "each of several ranks updates, and keeps the state of, its share of the parameters only",
+                    .only_for = "type: sgd, adam, adamw or rmsprop",
+                    .applies = is(kSgd, kAdam, kAdamw, kRmsprop)});
   v.key(c.groups, {.name = "groups", .doc = "parameters with their own settings; the first match counts"});
   v.key(c.state, {.name = "state", .doc = "a file whose momentum and the like training goes on from", .is_path = true});
   v.key(c.steps_before, {.name = "steps_before",

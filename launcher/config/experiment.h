@@ -218,6 +218,7 @@ struct OptimizerConfig {
   // L2, added to the gradient; lamb: to the direction; adamw, filters of muon: times the rate, off the weight itself
   double weight_decay = 0;
   bool decay_vectors = false;        // biases and the parameters of norms decay too
+  bool sharded = false;              // sgd, adam, adamw, rmsprop: a rank keeps the state of its part only
   double beta1 = 0.9;                // adam, adamw, lamb
   double beta2 = 0.999;              // adam, adamw, lamb
   double alpha = 0.99;               // rmsprop

@@ -371,7 +371,7 @@ TEST(MakePass, WhatAStepGathersIsThereBeforeTheNext) {
       std::vector<std::string> names;
       for (const Step& it : pass.steps()) names.push_back(it.name);
       const auto tell = std::ranges::find(names, "tell");
-      EXPECT_EQ(std::vector(tell, tell + 4), (std::vector<std::string>{"tell", "gather tell", kJoinStep, "read"}));
+      EXPECT_EQ(std::vector(tell, tell + 4), (std::vector<std::string>{"tell", "all_gather tell", kJoinStep, "read"}));
       pass.run();
       EXPECT_EQ(read, (std::vector<float>{0, 0, 1, 1, 2, 2}));
     }

@@ -118,6 +118,9 @@ row_mpirun_np2() {
   alone=$loss
   train shared "$mpirun" -np 2 "$bin/convoy" -- distributed.share_device=true || fail "two ranks: exit code $?"
   expect_near "$loss" "$alone" 1e-3
+  train sharded "$mpirun" -np 2 "$bin/convoy" -- distributed.share_device=true optimizer.sharded=true ||
+    fail "two ranks with a sharded optimizer: exit code $?"
+  expect_near "$loss" "$alone" 1e-3
 }
 
 # The update rules that no other row uses, with gradients clipped.

@@ -225,6 +225,16 @@ TEST_F(CudaRunTest, GradientsMayTravelAsBf16) {
   EXPECT_LE(worst_distance(rounded.by_rank[0], whole.by_rank[0]), 0.05);
 }
 
+TEST_F(CudaRunTest, AShardedOptimizerIsTheSame) {
+  for (const char* precision : {"train.precision=f32", "train.precision=bf16", "train.precision=f16"}) {
+    std::vector<std::string> settings = {precision, "optimizer.type=adam", "optimizer.momentum=null",
+                                         "optimizer.learning_rate=0.01"};
+    const Outcome whole = train_cuda(3, settings);
+    settings.emplace_back("optimizer.sharded=true");
+    EXPECT_EQ(train_cuda(3, settings).by_rank, whole.by_rank) << precision;
+  }
+}
+
 TEST_F(CudaRunTest, WithoutADriverItSaysSo) {
   boot({.driver = false});
   EXPECT_EQ(code_of([&] { train_cuda(1); }), ExitCode::kUnavailable);

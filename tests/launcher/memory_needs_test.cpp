@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/train/weight_average.h"
+#include "dist/thread_group.h"
 #include "launcher/config/parts.h"
 #include "launcher/datasets.h"
 #include "launcher/setup.h"
@@ -100,6 +101,18 @@ TEST_F(MemoryNeedsTest, AreWhatARankAllocates) {
                         one.options);
   EXPECT_EQ(needs.activations,
             std::max(replica.training_memory().arena_bytes, replica.evaluation_memory().arena_bytes));
+}
+
+TEST_F(MemoryNeedsTest, RanksShareAShardedOptimizer) {
+  const Experiment experiment = load(kDeep, {"optimizer.sharded=true"});
+  const int64_t alone = rank({"optimizer.sharded=true"}).needs().optimizer;
+  run_thread_group(2, [&](Communicator& communicator) {
+    Backend backend = make_backend(experiment, communicator, 1);
+    const ResolvedBatch batch = resolve(experiment.batch, 2);
+    const Model model = build_model(experiment, sample_shape(experiment.data), batch.micro);
+    const ReplicaOptions options = replica_options(experiment, batch, communicator.rank(), 2);
+    EXPECT_EQ(Blueprint(experiment, model, backend, options).needs().optimizer, alone / 2);
+  });
 }
 
 TEST_F(MemoryNeedsTest, OnePassAccumulatesNothing) {

@@ -312,6 +312,8 @@ TEST_F(FlatOpsTest, TheNormIsThatOfAllElements) {
     const double norm = std::sqrt(sum) / 4;
     const auto from = put(values), control = put(Floats(kControlSize)), clip = put(Floats(1));
     const auto scale = put(std::vector<LossScale>{{4, 0}});
+    ops_.norm(clip.data(), from.data(), static_cast<int64_t>(elements), stream());
+    EXPECT_NEAR(clip.read()[0], 4 * norm, 1e-7 * 4 * norm);
     for (const double share : {0.5, 2.0}) {
       ops_.clip_norm(from.data(), static_cast<int64_t>(elements), scale.data(), static_cast<float>(share * norm),
                      control.data(), clip.data(), stream());

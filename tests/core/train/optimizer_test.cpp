@@ -57,7 +57,7 @@ class TrajectoryTest : public OptimizerTest {
     add("a", {{"weight", {1, 1, 1, 2}, {}}});
     Parameters parameters = make();
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(parameters);
-    optimizer->clip(clip_, device_->allocator());
+    optimizer->clip(clip_, device_->allocator(), parameters);
     float* weight = parameters.values();
     weight[0] = 1;
     weight[1] = -2;
@@ -303,7 +303,7 @@ TEST_F(OptimizerTest, TheNormOfAllGradientsIsAMetric) {
   add("a", {{"weight", {1, 1, 1, 3}, {}}, {"bias", {1, 1, 1, 1}, {}}});
   Parameters parameters = make();
   const auto sgd = make_sgd(*ops_, device_->allocator(), parameters, update_ranges(parameters, 0, {}), {});
-  sgd->clip({.norm = 2.5F}, device_->allocator());
+  sgd->clip({.norm = 2.5F}, device_->allocator(), parameters);
   *parameters.loss_scale() = {4, 0};
   parameters.gradients()[1] = 12;
   parameters.gradients()[128] = 16;

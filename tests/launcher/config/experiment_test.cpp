@@ -81,6 +81,8 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
        "x.yaml:17:3: optimizer.renormalize: only for type: muon"},
       {"learning_rate: 0.1", "learning_rate: 0.1\n  trust_coefficient: 1",
        "x.yaml:17:3: optimizer.trust_coefficient: only for type: lars"},
+      {"type: sgd", "type: muon\n  sharded: true",
+       "x.yaml:16:3: optimizer.sharded: only for type: sgd, adam, adamw or rmsprop"},
       {"epochs: 2", "epochs: 2\n  ema_decay: 1",
        "x.yaml:14:14: train.ema_decay: expected a number in [0, 1), found '1'"},
       {"epochs: 2", "epochs: 2\n  recompute: auto", "x.yaml:13:3: train.recompute: auto needs memory_mib > 0"},
