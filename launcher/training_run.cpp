@@ -66,7 +66,6 @@ std::string settings_that_compute(Experiment experiment, double learning_rate) {
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
   experiment.optimizer.state.reset();
-  if (experiment.optimizer.clip_norm == 0) experiment.optimizer.sharded = false;  // else norms differ in their last bit
   experiment.optimizer.learning_rate = {learning_rate};
   experiment.checkpoint = {};
   experiment.metrics = {};
