@@ -27,6 +27,15 @@ TEST_F(GpuRunTest, TwoRanksShareTheGpu) {
   EXPECT_EQ(shared.by_rank[1], shared.by_rank[0]);
 }
 
+TEST_F(GpuRunTest, BatchNormOverRanksIsThatOfAllTheirRows) {
+  const Outcome alone = train_cuda(1, {"batch.micro=32"});
+  const Outcome shared = train_cuda(2, {"batch.micro=16", "train.sync_bn=true", "distributed.share_device=true"});
+  const double apart = worst_distance(shared.by_rank[0], alone.by_rank[0]);
+  figure("weights_apart", apart);
+  EXPECT_LE(apart, 1e-4);
+  EXPECT_EQ(shared.by_rank[1], shared.by_rank[0]);
+}
+
 TEST_F(GpuRunTest, CapturedOrNotTheBitsAreTheSame) {
   for (const char* precision : {"train.precision=f32", "train.precision=bf16"}) {
     const std::string steps = small() ? "train.steps=5" : "train.steps=20";
