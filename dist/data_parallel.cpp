@@ -237,7 +237,7 @@ void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& sh
   for (const auto& [begin, end] : shards) {
     const Tensor slice{flat + begin, {{1, 1, 1, static_cast<int>(end - begin)}}};
     Step step = communicate("all_gather", &Communicator::all_gather, slice, compute, communicator);
-    step.detail = slice_text("values", begin, end) + to_string(slice.type.dtype);
+    step.detail = slice_text("elements", begin, end) + to_string(slice.type.dtype);
     plan.append(std::move(step));
   }
   plan.append(join(compute, communicator));

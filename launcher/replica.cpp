@@ -30,7 +30,7 @@ void insert_requests(Plan& plan, const StepScalars* scalars, float* control, Fla
 }  // namespace
 
 ProgramOptions training_options(const Graph& graph, Dtype compute, const ReplicaOptions& options) {
-  ProgramOptions result{.compute = compute, .rank = options.rank, .ranks = options.ranks};
+  ProgramOptions result{.compute = compute, .ranks = options.ranks};
   if (options.recompute) result.recompute = recompute_for_least_memory(graph);
   return result;
 }

@@ -25,7 +25,7 @@ struct ReplicaOptions {
   int passes = 1;  // micro-batches that this rank runs per step; more than one needs memory to accumulate in
   BucketPolicy buckets;
   bool recompute = false;     // parts of the network, in backward, so that activations need less memory
-  int rank = 0, ranks = 1;    // that share the statistics of a batch, see CompileRequest
+  int ranks = 1;              // that share the statistics of a batch
   bool capture = true;        // plans, where the device can
   bool keeps_logits = false;  // of an evaluation, for answers()
 };

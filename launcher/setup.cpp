@@ -100,7 +100,6 @@ ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch
           .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
                       distributed.gradients, experiment.optimizer.sharded && world > 1},
           .recompute = experiment.train.recompute != Recompute::kNone,
-          .rank = sync_bn ? rank : 0,
           .ranks = sync_bn ? world : 1,
           .capture = experiment.train.cuda_graph != CudaGraph::kOff};
 }

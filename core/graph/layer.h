@@ -102,7 +102,7 @@ struct CompileRequest {
   // kEval: parameters have their values before bind(), and keep them.  A kernel may then hold them in another layout.
   bool constant_parameters = false;
   std::vector<bool> last_reader{};  // kEval, by input: nobody reads its memory after this step; empty: none is so
-  int rank = 0, ranks = 1;          // kTrain: how many ranks share the statistics of a batch, and which this is
+  int ranks = 1;                    // kTrain: that share the statistics of a batch
 
   bool may_overwrite(size_t input) const { return input < last_reader.size() && last_reader[input]; }
 };

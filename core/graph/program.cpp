@@ -75,7 +75,6 @@ void Program::compile_node(const Graph& graph, const Graph::Node& node, const Ke
                          .mode = options.mode,
                          .compute = options.compute,
                          .constant_parameters = options.constant_parameters,
-                         .rank = options.rank,
                          .ranks = options.ranks};
   bool needs_gradient = request.wants_dw;
   for (ValueId value : node.inputs) {

@@ -27,7 +27,7 @@ struct ProgramOptions {
   // kTrain: what these nodes keep for backward is thrown away after forward, and computed once more before their
   // backward: the same kernels on the same bytes, so the same bits.  In order, apart; without losses.
   std::vector<NodeRange> recompute = {};
-  int rank = 0, ranks = 1;  // see CompileRequest
+  int ranks = 1;  // see CompileRequest
 };
 
 class Program {

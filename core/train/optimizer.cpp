@@ -131,7 +131,7 @@ void Optimizer::clip(const ClipOptions& options, Allocator& allocator, const Par
 }
 
 Buffer state_buffer(Allocator& allocator, const Parameters& parameters) {
-  return {allocator, parameters.own().elements() * size_of(Dtype::kF32)};
+  return {allocator, std::max<int64_t>(parameters.own().elements(), 1) * size_of(Dtype::kF32)};
 }
 
 namespace {

@@ -103,7 +103,8 @@ std::unique_ptr<Optimizer> make_muon(FlatOps& ops, const MatrixProducts& product
                                      const Parameters& parameters, std::vector<UpdateRange> ranges,
                                      const MuonOptions& options);
 
-// Zeros, one for each element that this rank updates: where an optimizer keeps something.
+// Zeros, one for each element that this rank updates: where an optimizer keeps something.  Has memory even where there
+// is no element, so that all ranks see the same state.
 Buffer state_buffer(Allocator& allocator, const Parameters& parameters);
 
 // `*` matches any run of characters, `?` one; everything else itself.

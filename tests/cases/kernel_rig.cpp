@@ -95,7 +95,6 @@ CompileRequest KernelRig::request(Dtype dtype, Layout layout, bool last_reader) 
   request.mode = case_.mode;
   request.compute = dtype;
   request.ranks = case_.ranks;
-  request.rank = case_.ranks - 1;
   request.last_reader.assign(case_.inputs.size(), last_reader);
   return request;
 }
