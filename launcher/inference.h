@@ -42,7 +42,11 @@ class Inference {
   std::span<const float> run(std::span<const uint8_t> pixels);
   std::span<const float> run(std::span<const float> values);
 
+  // For those who run the plan themselves: from input() [rows,…], in the device's memory, to logits() [rows,…], in the
+  // precision that it computes in.
   const Plan& plan() const { return plan_; }
+  const Tensor& input() const { return input_; }
+  const Tensor& logits() const { return logits_; }
   int64_t bytes() const;  // of device memory: weights, activations and input
 
  private:

@@ -16,8 +16,8 @@ namespace convoy {
 
 // Layers that Convoy adds to networks itself, and their names.
 inline constexpr const char* kNormalizeLayer = "normalize";
-inline constexpr std::array<std::string_view, 4> kAddedLayers = {kNormalizeLayer, "softmax_cross_entropy",
-                                                                 "binary_cross_entropy", "mean_squared_error"};
+inline constexpr std::array<std::string_view, 5> kAddedLayers = {
+    kNormalizeLayer, "softmax_cross_entropy", "distillation", "binary_cross_entropy", "mean_squared_error"};
 
 class LayerBuilder {
  public:

@@ -23,7 +23,7 @@ std::string to_text(const MemoryNeeds& needs) {
       {needs.activations, "activations"},  {needs.parameters, "parameters"},
       {needs.gradients, "gradients"},      {needs.accumulated, "accumulated gradients"},
       {needs.optimizer, "the optimizer"},  {needs.scratch, "the optimizer's scratch"},
-      {needs.average, "averaged weights"},
+      {needs.average, "averaged weights"}, {needs.teacher, "the teacher"},
   };
   std::ranges::stable_sort(parts, std::greater(), &std::pair<int64_t, const char*>::first);
   std::string text;
@@ -46,6 +46,7 @@ Blueprint::Blueprint(const Experiment& experiment, const Model& model, Backend& 
     : train_(experiment.train),
       passes_(options.passes),
       travels_as_bf16_(options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1),
+      teacher_bytes_(options.teacher == nullptr ? 0 : options.teacher->bytes()),
       parameters_(model.graph, memory_, memory_, shadow_dtype(backend), travels_as_bf16_, options.buckets.sharded),
       training_(model.graph, parameters_, *backend.kernels, training_options(model.graph, backend.precision, options)),
       evaluation_(model.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}) {
@@ -63,7 +64,8 @@ MemoryNeeds Blueprint::needs() const {
           .optimizer = std::ssize(optimizer_->state()) * parameters_.own().elements() * each,
           .scratch = optimizer_->scratch_bytes(),
           .average = train_.ema_decay > 0 ? WeightAverage::bytes_for(parameters_) : 0,
-          .activations = std::max(training_.memory().arena_bytes, evaluation_.memory().arena_bytes)};
+          .activations = std::max(training_.memory().arena_bytes, evaluation_.memory().arena_bytes),
+          .teacher = teacher_bytes_};
 }
 
 void fit_into_memory(const Experiment& experiment, const Model& model, Backend& backend, ReplicaOptions& options) {

@@ -24,8 +24,11 @@ struct MemoryNeeds {
   int64_t scratch = 0;      // of the optimizer
   int64_t average = 0;      // of the weights, train.ema_decay
   int64_t activations = 0;  // of training and evaluation, with the scratch of their kernels
+  int64_t teacher = 0;      // all that the teacher's network takes
 
-  int64_t total() const { return parameters + gradients + accumulated + optimizer + scratch + average + activations; }
+  int64_t total() const {
+    return parameters + gradients + accumulated + optimizer + scratch + average + activations + teacher;
+  }
 };
 
 // "12.3 MiB"
@@ -54,6 +57,7 @@ class Blueprint {
   const TrainConfig& train_;
   const int passes_;
   const bool travels_as_bf16_;
+  const int64_t teacher_bytes_;
   AddressSpace memory_;
   Parameters parameters_;
   Program training_, evaluation_;

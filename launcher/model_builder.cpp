@@ -52,6 +52,9 @@ void expect_readers(const Graph& graph, ValueId logits) {
 }
 
 std::unique_ptr<Layer> make_loss(const LossConfig& loss) {
+  if (loss.teacher) {
+    return std::make_unique<Distillation>(loss.teacher->weight, loss.teacher->temperature, loss.label_smoothing);
+  }
   switch (loss.type) {
     case LossType::kSoftmaxCrossEntropy: return std::make_unique<SoftmaxCrossEntropy>(loss.label_smoothing);
     case LossType::kBinaryCrossEntropy: return std::make_unique<BinaryCrossEntropy>(loss.label_smoothing);
@@ -68,6 +71,7 @@ void add_loss(const LossConfig& loss, Model& model) {
     model.class_weights.assign(loss.class_weights.begin(), loss.class_weights.end());
     inputs.push_back(graph.input("class_weights", {1, 1, 1, logits.c}, Dtype::kF32));
   }
+  if (loss.teacher) inputs.push_back(graph.input("teacher", logits, Dtype::kF32));
   std::unique_ptr<Layer> layer = make_loss(loss);
   const std::string name = layer->type();
   graph.add(name, std::move(layer), std::move(inputs), loss.where.text() + ": loss");

@@ -11,7 +11,9 @@
 namespace convoy {
 
 struct Model {
-  Graph graph;  // inputs "image" u8 [rows,H,W,C], "target" i32 [rows,1,1,3], perhaps "class_weights" f32 [1,1,1,K]
+  // Inputs: "image" u8 [rows,H,W,C], "target" i32 [rows,1,1,3], perhaps "class_weights" f32 [1,1,1,K] or "teacher" f32
+  // [rows,1,1,K], what that network says.
+  Graph graph;
   ValueId logits;
   std::vector<float> class_weights = {};   // values of that input, where there is one
   std::set<std::string> base_layers = {};  // names of the nodes that come from model.base

@@ -41,6 +41,7 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       device_(*backend.device),
       capture_(options.capture),
       recomputes_(options.recompute),
+      teacher_(options.teacher),
       parameters_(model_.graph, device_.allocator(), backend.communicator->allocator(), shadow_dtype(backend),
                   options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1, options.buckets.sharded),
       upload_(device_, sizeof(StepScalars)),
@@ -48,6 +49,7 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       pixels_(device_.allocator(), input_type(model_.graph, "image").bytes()),
       targets_(device_.allocator(), input_type(model_.graph, "target").bytes()),
       class_weights_(device_.allocator(), static_cast<int64_t>(model_.class_weights.size() * sizeof(float))),
+      taught_(device_.allocator(), teacher_ == nullptr ? 0 : input_type(model_.graph, "teacher").bytes()),
       inputs_(device_, pixels_.bytes() + targets_.bytes()),
       training_program_(model_.graph, parameters_, *backend.kernels,
                         training_options(model_.graph, backend.precision, options)),
@@ -65,6 +67,7 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
     device_.copy(class_weights_.data(), model_.class_weights.data(), class_weights_.bytes(), device_.compute());
     inputs["class_weights"] = {class_weights_.data(), input_type(model_.graph, "class_weights")};
   }
+  if (teacher_ != nullptr) inputs["teacher"] = {taught_.data(), input_type(model_.graph, "teacher")};
   training_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
   evaluation_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
   make_passes(options);
@@ -86,6 +89,7 @@ void Replica::make_passes(const ReplicaOptions& options) {
     plan = make_pass(training_program_.plan(), position, parameters_, ops, compute, *backend_.communicator,
                      options.buckets);
     if (position.first) insert_requests(plan, device_scalars(), control, ops, compute);
+    if (teacher_ != nullptr) teacher_->prepend_to(plan, pixels_.data(), taught_.as<float>());
   }
   evaluation_.plan = evaluation_program_.plan();
   evaluation_.plan.insert(

@@ -18,6 +18,7 @@
 #include "launcher/device_cache.h"
 #include "launcher/input_slots.h"
 #include "launcher/model_builder.h"
+#include "launcher/teacher.h"
 
 namespace convoy {
 
@@ -28,6 +29,7 @@ struct ReplicaOptions {
   int ranks = 1;              // that share the statistics of a batch
   bool capture = true;        // plans, where the device can
   bool keeps_logits = false;  // of an evaluation, for answers()
+  std::shared_ptr<const Teacher> teacher = {};  // for the graph's input of that name
 };
 
 // Of the training program; `recompute` what leaves least memory in use, see recompute_for_least_memory().
@@ -43,6 +45,7 @@ class Replica {
   const Parameters& parameters() const { return parameters_; }
   const Graph& graph() const { return model_.graph; }
   const Model& model() const { return model_; }
+  const Teacher* teacher() const { return teacher_.get(); }                // null: there is none
   int rows() const { return model_.graph.inputs().front().type.shape.n; }  // of a micro-batch
   int classes() const { return model_.graph.shape(model_.logits).c; }
 
@@ -115,11 +118,12 @@ class Replica {
   Backend& backend_;
   Device& device_;
   const bool capture_, recomputes_;
+  const std::shared_ptr<const Teacher> teacher_;
   Parameters parameters_;
   StepScalars scalars_;
   Upload upload_;  // of scalars_
   Download controls_;
-  Buffer pixels_, targets_, class_weights_;
+  Buffer pixels_, targets_, class_weights_, taught_;
   InputSlots inputs_;
   Program training_program_, evaluation_program_;
   Buffer logits_, logits_on_host_, targets_on_host_;  // of answers(): f32; without bytes where they are not kept

@@ -100,6 +100,7 @@ std::string run_header(const RunFacts& facts) {
     line("sync_bn", "batch norm over " + std::to_string(batch.micro * world) + " rows, " + std::to_string(batch.micro) +
                         " of each rank: results depend on the number of ranks");
   }
+  if (const Teacher* teacher = facts.replica.teacher()) line("teacher", teacher->text());
   line("steps", steps_text(experiment, facts.horizon));
   line("optimizer", optimizer_text(experiment, batch.global) +
                         (experiment.optimizer.sharded && world > 1 ? ", sharded over the ranks" : ""));

@@ -105,9 +105,10 @@ ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch
 }
 
 std::unique_ptr<Replica> make_replica(const Experiment& experiment, const ResolvedBatch& batch, const Shape& sample,
-                                      Backend& backend, const Communicator& host) {
+                                      Backend& backend, const Communicator& host, const Hdf5Options& hdf5) {
   Model model = build_model(experiment, sample, batch.micro);
   ReplicaOptions options = replica_options(experiment, batch, host.rank(), host.size());
+  options.teacher = make_teacher(experiment, sample, batch.micro, backend, hdf5);
   fit_into_memory(experiment, model, backend, options);
   return std::make_unique<Replica>(std::move(model), backend, options);
 }

@@ -40,8 +40,9 @@ void agree_on_run(RankGroup& group, const std::string& version, int threads, con
 // With train.recompute: auto, as if it were blocks.
 ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
 // To train samples of that shape, within train.memory_mib, see fit_into_memory().
+// `hdf5` is for the file of a teacher.
 std::unique_ptr<Replica> make_replica(const Experiment& experiment, const ResolvedBatch& batch, const Shape& sample,
-                                      Backend& backend, const Communicator& host);
+                                      Backend& backend, const Communicator& host, const Hdf5Options& hdf5 = {});
 Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);
 // Throws Error(kConfig) where they need test data and there are none.
 Watchers make_watchers(const Experiment& experiment, double learning_rate, const Horizon& horizon, bool test_data);

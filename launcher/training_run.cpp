@@ -7,6 +7,7 @@
 #include "core/base/hash.h"
 #include "core/base/threads.h"
 #include "core/io/hdf5_child.h"
+#include "dist/agreement.h"
 #include "launcher/binding.h"
 #include "launcher/collective_errors.h"
 #include "launcher/exchange/open_network.h"
@@ -44,7 +45,7 @@ void expect_writers(const TrainConfig& train) {
 }
 
 // Two runs with equal text compute the same: without what only decides where things go, how fast, and what is shown.
-std::string settings_that_compute(Experiment experiment, double learning_rate) {
+std::string settings_that_compute(Experiment experiment, double learning_rate, const Teacher* teacher) {
   const ExperimentConfig defaults;
   experiment.experiment.name = defaults.name;
   experiment.experiment.output_dir = defaults.output_dir;
@@ -63,6 +64,11 @@ std::string settings_that_compute(Experiment experiment, double learning_rate) {
   experiment.train.recompute = TrainConfig().recompute;
   experiment.train.memory_mib = TrainConfig().memory_mib;
   experiment.train.export_ema = TrainConfig().export_ema;
+  if (teacher != nullptr) {  // as for data: what the file says
+    experiment.loss.teacher = {.file = teacher->fingerprint(),
+                               .weight = experiment.loss.teacher->weight,
+                               .temperature = experiment.loss.teacher->temperature};
+  }
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
   experiment.optimizer.state.reset();
@@ -74,15 +80,15 @@ std::string settings_that_compute(Experiment experiment, double learning_rate) {
 }
 
 // What every manifest of this run says.
-Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, const std::string& data_hash, int world,
-                     const TrainingRun::Options& options, const Backend& backend) {
+Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, const std::string& data_hash,
+                     const Teacher* teacher, int world, const TrainingRun::Options& options, const Backend& backend) {
   Manifest manifest;
   manifest.seed = experiment.experiment.seed;
   manifest.world = world;
   manifest.global_batch = batch.global;
   manifest.micro_batch = batch.micro;
   manifest.config_hash =
-      hash128_hex(settings_that_compute(experiment, experiment.optimizer.learning_rate.of(batch.global)));
+      hash128_hex(settings_that_compute(experiment, experiment.optimizer.learning_rate.of(batch.global), teacher));
   manifest.data_hash = data_hash;
   manifest.facts = {{"program", options.version}, {"precision", to_string(backend.precision)}};
   if (backend.device->kind() == DeviceKind::kCpu) {
@@ -155,6 +161,9 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   run_on_all_ranks(communicator_, [&] { share_data(); });
   run_on_all_ranks(communicator_, [&] { make_caches(); });
   run_on_all_ranks(communicator_, [&] { make_network(); });
+  if (const Teacher* teacher = replica_->teacher()) {
+    run_on_all_ranks(communicator_, [&] { agree(communicator_, {{"teacher", teacher->fingerprint()}}); });
+  }
   snapshot_->take();
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
@@ -217,7 +226,7 @@ void TrainingRun::make_caches() {
 
 void TrainingRun::make_network() {
   expect_writers(experiment_.train);
-  replica_ = make_replica(experiment_, batch_, data_.train->sample(), backend_, communicator_);
+  replica_ = make_replica(experiment_, batch_, data_.train->sample(), backend_, communicator_, options_.hdf5);
   if (replica_->parameters().trainable_elements() == 0) {
     config_error(experiment_.model.where, "model", "no layer has parameters that are not frozen: nothing to train");
   }
@@ -230,7 +239,8 @@ void TrainingRun::make_network() {
   }
   replica_->add_update(*optimizer_, average_.get());
   snapshot_ = std::make_unique<Snapshot>(*replica_, optimizer_.get(), backend_, average_.get());
-  manifest_ = manifest_of(experiment_, batch_, data_hash_, communicator_.size(), options_, backend_);
+  manifest_ =
+      manifest_of(experiment_, batch_, data_hash_, replica_->teacher(), communicator_.size(), options_, backend_);
 }
 
 OptimizerConfig TrainingRun::optimizer_config() const {
@@ -370,6 +380,7 @@ void TrainingRun::export_model(int64_t steps) {
   } else {
     network.training = {optimizer_config(), experiment_.optimizer.steps_before + steps,
                         elements_of(snapshot_->optimizer_tensors()), experiment_.loss};
+    network.training->loss.teacher.reset();  // whoever goes on has it not
   }
   for (const std::string& name : experiment_.train.exports) {
     for (const std::string& note : write_network(files_, directory_->path() + "/" + name, network, {})) {

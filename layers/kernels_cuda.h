@@ -47,6 +47,7 @@ std::unique_ptr<Kernel> make_cuda_kernel(const BinaryCrossEntropy& layer, const 
 std::unique_ptr<Kernel> make_cuda_kernel(const Concat& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Conv2d& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const ConvTranspose& layer, const CudaCompile& compile);
+std::unique_ptr<Kernel> make_cuda_kernel(const Distillation& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Dropout& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const Flatten& layer, const CudaCompile& compile);
 std::unique_ptr<Kernel> make_cuda_kernel(const GlobalAverage& layer, const CudaCompile& compile);

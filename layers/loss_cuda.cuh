@@ -68,7 +68,8 @@ struct LossRows {
     return target.a >= 0 && target.a < classes && target.b >= 0 && target.b < classes;
   }
 
-  __device__ Logit largest(const T* x, Logit* scratch) const {
+  template <class U>
+  __device__ Logit largest(const U* x, Logit* scratch) const {
     Logit largest{-INFINITY, classes};
     for (int k = static_cast<int>(threadIdx.x); k < classes; k += static_cast<int>(blockDim.x)) {
       const float value = to_float(x[k]);

@@ -53,6 +53,7 @@ constexpr Entry kEntries[] = {
     entry<Concat>(),
     entry<Conv2d>(),
     entry<ConvTranspose>(),
+    entry<Distillation>(),
     entry<Dropout>(),
     entry<Activation>(EluFunction::kType),
     entry<Flatten>(),

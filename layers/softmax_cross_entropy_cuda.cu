@@ -86,7 +86,87 @@ class SoftmaxCrossEntropyCuda : public LossCuda {
   const bool weighted_;
 };
 
+// What the teacher says, and what follows from it.
+struct Teaching {
+  const float* logits;
+  float* pulls;  // weight · T · (q - r), of each row and class
+  double weight, temperature;
+};
+
+// log Σ exp(x / T)
+template <class T>
+__device__ double log_of_sum(const T* x, int classes, double temperature, const Logit& largest, double* scratch) {
+  const double most = largest.value;
+  const double sum =
+      sum_over_classes(classes, scratch, [=](int k) { return exp((to_float(x[k]) - most) / temperature); });
+  return most / temperature + log(sum);
+}
+
+// Behind softmax_kernel: mixes the loss of each row that counts with what the teacher says.
+template <class T>
+__global__ void __launch_bounds__(kMostLossThreads) distillation_kernel(LossRows<T> it, Teaching teacher) {
+  __shared__ Logit logits[kMostLossThreads];
+  __shared__ double sums[kMostLossThreads];
+  const int row = static_cast<int>(blockIdx.x);
+  if (!it.counts(row)) return;
+  const int64_t first = int64_t{row} * it.classes;
+  const T* x = it.logits + first;
+  const float* wanted = teacher.logits + first;
+  const double temperature = teacher.temperature;
+  const double log_sum = log_of_sum(x, it.classes, temperature, it.largest(x, logits), sums);
+  const double wanted_log_sum = log_of_sum(wanted, it.classes, temperature, it.largest(wanted, logits), sums);
+  const double divergence = sum_over_classes(it.classes, sums, [=](int k) {
+    const double log_q = to_float(x[k]) / temperature - log_sum, log_r = wanted[k] / temperature - wanted_log_sum;
+    const double r = exp(log_r);
+    teacher.pulls[first + k] = static_cast<float>(teacher.weight * temperature * (exp(log_q) - r));
+    return r * (log_r - log_q);
+  });
+  if (threadIdx.x != 0) return;
+  double& loss = it.results[row].loss;
+  loss = (1 - teacher.weight) * loss + teacher.weight * temperature * temperature * divergence;
+}
+
+struct DistillationSlope {
+  const float* pulls;
+  int classes;
+  float rest;
+  __device__ float slope(int row, int k, float p, float wanted) const {
+    return rest * (p - wanted) + pulls[int64_t{row} * classes + k];
+  }
+};
+
+class DistillationCuda : public LossCuda {
+ public:
+  DistillationCuda(const Distillation& layer, const CompileRequest& request)
+      : LossCuda(layer, request), weight_(layer.weight()), temperature_(layer.temperature()) {
+    if (!evaluates()) saved_ = {output_.shape.elements() * size_of(Dtype::kF32)};
+  }
+
+  void forward(Stream& stream) override {
+    with_elements_cuda(inputs_[0].dtype, [&](auto zero) {
+      using T = decltype(zero);
+      launch(softmax_kernel<T>, output_.shape.n, threads(), stream, rows<T>(), ClassWeights{});
+      if (evaluates()) return;
+      const Teaching teacher{args_.x[2].as<float>(), pulls(), weight_, temperature_};
+      launch(distillation_kernel<T>, output_.shape.n, threads(), stream, rows<T>(), teacher);
+    });
+    add_up(stream);
+  }
+  void backward(int, Stream& stream) override {
+    write_gradient(DistillationSlope{pulls(), output_.shape.c, static_cast<float>(1 - weight_)}, stream);
+  }
+
+ private:
+  float* pulls() const { return static_cast<float*>(args_.saved[0]); }
+
+  const double weight_, temperature_;
+};
+
 }  // namespace
+
+std::unique_ptr<Kernel> make_cuda_kernel(const Distillation& layer, const CudaCompile& compile) {
+  return std::make_unique<DistillationCuda>(layer, compile.request);
+}
 
 std::unique_ptr<Kernel> make_cuda_kernel(const SoftmaxCrossEntropy& layer, const CudaCompile& compile) {
   return std::make_unique<SoftmaxCrossEntropyCuda>(layer, compile.request);

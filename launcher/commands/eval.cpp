@@ -62,7 +62,8 @@ std::string to_json(const std::string& path, const Evaluation& result, const Con
 }  // namespace
 
 int eval_command(const CommandLine& line, MpiSession& session) {
-  const Start started = start(session, line);
+  Start started = start(session, line);
+  started.experiment.loss.teacher.reset();  // evaluation is without it
   const Experiment& experiment = started.experiment;
   Communicator& communicator = *started.communicator;
   Backend backend = make_backend(experiment, communicator, started.threads);

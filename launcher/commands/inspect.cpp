@@ -32,6 +32,7 @@ struct Inspection {
 
   ReplicaOptions fitting_options(const Experiment& experiment) {
     ReplicaOptions fitting = replica_options(experiment, batch, 0, 1);
+    fitting.teacher = make_teacher(experiment, sample_shape(experiment.data), batch.micro, backend, {});
     fit_into_memory(experiment, model, backend, fitting);
     return fitting;
   }
@@ -80,6 +81,7 @@ void print_text(const Experiment& experiment, const Inspection& it) {
   if (experiment.optimizer.sharded) print(" over all ranks");
   if (flat.scratch > 0) print(", its scratch %.2f", mib(flat.scratch));
   if (flat.average > 0) print(", average %.2f", mib(flat.average));
+  if (flat.teacher > 0) print(", all of the teacher %.2f", mib(flat.teacher));
   print("\n  with the activations %.2f MiB\n", mib(flat.total()));
   print("\nBuckets in which several ranks would sum gradients\n");
   for (size_t i = 0; i < it.buckets.size(); ++i) {
@@ -131,6 +133,7 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
             {"optimizer_bytes", flat.optimizer},
             {"optimizer_scratch_bytes", flat.scratch},
             {"average_bytes", flat.average},
+            {"teacher_bytes", flat.teacher},
             {"total_bytes", flat.total()}}}};
 }
 

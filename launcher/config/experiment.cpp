@@ -235,6 +235,9 @@ void check_exports(const TrainConfig& train) {
 void check_loss(const LossConfig& loss, int classes) {
   const std::vector<double>& weights = loss.class_weights;
   if (weights.empty()) return;
+  if (loss.teacher) {
+    config_error(loss.where, "loss.class_weights", "excludes loss.teacher; give one of the two");
+  }
   if (weights.size() != static_cast<size_t>(classes)) {
     config_error(loss.where, "loss.class_weights",
                  "expected " + std::to_string(classes) + " numbers, one for each class, found " +

@@ -149,11 +149,22 @@ struct DataConfig {
   Mark where;
 };
 
+// A network that a distilled one learns from, see launcher/teacher.h.
+struct TeacherConfig {
+  std::string file;                       // of any format
+  std::optional<std::string> model = {};  // a model file, where that has weights only
+  std::string preprocessing = {};         // of its images, see named_preprocessing(); "": what the file says
+  double weight = 0.9;                    // of its part of the loss; the labels have the rest
+  double temperature = 4;                 // both defaults: Tian, Krishnan and Isola 2020, arXiv:1910.10699
+  Mark where = {};
+};
+
 // What training minimises.  layers/softmax_cross_entropy.h and class_losses.h have the formulas.
 struct LossConfig {
   LossType type = LossType::kSoftmaxCrossEntropy;
   double label_smoothing = 0;         // of the cross-entropies: this share of each target is spread over all classes
   std::vector<double> class_weights;  // softmax_cross_entropy: of each class; none: all count alike
+  std::optional<TeacherConfig> teacher = {};  // softmax_cross_entropy; excludes class_weights
   Mark where = {};
 };
 

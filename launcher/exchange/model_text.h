@@ -32,6 +32,7 @@ class LayerNames {
   std::map<std::string, int> wanted_ = {{"image", 1},
                                         {"normalize", 1},
                                         {"softmax_cross_entropy", 1},
+                                        {"distillation", 1},
                                         {"binary_cross_entropy", 1},
                                         {"mean_squared_error", 1}};
 };

@@ -159,8 +159,8 @@ class OnnxImporter {
   int64_t batch_ = -1;  // of the input, where it is fixed
   std::optional<std::array<int, 3>> shape_;
   std::string yaml_, last_layer_ = "image";
-  std::set<std::string> names_ = {"image", "normalize", "softmax_cross_entropy", "binary_cross_entropy",
-                                  "mean_squared_error"};
+  std::set<std::string> names_ = {
+      "image", "normalize", "softmax_cross_entropy", "distillation", "binary_cross_entropy", "mean_squared_error"};
   std::map<std::string, int> numbers_;  // of layers, by wanted name
   std::vector<ForeignTensor> tensors_;
   std::vector<std::string> notes_, training_notes_;

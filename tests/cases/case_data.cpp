@@ -5,6 +5,7 @@
 
 #include "core/device/target.h"
 #include "layers/normalize.h"
+#include "layers/softmax_cross_entropy.h"
 
 namespace convoy {
 namespace {
@@ -59,7 +60,10 @@ Array targets(const Shape& shape, uint64_t classes, Random& random) {
 }
 
 Array draw_input(const LayerCase& it, size_t i, Dtype dtype, Random& random) {
-  if (i == 2 && it.layer()->is_loss()) return activations(it.inputs[i], 1, 0.3, Dtype::kF32, random);  // class weights
+  if (i == 2 && it.layer()->type() == SoftmaxCrossEntropy::kType) {
+    return activations(it.inputs[i], 1, 0.3, Dtype::kF32, random);  // class weights
+  }
+  if (i == 2 && it.layer()->is_loss()) return activations(it.inputs[i], it.mean, it.std, Dtype::kF32, random);
   switch (input_dtype(it, i, dtype)) {
     case Dtype::kU8: return integers(it.inputs[i], 256, random);
     case Dtype::kI32: return targets(it.inputs[i], static_cast<uint64_t>(it.inputs[0].c), random);

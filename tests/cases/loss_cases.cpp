@@ -11,6 +11,10 @@ std::vector<Shape> weighted(int rows, int classes) {
   return {{rows, 1, 1, classes}, targets_shape(rows), {1, 1, 1, classes}};
 }
 
+std::vector<Shape> taught(int rows, int classes) {
+  return {{rows, 1, 1, classes}, targets_shape(rows), {rows, 1, 1, classes}};
+}
+
 // Each loss on the same sizes.
 void add_cases(const std::string& name, const std::function<std::unique_ptr<Layer>()>& loss,
                std::vector<Shape> (*inputs)(int rows, int classes), Cases& cases) {
@@ -44,6 +48,8 @@ Cases loss_cases() {
   add_cases("softmax_cross_entropy_smoothed", make<SoftmaxCrossEntropy>(0.1), on, cases);
   add_cases("softmax_cross_entropy_weighted", make<SoftmaxCrossEntropy>(), weighted, cases);
   add_cases("softmax_cross_entropy_weighted_smoothed", make<SoftmaxCrossEntropy>(0.3), weighted, cases);
+  add_cases("distillation", make<Distillation>(0.9, 4), taught, cases);
+  add_cases("distillation_smoothed", make<Distillation>(0.25, 1, 0.1), taught, cases);
   add_cases("binary_cross_entropy", make<BinaryCrossEntropy>(), on, cases);
   add_cases("binary_cross_entropy_smoothed", make<BinaryCrossEntropy>(0.1), on, cases);
   add_cases("mean_squared_error", make<MeanSquaredError>(), on, cases);

@@ -89,10 +89,10 @@ row_layers_linear() { layers 'linear*'; }
 row_layers_batch_norm() { layers 'batch_norm*'; }
 row_layers_pool() { layers '*pool_*:Gpu/GpuLayersTest.*/global_average*'; }
 row_layers_loss() {
-  layers 'softmax_cross_entropy*:Gpu/GpuLayersTest.*/binary_cross_entropy*:Gpu/GpuLayersTest.*/mean_squared_error*'
+  layers 'softmax_cross_entropy*:Gpu/GpuLayersTest.*/distillation*:Gpu/GpuLayersTest.*/binary_cross_entropy*:Gpu/GpuLayersTest.*/mean_squared_error*'
 }
 row_layers_others() {
-  layers '*-*/conv2d_*:*/linear*:*/batch_norm*:*pool_*:*/global_average*:*/*_cross_entropy*:*/mean_squared_error*'
+  layers '*-*/conv2d_*:*/linear*:*/batch_norm*:*pool_*:*/global_average*:*/*_cross_entropy*:*/distillation*:*/mean_squared_error*'
 }
 row_layers_tf32() { gtest 'Gpu/GpuTf32Test.*'; }
 row_layers_autotune() { gtest 'Gpu/GpuAutotuneTest.*'; }
@@ -153,7 +153,7 @@ row_layerwise() {
 row_losses() {
   local kind on_gpu number=0 table
   for kind in '{label_smoothing: 0.1, class_weights: [1, 2, 0, 0.5, 1, 1, 3, 1, 1, 1]}' \
-    '{type: binary_cross_entropy, label_smoothing: 0.1}' '{type: mean_squared_error}'; do
+    '{type: binary_cross_entropy, label_smoothing: 0.1}' '{type: mean_squared_error}' '{teacher: {file: runs/loss1}}'; do
     train "loss$((++number))" "$bin/convoy" -- "loss=$kind" || fail "$kind on the GPU: exit code $?"
     on_gpu=$loss
     table=$("$bin/convoy" eval "runs/loss$number/config.yaml" --confusion --json) || fail "eval: exit code $?"

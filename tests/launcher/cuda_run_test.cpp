@@ -70,6 +70,16 @@ TEST_F(CudaRunTest, EveryLossEqualsTheCpus) {
   }
 }
 
+TEST_F(CudaRunTest, LearnsFromATeacherAsTheCpuDoes) {
+  train_cuda(1, {"experiment.name=teacher", "device=cpu"});
+  const auto learn = [&](const char* device) {
+    return train_cuda(1, {"loss={teacher: {file: runs/teacher}}", "optimizer.learning_rate=0.01", device});
+  };
+  const Outcome cuda = learn("device=cuda"), cpu = learn("device=cpu");
+  EXPECT_LE(worst_distance(cuda.by_rank[0], cpu.by_rank[0]), 1e-5);
+  EXPECT_NEAR(cuda.evaluation->loss, cpu.evaluation->loss, 1e-5);
+}
+
 TEST_F(CudaRunTest, ConfusionDoesNotDependOnTheNumberOfRanks) {
   const auto on = [](const char* device, const char* precision) {
     return load(kRunExperiment, {"data.classes=8", "data.test_size=29", device, precision});

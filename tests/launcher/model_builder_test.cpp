@@ -6,6 +6,7 @@
 #include "launcher/layer_builder.h"
 #include "layers/class_losses.h"
 #include "layers/dropout.h"
+#include "layers/softmax_cross_entropy.h"
 #include "tests/launcher/config/fixture.h"
 
 namespace convoy {
@@ -65,6 +66,12 @@ TEST_F(ModelBuilderTest, LossesAreCalledByTheirType) {
   const Layer& layer = *node(binary.graph, "binary_cross_entropy").layer;
   EXPECT_EQ(dynamic_cast<const BinaryCrossEntropy&>(layer).label_smoothing(), 0.25);
   EXPECT_EQ(names(build(kLayers, {"loss.type=mean_squared_error"}).graph).back(), "mean_squared_error");
+  const Model taught = build(kLayers, {"loss.teacher={file: t.safetensors, weight: 0.5, temperature: 2}"});
+  ASSERT_EQ(taught.graph.inputs().size(), 3U);
+  EXPECT_EQ(taught.graph.inputs()[2].type, (ValueType{{2, 1, 1, 10}, Dtype::kF32}));
+  const auto& distillation = dynamic_cast<const Distillation&>(*node(taught.graph, "distillation").layer);
+  EXPECT_EQ(distillation.weight(), 0.5);
+  EXPECT_EQ(distillation.temperature(), 2);
   const Model weighted = build(kLayers, {"loss.class_weights=[1,2,3,4,5,6,7,8,9,0.5]"});
   ASSERT_EQ(weighted.graph.inputs().size(), 3U);
   EXPECT_EQ(weighted.graph.inputs()[2].type, (ValueType{{1, 1, 1, 10}, Dtype::kF32}));
@@ -317,7 +324,8 @@ TEST_F(ModelBuilderTest, ChecksParameters) {
 TEST_F(ModelBuilderTest, RefusesTwoLayersOfOneName) {
   EXPECT_EQ(failure("relu: {name: x}", "    - dropout: {rate: 0.5, name: x}\n"),
             "x.yaml:5:7: model.layers[1].dropout: two layers are called 'x'");
-  for (const std::string name : {"normalize", "softmax_cross_entropy", "binary_cross_entropy", "mean_squared_error"}) {
+  for (const std::string name :
+       {"normalize", "softmax_cross_entropy", "distillation", "binary_cross_entropy", "mean_squared_error"}) {
     EXPECT_EQ(failure("relu: {name: " + name + "}"),
               "x.yaml:4:20: model.layers[0].relu.name: '" + name + "' is a layer that Convoy adds itself");
   }

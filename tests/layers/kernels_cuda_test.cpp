@@ -99,10 +99,12 @@ TEST(DropoutCuda, HasTheMaskOfTheCpu) {
 // Each loss.
 std::vector<LayerCase> losses(int rows, int classes, Mode mode = Mode::kTrain) {
   const std::vector<Shape> plain = {{rows, 1, 1, classes}, targets_shape(rows)};
-  std::vector<Shape> weighted = plain;
+  std::vector<Shape> weighted = plain, taught = plain;
   weighted.push_back({1, 1, 1, classes});
+  taught.push_back({rows, 1, 1, classes});
   return {{"softmax", [] { return std::make_unique<SoftmaxCrossEntropy>(); }, plain, mode},
           {"weighted", [] { return std::make_unique<SoftmaxCrossEntropy>(0.1); }, weighted, mode},
+          {"distillation", [] { return std::make_unique<Distillation>(0.9, 4, 0.1); }, taught, mode},
           {"binary", [] { return std::make_unique<BinaryCrossEntropy>(0.1); }, plain, mode},
           {"squared", [] { return std::make_unique<MeanSquaredError>(); }, plain, mode}};
 }

@@ -209,6 +209,15 @@ TEST(SoftmaxCrossEntropy, RefusesLogitsOfImagesAndOtherBatches) {
   expect_refused(SoftmaxCrossEntropy(1), {{8, 1, 1, 10}, {8, 1, 1, 3}}, {"label_smoothing", "[0, 1)"});
 }
 
+TEST(Distillation, RefusesTeachersOfOtherClasses) {
+  const Shape logits{8, 1, 1, 10}, targets{8, 1, 1, 3};
+  EXPECT_EQ(shape_of(Distillation(0.9, 4), {logits, targets, logits}), logits);
+  expect_refused(Distillation(0.9, 4), {logits, targets, {8, 1, 1, 9}}, {"teacher's", "8x1x1x10", "8x1x1x9"});
+  expect_refused(Distillation(0.9, 4), {logits, targets}, {"expected 3", "found 2"});
+  expect_refused(Distillation(1.5, 4), {logits, targets, logits}, {"weight", "[0, 1]"});
+  expect_refused(Distillation(0.5, 0), {logits, targets, logits}, {"temperature", "above 0"});
+}
+
 TEST(ClassLosses, TakeNoWeights) {
   EXPECT_EQ(shape_of(BinaryCrossEntropy(), {{8, 1, 1, 10}, {8, 1, 1, 3}}), (Shape{8, 1, 1, 10}));
   expect_refused(BinaryCrossEntropy(), {{8, 1, 1, 10}, {8, 1, 1, 3}, {1, 1, 1, 10}}, {"expected 2", "found 3"});

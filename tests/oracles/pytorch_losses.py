@@ -17,11 +17,25 @@ def smoothed(targets, smoothing):
     return targets * (1 - smoothing) + smoothing / targets.shape[1]
 
 
+TEACHER = torch.tensor([[2.0, -1.0, 0.0, 1.0], [0.5, 0.5, -2.0, 3.0], [-1.0, 1.5, 0.25, 0.0]], dtype=torch.float64)
+
+
+def distillation(x, targets, weight, temperature, smoothing):
+    """Hinton, Vinyals and Dean 2015, as in RepDistiller (Tian, Krishnan and Isola 2020)."""
+    of_labels = nn.CrossEntropyLoss(label_smoothing=smoothing)(x, targets)
+    of_teacher = nn.KLDivLoss(reduction="batchmean")(
+        nn.functional.log_softmax(x / temperature, 1), nn.functional.softmax(TEACHER / temperature, 1)
+    )
+    return (1 - weight) * of_labels + weight * temperature**2 * of_teacher
+
+
 LOSSES = {
     "softmax": lambda x, t: nn.CrossEntropyLoss()(x, t),
     "softmax_smoothed": lambda x, t: nn.CrossEntropyLoss(label_smoothing=0.1)(x, t),
     "softmax_weighted": lambda x, t: nn.CrossEntropyLoss(weight=WEIGHTS)(x, t),
     "softmax_weighted_smoothed": lambda x, t: nn.CrossEntropyLoss(weight=WEIGHTS, label_smoothing=0.3)(x, t),
+    "distillation": lambda x, t: distillation(x, t, 0.9, 4, 0),
+    "distillation_smoothed": lambda x, t: distillation(x, t, 0.25, 0.5, 0.1),
     "binary": lambda x, t: nn.BCEWithLogitsLoss()(x, t),
     "binary_smoothed": lambda x, t: nn.BCEWithLogitsLoss()(x, smoothed(t, 0.1)),
     "squared": lambda x, t: nn.MSELoss()(x, t),

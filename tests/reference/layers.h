@@ -94,6 +94,8 @@ Outputs forward(const SoftmaxCrossEntropy& layer, const Inputs& in);
 Gradients backward(const SoftmaxCrossEntropy& layer, const Inputs& in);
 Outputs forward(const BinaryCrossEntropy& layer, const Inputs& in);
 Gradients backward(const BinaryCrossEntropy& layer, const Inputs& in);
+Outputs forward(const Distillation& layer, const Inputs& in);
+Gradients backward(const Distillation& layer, const Inputs& in);
 Outputs forward(const MeanSquaredError& layer, const Inputs& in);
 Gradients backward(const MeanSquaredError& layer, const Inputs& in);
 

@@ -25,11 +25,12 @@ std::vector<double> wanted(const Loss& layer, const Inputs& in, size_t row) {
   return t;
 }
 
-std::vector<double> logits_of(const Inputs& in, size_t row) {
-  const auto classes = static_cast<int64_t>(in.x[0].shape.c);
-  const auto first = in.x[0].data.begin() + static_cast<int64_t>(row) * classes;
+std::vector<double> row_of(const Array& x, size_t row) {
+  const auto classes = static_cast<int64_t>(x.shape.c);
+  const auto first = x.data.begin() + static_cast<int64_t>(row) * classes;
   return {first, first + classes};
 }
+std::vector<double> logits_of(const Inputs& in, size_t row) { return row_of(in.x[0], row); }
 
 double class_weight(const Inputs& in, size_t k) { return in.x.size() == 3 && in.mode == Mode::kTrain ? in.x[2][k] : 1; }
 
@@ -113,6 +114,54 @@ Gradients backward(const SoftmaxCrossEntropy& layer, const Inputs& in) {
     for (size_t k = 0; k < x.size(); ++k) weights += class_weight(in, k) * t[k];
     return each(x, [&](size_t k) { return p[k] * weights - class_weight(in, k) * t[k]; });
   });
+}
+
+namespace {
+
+// A distillation's cross-entropy, with its inputs.
+SoftmaxCrossEntropy of_labels(const Distillation& layer) { return SoftmaxCrossEntropy(layer.label_smoothing()); }
+Inputs without_teacher(Inputs in) {
+  in.x.resize(2);
+  return in;
+}
+
+// log softmax(x / T)
+std::vector<double> log_softmax(std::vector<double> x, double temperature) {
+  for (double& value : x) value /= temperature;
+  const double log_sum = log_of_sum(x);
+  return each(x, [&](size_t k) { return x[k] - log_sum; });
+}
+
+}  // namespace
+
+Outputs forward(const Distillation& layer, const Inputs& in) {
+  Outputs out = forward(of_labels(layer), without_teacher(in));
+  if (in.mode == Mode::kEval) return out;
+  out.control[kLossSum] *= 1 - layer.weight();
+  for (size_t row = 0; row < static_cast<size_t>(in.scalars.valid_rows); ++row) {
+    const std::vector<double> log_q = log_softmax(logits_of(in, row), layer.temperature());
+    const std::vector<double> log_r = log_softmax(row_of(in.x[2], row), layer.temperature());
+    double divergence = 0;
+    for (size_t k = 0; k < log_q.size(); ++k) divergence += std::exp(log_r[k]) * (log_r[k] - log_q[k]);
+    out.control[kLossSum] += layer.weight() * layer.temperature() * layer.temperature() * divergence;
+  }
+  return out;
+}
+
+Gradients backward(const Distillation& layer, const Inputs& in) {
+  Gradients g = zero_gradients(in);
+  g.dx[0] = backward(of_labels(layer), without_teacher(in)).dx[0];
+  const double scale = double{in.loss_scale} * double{in.scalars.one_over_global_rows};
+  for (double& value : g.dx[0].data) value *= 1 - layer.weight();
+  for (size_t row = 0; row < static_cast<size_t>(in.scalars.valid_rows); ++row) {
+    const std::vector<double> log_q = log_softmax(logits_of(in, row), layer.temperature());
+    const std::vector<double> log_r = log_softmax(row_of(in.x[2], row), layer.temperature());
+    for (size_t k = 0; k < log_q.size(); ++k) {
+      g.dx[0][row * log_q.size() + k] +=
+          layer.weight() * layer.temperature() * (std::exp(log_q[k]) - std::exp(log_r[k])) * scale;
+    }
+  }
+  return g;
 }
 
 Outputs forward(const BinaryCrossEntropy& layer, const Inputs& in) {

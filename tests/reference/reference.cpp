@@ -22,7 +22,8 @@ template <class Call>
 void visit_any(const Layer& layer, Call call) {
   visit<Conv2d, Linear, MaxPool, AveragePool, GlobalAverage, AdaptiveAveragePool, GlobalMax, Multiply, Softmax,
         StochasticDepth, Activation, Relu, Dropout, Flatten, Add, Concat, Normalize, BatchNorm, SoftmaxCrossEntropy,
-        BinaryCrossEntropy, MeanSquaredError, Pad, GroupNorm, LayerNorm, Lrn, Upsample, ConvTranspose>(layer, call);
+        Distillation, BinaryCrossEntropy, MeanSquaredError, Pad, GroupNorm, LayerNorm, Lrn, Upsample, ConvTranspose>(
+      layer, call);
 }
 
 }  // namespace

@@ -1,0 +1,94 @@
+#include "launcher/teacher.h"
+
+#include "core/base/hash.h"
+#include "launcher/config/parts.h"
+#include "launcher/config/values.h"
+#include "launcher/exchange/open_network.h"
+#include "launcher/fetch.h"
+
+namespace convoy {
+namespace {
+
+ForeignModel read_teacher(const std::string& path, const Hdf5Options& hdf5) {
+  try {
+    return read_model_file(path, hdf5);
+  } catch (const Error& error) {
+    throw with_fetch_advice(error, path);
+  }
+}
+
+OpenedNetwork open_teacher(const TeacherConfig& config, const Shape& sample, const Hdf5Options& hdf5) {
+  const ForeignModel file = read_teacher(config.file, hdf5);
+  const auto refuse = [&](const std::string& what) {
+    config_error(config.where, "loss.teacher", config.file + ": " + what);
+  };
+  if (file.model.empty() && !config.model) {
+    refuse("holds weights only (" + file.format + "); say of which network with loss.teacher.model");
+  }
+  if (!file.preprocessing && config.preprocessing.empty()) {
+    refuse("does not say how an image becomes its input; say so with loss.teacher.preprocessing");
+  }
+  try {
+    return open_network(file, {.model_file = config.model.value_or(""),
+                               .shape = std::array{sample.h, sample.w, sample.c},
+                               .preprocessing = config.preprocessing});
+  } catch (const Error& error) {
+    if (error.code() == ExitCode::kBadData) throw;
+    config_error(config.where, "loss.teacher", error.what());
+  }
+}
+
+std::string hash_of(const Network& network) {
+  std::string text = show(network.config) + to_json(*network.preprocessing);
+  for (const auto& [name, values] : network.weights) text += name + hash128_hex(std::as_bytes(std::span(values)));
+  return hash128_hex(text);
+}
+
+Step named(const char* name, std::function<void()> run) {
+  Step step;
+  step.name = name;
+  step.run = std::move(run);
+  return step;
+}
+
+}  // namespace
+
+Teacher::Teacher(const TeacherConfig& config, int classes, const Shape& sample, int rows, Backend& backend,
+                 const Hdf5Options& hdf5)
+    : backend_(backend) {
+  const OpenedNetwork it = open_teacher(config, sample, hdf5);
+  network_ = std::make_unique<Inference>(it.network, backend, InferenceOptions{.rows = rows});
+  if (network_->classes() != classes) {
+    config_error(config.where, "loss.teacher",
+                 config.file + ": expected " + std::to_string(classes) +
+                     " classes, as the network that learns has, found " + std::to_string(network_->classes()));
+  }
+  fingerprint_ = hash_of(it.network);
+  text_ = config.file + " (" + it.format + "), weight " + shortest(config.weight) + ", temperature " +
+          shortest(config.temperature);
+}
+
+void Teacher::prepend_to(Plan& plan, const void* pixels, float* logits) const {
+  Device& device = *backend_.device;
+  Stream& compute = device.compute();
+  const Tensor input = network_->input(), said = network_->logits();
+  size_t at = 0;
+  plan.insert(at++, named("teacher/images",
+                          [=, &device, &compute] { device.copy(input.data, pixels, input.type.bytes(), compute); }));
+  for (Step step : network_->plan().steps()) {
+    step.name = "teacher/" + step.name;
+    plan.insert(at++, std::move(step));
+  }
+  plan.insert(at, named("teacher/logits", [=, ops = backend_.ops.get(), &compute] {
+                ops->convert(logits, Dtype::kF32, said.data, said.type.dtype, said.type.shape.elements(), compute);
+              }));
+}
+
+std::shared_ptr<const Teacher> make_teacher(const Experiment& experiment, const Shape& sample, int rows,
+                                            Backend& backend, const Hdf5Options& hdf5) {
+  const std::optional<TeacherConfig>& config = experiment.loss.teacher;
+  if (!config) return nullptr;
+  return std::make_shared<Teacher>(*config, experiment.model.classes, sample, rows, backend, hdf5);
+}
+
+}  // namespace convoy

@@ -1,0 +1,40 @@
+// The network that a distilled one learns from: frozen, in inference mode, on the images of the training as they are
+// augmented and mixed ("consistent teaching": Beyer et al. 2022, arXiv:2106.05237).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/graph/plan.h"
+#include "launcher/config/experiment.h"
+#include "launcher/inference.h"
+
+namespace convoy {
+
+class Teacher {
+ public:
+  // Reads the file.  `sample` is one image of the training, `rows` a micro-batch.  The backend must outlive it.
+  // Throws Error as read_model_file(); kConfig where the network is not known, has other classes or takes other images.
+  Teacher(const TeacherConfig& config, int classes, const Shape& sample, int rows, Backend& backend,
+          const Hdf5Options& hdf5);
+
+  // In front of a pass: it looks at u8 `pixels` [rows,H,W,C] and writes f32 `logits` [rows,classes], both of the
+  // device.
+  void prepend_to(Plan& plan, const void* pixels, float* logits) const;
+
+  int64_t bytes() const { return network_->bytes(); }
+  const std::string& text() const { return text_; }                // for people: from which file, what it counts
+  const std::string& fingerprint() const { return fingerprint_; }  // of network, weights and preprocessing
+
+ private:
+  Backend& backend_;
+  std::unique_ptr<Inference> network_;
+  std::string text_, fingerprint_;
+};
+
+// Null where the experiment has none.
+std::shared_ptr<const Teacher> make_teacher(const Experiment& experiment, const Shape& sample, int rows,
+                                            Backend& backend, const Hdf5Options& hdf5);
+
+}  // namespace convoy

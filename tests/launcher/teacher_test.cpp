@@ -1,0 +1,141 @@
+// Runs that learn from a teacher: what it says, that it is the file's, and what is refused.
+#include "launcher/teacher.h"
+
+#include <filesystem>
+#include <numeric>
+
+#include "launcher/config/parts.h"
+#include "launcher/exchange/open_network.h"
+#include "launcher/exchange/tensor_files.h"
+#include "tests/core/base/testing.h"
+#include "tests/launcher/run_fixture.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TeacherTest : public RunTest {
+ protected:
+  // A small run, whose network becomes `file`.
+  void make_teacher_file(const std::string& file, const std::vector<std::string>& overrides = {}) {
+    std::vector<std::string> settings = {"experiment.name=teacher", "train.steps=5",
+                                         "train.exports=[model.safetensors]"};
+    settings.insert(settings.end(), overrides.begin(), overrides.end());
+    ASSERT_EQ(train(1, settings, true).code, ExitCode::kDone);
+    fs::copy_file("runs/teacher/model.safetensors", file, fs::copy_options::overwrite_existing);
+  }
+
+  Outcome learn(int ranks, const std::string& teacher, const std::vector<std::string>& overrides = {},
+                bool fresh = true) {
+    std::vector<std::string> settings = {"loss={teacher: {" + teacher + "}}", "data.mix.mixup=0.4"};
+    settings.insert(settings.end(), overrides.begin(), overrides.end());
+    return train(ranks, settings, fresh);
+  }
+
+  std::string refusal(const std::string& teacher, ExitCode code) {
+    try {
+      learn(1, teacher);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+      return error.what();
+    }
+    return "";
+  }
+};
+
+TEST_F(TeacherTest, SaysWhatItsNetworkSays) {
+  make_teacher_file("teacher.safetensors");
+  const Experiment experiment = load(kRunExperiment, {"loss={teacher: {file: teacher.safetensors}}"});
+  const std::unique_ptr<Communicator> host = make_solo_communicator();
+  Backend backend = make_backend(experiment, *host, 1);
+  constexpr int kRows = 3;
+  const Shape sample{1, 10, 10, 3};
+  const std::shared_ptr<const Teacher> teacher = make_teacher(experiment, sample, kRows, backend, {});
+  ASSERT_NE(teacher, nullptr);
+
+  std::vector<uint8_t> pixels(static_cast<size_t>(kRows * sample.elements()));
+  std::iota(pixels.begin(), pixels.end(), uint8_t{7});
+  std::vector<float> logits(kRows * 4);
+  Plan pass;
+  teacher->prepend_to(pass, pixels.data(), logits.data());
+  pass.run();
+  Inference network(open_network("teacher.safetensors").network, backend, {.rows = kRows});
+  const std::span<const float> wanted = network.run(pixels);
+  EXPECT_EQ(logits, std::vector<float>(wanted.begin(), wanted.end()));
+}
+
+TEST_F(TeacherTest, CountsByItsWeightWhateverTheRanks) {
+  make_teacher_file("teacher.safetensors");
+  const std::string file = "file: teacher.safetensors, weight: ";
+  const Outcome plain = train(2, {"data.mix.mixup=0.4"}, true);
+  EXPECT_EQ(learn(2, file + "0").by_rank, plain.by_rank);
+  for (const char* weight : {"0.5", "1, temperature: 1"}) {
+    const Outcome alone = learn(1, file + weight), several = learn(3, file + weight);
+    EXPECT_LE(worst_distance(several.by_rank[0], alone.by_rank[0]), 1e-5) << weight;
+    EXPECT_EQ(several.evaluation->correct, alone.evaluation->correct) << weight;
+    EXPECT_GT(worst_distance(alone.by_rank[0], plain.by_rank[0]), 1e-3) << weight;
+  }
+}
+
+TEST_F(TeacherTest, ResumedRunIsBitwiseEqualWhereverTheFileLies) {
+  make_teacher_file("teacher.safetensors");
+  make_teacher_file("another.safetensors", {"experiment.seed=5"});
+  const std::vector<std::string> saving = {"checkpoint.every_steps=5", "checkpoint.keep=9"};
+  const Outcome whole = learn(2, "file: teacher.safetensors", saving);
+  const auto last_half = [&](const std::string& teacher) {
+    for (const char* step : {"15", "20"}) fs::remove_all(std::string("runs/run/checkpoints/step-00000000") + step);
+    fs::remove("runs/run/status.json");
+    testing::internal::CaptureStdout();
+    const Outcome outcome = learn(2, teacher, {saving[0], saving[1], "progress=plain"}, false);
+    return std::pair(outcome.by_rank == whole.by_rank, testing::internal::GetCapturedStdout());
+  };
+  fs::rename("teacher.safetensors", "moved.safetensors");
+  const auto [same, header] = last_half("file: moved.safetensors");
+  EXPECT_TRUE(same);
+  EXPECT_NE(header.find("bit for bit"), std::string::npos) << header;
+  EXPECT_EQ(header.find("not bit for bit"), std::string::npos) << header;
+  EXPECT_NE(header.find("moved.safetensors (safetensors of Convoy), weight 0.9, temperature 4"), std::string::npos)
+      << header;
+  const auto [other, warning] = last_half("file: another.safetensors");
+  EXPECT_FALSE(other);
+  EXPECT_NE(warning.find("not bit for bit"), std::string::npos) << warning;
+}
+
+TEST_F(TeacherTest, IsNotAskedForByWhoeverGoesOn) {
+  make_teacher_file("teacher.safetensors");
+  ASSERT_EQ(learn(1, "file: teacher.safetensors", {"train.exports=[model.safetensors]"}).code, ExitCode::kDone);
+  for (const char* path : {"runs/run/model.safetensors", "runs/run"}) {
+    const ForeignModel file = read_model_file(path);
+    ASSERT_TRUE(file.loss) << path;
+    EXPECT_EQ(file.loss->type, LossType::kSoftmaxCrossEntropy);
+    EXPECT_FALSE(file.loss->teacher) << path;
+  }
+}
+
+TEST_F(TeacherTest, RefusesNetworksThatCannotTeachThisOne) {
+  EXPECT_NE(refusal("file: nowhere.safetensors", ExitCode::kNoInput).find("nowhere.safetensors"), std::string::npos);
+  make_teacher_file("five.safetensors", {"data.classes=5"});
+  const std::string classes = refusal("file: five.safetensors", ExitCode::kConfig);
+  EXPECT_NE(classes.find("x.yaml"), std::string::npos) << classes;
+  EXPECT_NE(classes.find("expected 4 classes"), std::string::npos) << classes;
+  EXPECT_NE(classes.find("found 5"), std::string::npos) << classes;
+  make_teacher_file("grey.safetensors", {"data.shape=[10,10,1]"});
+  EXPECT_NE(refusal("file: grey.safetensors", ExitCode::kBadData).find("conv2d_1"), std::string::npos);
+}
+
+// As torchvision's: no architecture and no preprocessing.
+TEST_F(TeacherTest, WeightsAloneNeedToldWhatTheyAre) {
+  make_teacher_file("teacher.safetensors");
+  PosixFileSystem files;
+  const Network network = open_network("teacher.safetensors").network;
+  write_safetensors_model(files, "weights.safetensors", network, {.pytorch_names = true});
+  put_file("model.yaml", show(network.config));
+  const std::string weights = "file: weights.safetensors", model = weights + ", model: model.yaml";
+  EXPECT_NE(refusal(weights, ExitCode::kConfig).find("loss.teacher.model"), std::string::npos);
+  EXPECT_NE(refusal(model, ExitCode::kConfig).find("loss.teacher.preprocessing"), std::string::npos);
+  EXPECT_EQ(learn(1, model + ", preprocessing: rgb/255").code, ExitCode::kDone);
+}
+
+}  // namespace
+}  // namespace convoy
