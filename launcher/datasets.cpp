@@ -26,13 +26,15 @@ std::unique_ptr<Dataset> open(OpenFiles open_files, const std::optional<SampleFi
   return open_files(files->images, files->labels, classes);
 }
 
-Datasets open_synthetic(const DataConfig& data, uint64_t seed) {
-  const Shape sample = sample_shape(data);
-  const auto make = [&](int64_t size, int64_t offset) {
+Datasets open_synthetic(const DataConfig& data, uint64_t seed, const std::vector<Shape>& more_shapes) {
+  const auto make = [&](const Shape& sample, int64_t size, int64_t offset) {
     return std::make_unique<SyntheticDataset>(SyntheticDataset::Options{
         .size = size, .sample = sample, .classes = data.classes, .seed = seed, .offset = offset});
   };
-  return {make(data.train_size, 0), make(data.test_size, data.train_size)};
+  const Shape sample = sample_shape(data);
+  Datasets sets{make(sample, data.train_size, 0), make(sample, data.test_size, data.train_size)};
+  for (const Shape& shape : more_shapes) sets.resized.push_back(make(shape, data.train_size, 0));
+  return sets;
 }
 
 bool are_numbers(const std::vector<std::string>& names) {
@@ -78,15 +80,16 @@ ImageCrop training_crop(const CropConfig& config) {
   return crop;
 }
 
-Datasets open_images(const DataConfig& data, uint64_t seed) {
+Datasets open_images(const DataConfig& data, uint64_t seed, const std::vector<Shape>& more_shapes) {
   const Shape sample = sample_shape(data);
   ImageSplits splits = open_splits(data);
   const ImageCrop crop = training_crop(data.crop);
   ImageCrop fixed = crop;
   if (crop.type == ImageCrop::Type::kRandomResized) fixed.type = ImageCrop::Type::kCentre;
-  const auto make = [&](std::shared_ptr<const ImageStore>& store, const ImageCrop& how) -> std::unique_ptr<Dataset> {
+  const auto make = [&](const std::shared_ptr<const ImageStore>& store, const Shape& shape,
+                        const ImageCrop& how) -> std::unique_ptr<Dataset> {
     if (store == nullptr) return nullptr;
-    return std::make_unique<ImageDataset>(std::move(store), sample, data.classes, how, seed);
+    return std::make_unique<ImageDataset>(store, shape, data.classes, how, seed);
   };
   std::vector<std::string> names = splits.train->class_names();
   const auto found = static_cast<int>(names.size());
@@ -95,10 +98,13 @@ Datasets open_images(const DataConfig& data, uint64_t seed) {
                  "expected the " + std::to_string(found) + " classes of " + data.path + ", found " +
                      std::to_string(data.classes));
   }
-  return {make(splits.train, crop), make(splits.validation, fixed), std::move(names)};
+  Datasets sets{make(splits.train, sample, crop), make(splits.validation, sample, fixed)};
+  for (const Shape& shape : more_shapes) sets.resized.push_back(make(splits.train, shape, crop));
+  sets.class_names = std::move(names);
+  return sets;
 }
 
-Datasets open_any(const DataConfig& data, uint64_t seed) {
+Datasets open_any(const DataConfig& data, uint64_t seed, const std::vector<Shape>& more_shapes) {
   switch (data.format) {
     case DataFormat::kIdx:
       return {open(open_idx_files, data.train, data.classes), open(open_idx_files, data.test, data.classes)};
@@ -107,15 +113,15 @@ Datasets open_any(const DataConfig& data, uint64_t seed) {
       return {open_npz(data.path, Split::kTrain, data.classes), open_npz(data.path, Split::kTest, data.classes)};
     case DataFormat::kCifar:
       return {open_cifar(data.path, Split::kTrain, data.classes), open_cifar(data.path, Split::kTest, data.classes)};
-    case DataFormat::kImages: return open_images(data, seed);
-    case DataFormat::kSynthetic: return open_synthetic(data, seed);
+    case DataFormat::kImages: return open_images(data, seed, more_shapes);
+    case DataFormat::kSynthetic: return open_synthetic(data, seed, more_shapes);
   }
   return {};
 }
 
-Datasets open_files(const DataConfig& data, uint64_t seed) {
+Datasets open_files(const DataConfig& data, uint64_t seed, const std::vector<Shape>& more_shapes) {
   try {
-    return open_any(data, seed);
+    return open_any(data, seed, more_shapes);
   } catch (const Error& error) {
     throw with_fetch_advice(error, data.train ? data.train->images : data.path);
   }
@@ -171,8 +177,9 @@ ImagesHeader read_header(const DataConfig& data) {
 
 }  // namespace
 
-Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples) {
-  Datasets sets = open_files(data, seed);
+Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples,
+                       const std::vector<Shape>& more_shapes) {
+  Datasets sets = open_files(data, seed, more_shapes);
   if (sets.test != nullptr && sets.test->sample() != sets.train->sample()) {
     throw Error(ExitCode::kBadData, "training images are " + to_string(sets.train->sample()) + ", test images " +
                                         to_string(sets.test->sample()));
@@ -182,8 +189,12 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_sa
   }
   sets.train = shaped(std::move(sets.train), data);
   sets.test = shaped(std::move(sets.test), data);
-  sets.train = guarded(std::move(sets.train), data.train_limit, data, bad_samples.reporter(Split::kTrain));
-  sets.train = augmented(std::move(sets.train), data, seed);
+  const auto for_training = [&](std::unique_ptr<Dataset> all) {
+    all = guarded(std::move(all), data.train_limit, data, bad_samples.reporter(Split::kTrain));
+    return augmented(std::move(all), data, seed);
+  };
+  sets.train = for_training(std::move(sets.train));
+  for (std::unique_ptr<Dataset>& resized : sets.resized) resized = for_training(std::move(resized));
   sets.test = guarded(std::move(sets.test), data.test_limit, data, bad_samples.reporter(Split::kTest));
   sets.fingerprint = sets.train->fingerprint();
   return sets;

@@ -15,15 +15,17 @@ namespace convoy {
 
 struct Datasets {
   std::unique_ptr<Dataset> train;
-  std::unique_ptr<Dataset> test;              // null: there is none
-  std::vector<std::string> class_names = {};  // by label; numbers where the format has no names
-  std::string fingerprint = {};               // of the training samples, see Dataset::fingerprint()
+  std::unique_ptr<Dataset> test;                       // null: there is none
+  std::vector<std::unique_ptr<Dataset>> resized = {};  // the training samples, in shapes that were asked for
+  std::vector<std::string> class_names = {};           // by label; numbers where the format has no names
+  std::string fingerprint = {};                        // of the training samples, see Dataset::fingerprint()
 };
 
 // Training samples are augmented, but with data.cache: device, where the cache does that.  With on_error: skip, what
-// cannot be read is passed over and told `bad_samples`, which must outlive the sets.
-// Throws Error(kNoInput, kBadData) naming the file.
-Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples);
+// cannot be read is passed over and told `bad_samples`, which must outlive the sets.  `more_shapes`, of samples (n =
+// 1), are for images and synthetic data. Throws Error(kNoInput, kBadData) naming the file.
+Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples,
+                       const std::vector<Shape>& more_shapes = {});
 
 AugmentOptions augment_options(const AugmentConfig& config);
 

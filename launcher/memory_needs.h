@@ -55,12 +55,13 @@ class Blueprint {
 
  private:
   const TrainConfig& train_;
-  const int passes_;
+  int most_passes_;
   const bool travels_as_bf16_;
-  const int64_t teacher_bytes_;
+  int64_t teacher_bytes_;
   AddressSpace memory_;
   Parameters parameters_;
   Program training_, evaluation_;
+  int64_t other_arena_bytes_ = 0;  // of the largest program for other images
   std::unique_ptr<Optimizer> optimizer_;
 };
 

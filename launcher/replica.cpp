@@ -37,69 +37,105 @@ ProgramOptions training_options(const Graph& graph, Dtype compute, const Replica
 
 Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
     : model_(std::move(model)),
+      others_(options.others),
       backend_(backend),
       device_(*backend.device),
       capture_(options.capture),
       recomputes_(options.recompute),
-      teacher_(options.teacher),
       parameters_(model_.graph, device_.allocator(), backend.communicator->allocator(), shadow_dtype(backend),
                   options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1, options.buckets.sharded),
       upload_(device_, sizeof(StepScalars)),
       controls_(device_, kControlSize * sizeof(float)),
-      pixels_(device_.allocator(), input_type(model_.graph, "image").bytes()),
-      targets_(device_.allocator(), input_type(model_.graph, "target").bytes()),
-      class_weights_(device_.allocator(), static_cast<int64_t>(model_.class_weights.size() * sizeof(float))),
-      taught_(device_.allocator(), teacher_ == nullptr ? 0 : input_type(model_.graph, "teacher").bytes()),
-      inputs_(device_, pixels_.bytes() + targets_.bytes()),
-      training_program_(model_.graph, parameters_, *backend.kernels,
-                        training_options(model_.graph, backend.precision, options)),
+      courses_(make_courses(options)),
+      course_(courses_.front().get()),
       evaluation_program_(
           model_.graph, parameters_, *backend.kernels,
           {Mode::kEval, backend.precision, options.keeps_logits ? std::vector{model_.logits} : std::vector<ValueId>{}}),
+      pixels_(device_.allocator(), most_bytes("image")),
+      targets_(device_.allocator(), most_bytes("target")),
+      class_weights_(device_.allocator(), static_cast<int64_t>(model_.class_weights.size() * sizeof(float))),
+      taught_(device_.allocator(), teacher() == nullptr ? 0 : most_bytes("teacher")),
+      inputs_(device_, pixels_.bytes() + targets_.bytes()),
       arena_(device_.allocator(),
-             std::max({training_program_.memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})),
-      shards_(share_updates(training_program_.plan(), parameters_, options.buckets, *backend.communicator)) {
-  std::map<std::string, Tensor> inputs = {
-      {"image", {pixels_.data(), input_type(model_.graph, "image")}},
-      {"target", {targets_.data(), input_type(model_.graph, "target")}},
-  };
+             std::max({training_memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})),
+      shards_(share_updates(course_->program.plan(), parameters_, options.buckets, *backend.communicator)) {
   if (class_weights_.bytes() > 0) {
     device_.copy(class_weights_.data(), model_.class_weights.data(), class_weights_.bytes(), device_.compute());
-    inputs["class_weights"] = {class_weights_.data(), input_type(model_.graph, "class_weights")};
   }
-  if (teacher_ != nullptr) inputs["teacher"] = {taught_.data(), input_type(model_.graph, "teacher")};
-  training_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
-  evaluation_program_.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
-  make_passes(options);
-  make_runners();
+  for (const std::unique_ptr<Course>& course : courses_) {
+    CHECK(share_updates(course->program.plan(), parameters_, options.buckets, *backend.communicator) == shards_);
+    bind(course->program, course->graph);
+    make_passes(*course, options.buckets);
+  }
+  bind(evaluation_program_, model_.graph);
+  evaluation_.plan = evaluation_program_.plan();
+  evaluation_.plan.insert(0, named_step("clear control", [this] {
+                            backend_.ops->clear(parameters_.control(), kControlSize, device_.compute());
+                          }));
+  make_runner(evaluation_);
   if (!options.keeps_logits) return;
   const int64_t bytes = int64_t{rows()} * classes() * size_of(Dtype::kF32);
   logits_ = Buffer(device_.allocator(), bytes);
   logits_on_host_ = Buffer(device_.host_allocator(), bytes);
-  targets_on_host_ = Buffer(device_.host_allocator(), targets_.bytes());
+  targets_on_host_ = Buffer(device_.host_allocator(), input_type(model_.graph, "target").bytes());
 }
 
-void Replica::make_passes(const ReplicaOptions& options) {
+std::vector<std::unique_ptr<Replica::Course>> Replica::make_courses(const ReplicaOptions& options) {
+  std::vector<std::unique_ptr<Course>> courses;
+  const auto add = [&](const Graph& graph, const Passes& passes, const std::shared_ptr<const Teacher>& teacher) {
+    courses.push_back(std::make_unique<Course>(Course{
+        graph, Program(graph, parameters_, *backend_.kernels, training_options(graph, backend_.precision, options)),
+        passes, teacher}));
+  };
+  if (options.passes.most > 0) add(model_.graph, options.passes, options.teacher);
+  for (const OtherImages& other : others_) add(other.model->graph, other.passes, other.teacher);
+  CHECK(!courses.empty(), "nothing to train on");
+  return courses;
+}
+
+int64_t Replica::most_bytes(std::string_view input) const {
+  int64_t most = 0;
+  if (input != "teacher") most = input_type(model_.graph, input).bytes();  // evaluation
+  for (const auto& course : courses_) most = std::max(most, input_type(course->graph, input).bytes());
+  return most;
+}
+
+const MemoryPlan& Replica::training_memory() const {
+  const auto bytes = [](const auto& course) { return course->program.memory().arena_bytes; };
+  return (*std::ranges::max_element(courses_, {}, bytes))->program.memory();
+}
+
+void Replica::bind(Program& program, const Graph& graph) {
+  const std::map<std::string_view, void*> memory = {{"image", pixels_.data()},
+                                                    {"target", targets_.data()},
+                                                    {"class_weights", class_weights_.data()},
+                                                    {"teacher", taught_.data()}};
+  std::map<std::string, Tensor> inputs;
+  for (const Graph::Input& input : graph.inputs()) inputs[input.name] = {memory.at(input.name), input.type};
+  program.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
+}
+
+void Replica::make_passes(Course& course, const BucketPolicy& buckets) {
   FlatOps& ops = *backend_.ops;
   Stream& compute = device_.compute();
-  float* control = parameters_.control();
-  for (int i = 0; i < std::min(options.passes, 3); ++i) {  // first, middle, last: those that this rank has
-    const PassPosition position{i == 0, i == std::min(options.passes, 3) - 1};
-    Plan& plan = at(position).plan;
-    plan = make_pass(training_program_.plan(), position, parameters_, ops, compute, *backend_.communicator,
-                     options.buckets);
-    if (position.first) insert_requests(plan, device_scalars(), control, ops, compute);
-    if (teacher_ != nullptr) teacher_->prepend_to(plan, pixels_.data(), taught_.as<float>());
-  }
-  evaluation_.plan = evaluation_program_.plan();
-  evaluation_.plan.insert(
-      0, named_step("clear control", [=, &ops, &compute] { ops.clear(control, kControlSize, compute); }));
+  const auto make = [&](PassPosition position) {
+    Pass& pass = course.at(position);
+    pass.plan = make_pass(course.program.plan(), position, parameters_, ops, compute, *backend_.communicator, buckets);
+    if (position.first) insert_requests(pass.plan, device_scalars(), parameters_.control(), ops, compute);
+    if (course.teacher != nullptr) course.teacher->prepend_to(pass.plan, pixels_.data(), taught_.as<float>());
+    make_runner(pass);
+  };
+  if (course.passes_per_step.least == 1) make({.first = true, .last = true});
+  if (course.passes_per_step.most >= 2) make({.first = true, .last = false});
+  if (course.passes_per_step.most >= 3) make({.first = false, .last = false});
+  if (course.passes_per_step.most >= 2) make({.first = false, .last = true});
 }
 
-void Replica::make_runners() {
-  for (Pass* pass : {&passes_[0][0], &passes_[0][1], &passes_[1][0], &passes_[1][1], &evaluation_}) {
-    pass->runner = std::make_unique<PlanRunner>(pass->plan, device_, capture_);
-  }
+void Replica::train_on(const Shape& images) {
+  const auto takes = [&](const auto& course) { return input_type(course->graph, "image").shape == images; };
+  const auto found = std::ranges::find_if(courses_, takes);
+  CHECK(found != courses_.end(), "nothing was made for images " + to_string(images));
+  course_ = found->get();
 }
 
 void Replica::initialize(uint64_t seed, const LossScaleOptions& loss_scale) {
@@ -114,13 +150,16 @@ void Replica::values_changed() {
 }
 
 void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
-  for (Pass* pass : {&passes_[0][1], &passes_[1][1]}) {
-    if (pass->plan.steps().empty()) continue;  // a rank has one of them: it runs one micro-batch, or several
-    append_update(pass->plan, shards_, optimizer, parameters_, device_scalars(), *backend_.ops, device_.compute(),
-                  *backend_.communicator);
-    if (average == nullptr) continue;
-    pass->plan.append(
-        named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); }));
+  for (const auto& course : courses_) {
+    for (const bool first : {false, true}) {
+      Plan& plan = course->at({.first = first, .last = true}).plan;
+      if (plan.steps().empty()) continue;  // no step has so many micro-batches
+      append_update(plan, shards_, optimizer, parameters_, device_scalars(), *backend_.ops, device_.compute(),
+                    *backend_.communicator);
+      if (average == nullptr) continue;
+      plan.append(
+          named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); }));
+    }
   }
 }
 
@@ -131,9 +170,10 @@ void Replica::gather(float* flat) {
 }
 
 void Replica::load(std::span<const uint8_t> pixels, std::span<const Target> targets) {
-  CHECK(static_cast<int64_t>(pixels.size_bytes()) == pixels_.bytes() &&
-        static_cast<int64_t>(targets.size_bytes()) == targets_.bytes());
-  inputs_.load({{pixels_.data(), pixels.data(), pixels_.bytes()}, {targets_.data(), targets.data(), targets_.bytes()}});
+  const auto pixel_bytes = static_cast<int64_t>(pixels.size_bytes());
+  const auto target_bytes = static_cast<int64_t>(targets.size_bytes());
+  CHECK(pixel_bytes <= pixels_.bytes() && target_bytes <= targets_.bytes());
+  inputs_.load({{pixels_.data(), pixels.data(), pixel_bytes}, {targets_.data(), targets.data(), target_bytes}});
 }
 
 const float* Replica::take_control() {
@@ -143,7 +183,7 @@ const float* Replica::take_control() {
 }
 
 std::optional<double> Replica::run(PassPosition position) {
-  Pass& pass = at(position);
+  const Pass& pass = course_->at(position);
   upload_.send(&scalars_);
   if (device_.runs_ahead()) {
     pass.runner->run();
@@ -161,7 +201,7 @@ std::optional<double> Replica::run(PassPosition position) {
 
 void Replica::run_timed(PassPosition position, std::vector<double>& seconds) {
   upload_.send(&scalars_);
-  at(position).runner->run_timed(seconds);
+  course_->at(position).runner->run_timed(seconds);
 }
 
 void Replica::evaluate() {
@@ -180,7 +220,7 @@ Replica::Answers Replica::answers() {
     values = logits_.data();
   }
   device_.copy(logits_on_host_.data(), values, logits_on_host_.bytes(), compute);
-  device_.copy(targets_on_host_.data(), targets_.data(), targets_.bytes(), compute);
+  device_.copy(targets_on_host_.data(), targets_.data(), targets_on_host_.bytes(), compute);
   compute.synchronize();
   return {{logits_on_host_.as<float>(), static_cast<size_t>(elements)},
           {targets_on_host_.as<Target>(), static_cast<size_t>(rows())}};

@@ -22,14 +22,28 @@
 
 namespace convoy {
 
+// How many micro-batches of a shape this rank runs per step: at least and at most, where steps differ; at most 0: it
+// does not train on them.  More than one need memory to accumulate in.
+struct Passes {
+  int least = 1, most = 1;
+};
+
+// For a replica that also trains on micro-batches of another shape: the same network for these.
+struct OtherImages {
+  std::shared_ptr<const Model> model;
+  Passes passes;
+  std::shared_ptr<const Teacher> teacher = {};
+};
+
 struct ReplicaOptions {
-  int passes = 1;  // micro-batches that this rank runs per step; more than one needs memory to accumulate in
+  Passes passes;
   BucketPolicy buckets;
   bool recompute = false;     // parts of the network, in backward, so that activations need less memory
   int ranks = 1;              // that share the statistics of a batch
   bool capture = true;        // plans, where the device can
   bool keeps_logits = false;  // of an evaluation, for answers()
   std::shared_ptr<const Teacher> teacher = {};  // for the graph's input of that name
+  std::vector<OtherImages> others = {};
 };
 
 // Of the training program; `recompute` what leaves least memory in use, see recompute_for_least_memory().
@@ -45,8 +59,8 @@ class Replica {
   const Parameters& parameters() const { return parameters_; }
   const Graph& graph() const { return model_.graph; }
   const Model& model() const { return model_; }
-  const Teacher* teacher() const { return teacher_.get(); }                // null: there is none
-  int rows() const { return model_.graph.inputs().front().type.shape.n; }  // of a micro-batch
+  const Teacher* teacher() const { return courses_.front()->teacher.get(); }  // null: there is none
+  int rows() const { return model_.graph.inputs().front().type.shape.n; }     // of a micro-batch
   int classes() const { return model_.graph.shape(model_.logits).c; }
 
   // Weights and statistics as the layers ask, the same for equal seeds.
@@ -60,10 +74,12 @@ class Replica {
   // it.
   void add_update(Optimizer& optimizer, WeightAverage* average = nullptr);
 
+  // From now on training is on micro-batches of this shape [rows,H,W,C], the model's or one of ReplicaOptions::others.
+  void train_on(const Shape& images);
   // What the next pass reads: the host's copy, which run() and evaluate() send along.
   StepScalars& scalars() { return scalars_; }
-  // The micro-batch that the next pass works on: pixels [N,H,W,C], targets [N].  They must stay until
-  // wait_until_read().
+  // The micro-batch that the next pass works on: pixels [N,H,W,C], targets [N], of the shape that is trained on, or of
+  // the model's for evaluate().  They must stay until wait_until_read().
   void load(std::span<const uint8_t> pixels, std::span<const Target> targets);
   // Likewise, out of the memory of the device.
   void load(DeviceCache& cache, const Batch& batch, const MixOptions& mix) {
@@ -71,7 +87,7 @@ class Replica {
   }
   // Runs the micro-batch that was loaded last once more and names the first step whose output is not finite, or "".
   // Its gradients and statistics take the place of those of the step.
-  std::string first_nonfinite_step() { return training_program_.plan().run_checked(device_); }
+  std::string first_nonfinite_step() { return course_->program.plan().run_checked(device_); }
   void wait_until_read() { inputs_.wait_until_read(); }
 
   // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that it waited for
@@ -79,7 +95,7 @@ class Replica {
   std::optional<double> run(PassPosition position);
   // Step by step; adds each step's seconds to seconds[i].  For measurements.
   void run_timed(PassPosition position, std::vector<double>& seconds);
-  const Plan& pass(PassPosition position) const { return at(position).plan; }
+  const Plan& pass(PassPosition position) const { return course_->at(position).plan; }
   const std::vector<double>& last_seconds() const { return seconds_; }  // of the steps of the last run(), on the CPU
   // Forward only, from a cleared control block.
   void evaluate();
@@ -100,7 +116,7 @@ class Replica {
   const float* take_control();
 
   bool recomputes() const { return recomputes_; }
-  const MemoryPlan& training_memory() const { return training_program_.memory(); }
+  const MemoryPlan& training_memory() const;  // the largest of all shapes
   const MemoryPlan& evaluation_memory() const { return evaluation_program_.memory(); }
 
  private:
@@ -108,28 +124,40 @@ class Replica {
     Plan plan;
     std::unique_ptr<PlanRunner> runner;
   };
-  Pass& at(PassPosition position) { return passes_[position.first ? 1 : 0][position.last ? 1 : 0]; }
-  const Pass& at(PassPosition position) const { return passes_[position.first ? 1 : 0][position.last ? 1 : 0]; }
-  void make_passes(const ReplicaOptions& options);
-  void make_runners();
+  // What trains on micro-batches of one shape.
+  struct Course {
+    const Graph& graph;
+    Program program;
+    Passes passes_per_step;
+    std::shared_ptr<const Teacher> teacher;
+    Pass passes[2][2] = {};  // [first][last]
+
+    Pass& at(PassPosition position) { return passes[position.first ? 1 : 0][position.last ? 1 : 0]; }
+  };
+  std::vector<std::unique_ptr<Course>> make_courses(const ReplicaOptions& options);
+  int64_t most_bytes(std::string_view input) const;
+  void bind(Program& program, const Graph& graph);
+  void make_passes(Course& course, const BucketPolicy& buckets);
+  void make_runner(Pass& pass) { pass.runner = std::make_unique<PlanRunner>(pass.plan, device_, capture_); }
   const StepScalars* device_scalars() const { return static_cast<const StepScalars*>(upload_.data()); }
 
   Model model_;
+  const std::vector<OtherImages> others_;
   Backend& backend_;
   Device& device_;
   const bool capture_, recomputes_;
-  const std::shared_ptr<const Teacher> teacher_;
   Parameters parameters_;
   StepScalars scalars_;
   Upload upload_;  // of scalars_
   Download controls_;
-  Buffer pixels_, targets_, class_weights_, taught_;
+  std::vector<std::unique_ptr<Course>> courses_;  // first the model's own
+  Course* course_;
+  Program evaluation_program_;
+  Buffer pixels_, targets_, class_weights_, taught_;  // for the largest micro-batch
   InputSlots inputs_;
-  Program training_program_, evaluation_program_;
   Buffer logits_, logits_on_host_, targets_on_host_;  // of answers(): f32; without bytes where they are not kept
   Buffer arena_;
   const std::vector<ElementRange> shards_;  // of which each rank updates a part; none where all update all
-  Pass passes_[2][2];                       // [first][last]
   Pass evaluation_;
   std::vector<double> seconds_;  // by step
 };

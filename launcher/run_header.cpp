@@ -65,12 +65,27 @@ std::string optimizer_text(const Experiment& experiment, int global_batch) {
 }
 
 std::string steps_text(const Experiment& experiment, const Horizon& horizon) {
-  std::string text = grouped(horizon.steps) + ", " + grouped(horizon.steps_per_epoch) + " an epoch";
+  std::string text = grouped(horizon.steps);
+  if (horizon.stages.size() == 1) text += ", " + grouped(horizon.steps_per_epoch()) + " an epoch";
   if (const auto& early = experiment.train.early_stopping) {
     text += "; fewer where the test " + name_of(early->metric) + " gets no better (patience " +
             std::to_string(early->patience) + ")";
   }
   return text;
+}
+
+std::string batch_text(const ResolvedBatch& batch) {
+  return std::to_string(batch.global) + " = " + std::to_string(batch.micro_batches) + " micro-batches of " +
+         std::to_string(batch.micro);
+}
+
+// "from epoch 6: images of 128x128, batch 256 = 4 micro-batches of 64, 39 steps an epoch"
+std::string stage_text(const RunFacts& facts, size_t i) {
+  const TrainingStage& stage = facts.stages[i];
+  const StageSteps& steps = facts.horizon.stages[i];
+  return "from epoch " + std::to_string(steps.first_epoch + 1) + ": images of " + std::to_string(stage.images.h) + "x" +
+         std::to_string(stage.images.w) + ", batch " + batch_text(stage.batch) + ", " + grouped(steps.steps_per_epoch) +
+         " steps an epoch";
 }
 
 }  // namespace
@@ -93,9 +108,8 @@ std::string run_header(const RunFacts& facts) {
                         : "; each host draws from its own: results depend on hosts and ranks"));
   line("ranks",
        std::to_string(world) + " on " + facts.backend.device->name() + "; " + facts.backend.communicator->name());
-  line("batch", "global " + std::to_string(batch.global) + " = " + std::to_string(batch.micro_batches) +
-                    " micro-batches of " + std::to_string(batch.micro) + " over " + std::to_string(world) +
-                    (world == 1 ? " rank" : " ranks"));
+  line("batch", "global " + batch_text(batch) + " over " + std::to_string(world) + (world == 1 ? " rank" : " ranks"));
+  for (size_t i = 0; facts.stages.size() > 1 && i < facts.stages.size(); ++i) line("stage", stage_text(facts, i));
   if (experiment.train.sync_bn) {
     line("sync_bn", "batch norm over " + std::to_string(batch.micro * world) + " rows, " + std::to_string(batch.micro) +
                         " of each rank: results depend on the number of ranks");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "dist/communicator.h"
 #include "launcher/config/experiment.h"
@@ -14,6 +15,7 @@ struct RunFacts {
   const std::string& version;
   const Experiment& experiment;
   const ResolvedBatch& batch;
+  const std::vector<TrainingStage>& stages;
   const Horizon& horizon;
   const Backend& backend;
   const Communicator& communicator;

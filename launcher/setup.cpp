@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
+#include <tuple>
 
 #include "core/base/threads.h"
 #include "dist/agreement.h"
@@ -87,51 +89,137 @@ void agree_on_run(RankGroup& group, const std::string& version, int threads, con
                 {"test data", data.test != nullptr ? data.test->fingerprint() : "none"}});
 }
 
-ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world) {
-  const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
-  const DistributedConfig& distributed = experiment.distributed;
-  const bool sync_bn = experiment.train.sync_bn;
-  if (sync_bn && batch.micro_batches % world != 0) {
-    config_error(experiment.train.where, "train.sync_bn",
-                 "needs as many micro-batches on every rank: " + std::to_string(batch.micro_batches) +
-                     " (batch.global / batch.micro) cannot be shared by " + std::to_string(world) + " ranks");
+std::vector<StageSettings> stage_settings(const Experiment& experiment, const Shape& sample, int world) {
+  std::vector<StageSettings> stages;
+  int64_t epochs = 0;
+  for (const StageConfig& config : experiment.train.stages) {
+    const BatchConfig& batch = config.batch ? *config.batch : experiment.batch;
+    Shape image = sample;
+    if (config.size) std::tie(image.h, image.w) = std::tie((*config.size)[0], (*config.size)[1]);
+    stages.push_back({resolve(batch, world), image, config.epochs, batch.where});
+    epochs += config.epochs;
   }
-  return {.passes = static_cast<int>(share_of(batch.micro_batches, rank, world).count),
-          .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
-                      distributed.gradients, experiment.optimizer.sharded && world > 1},
-          .recompute = experiment.train.recompute != Recompute::kNone,
-          .ranks = sync_bn ? world : 1,
-          .capture = experiment.train.cuda_graph != CudaGraph::kOff};
+  const bool all = experiment.train.epochs && epochs == *experiment.train.epochs;
+  if (!all) stages.push_back({resolve(experiment.batch, world), sample, 0, experiment.batch.where});
+  if (experiment.train.sync_bn) {
+    for (const StageSettings& stage : stages) {
+      if (stage.batch.micro_batches % world == 0) continue;
+      config_error(stage.where, "train.sync_bn",
+                   "needs as many micro-batches on every rank: " + std::to_string(stage.batch.micro_batches) +
+                       " (batch.global / batch.micro) cannot be shared by " + std::to_string(world) + " ranks");
+    }
+  }
+  return stages;
 }
 
-std::unique_ptr<Replica> make_replica(const Experiment& experiment, const ResolvedBatch& batch, const Shape& sample,
-                                      Backend& backend, const Communicator& host, const Hdf5Options& hdf5) {
-  Model model = build_model(experiment, sample, batch.micro);
-  ReplicaOptions options = replica_options(experiment, batch, host.rank(), host.size());
-  options.teacher = make_teacher(experiment, sample, batch.micro, backend, hdf5);
+namespace {
+
+Shape images_of(const StageSettings& stage) {
+  return {stage.batch.micro, stage.sample.h, stage.sample.w, stage.sample.c};
+}
+
+// Of all stages with these images; at most 0 where there is none.
+Passes passes_on(const Shape& images, const std::vector<StageSettings>& stages, int rank, int world) {
+  Passes passes{.least = std::numeric_limits<int>::max(), .most = 0};
+  for (const StageSettings& stage : stages) {
+    if (images_of(stage) != images) continue;
+    const auto count = static_cast<int>(share_of(stage.batch.micro_batches, rank, world).count);
+    passes = {std::min(passes.least, count), std::max(passes.most, count)};
+  }
+  return passes;
+}
+
+std::vector<std::pair<std::string, Shape>> parameters_of(const Graph& graph) {
+  std::vector<std::pair<std::string, Shape>> parameters;
+  for (const Graph::Node& node : graph.nodes()) {
+    for (const ParameterSpec& spec : node.layer->parameters(graph.input_shapes(node))) {
+      parameters.emplace_back(node.name + "." + spec.name, spec.shape);
+    }
+  }
+  return parameters;
+}
+
+}  // namespace
+
+Model stage_model(const Experiment& experiment, const StageSettings& stage, const Graph& graph) {
+  Model model = build_model(experiment, stage.sample, stage.batch.micro);
+  const auto here = parameters_of(graph), there = parameters_of(model.graph);
+  CHECK(here.size() == there.size());
+  for (size_t i = 0; i < here.size(); ++i) {
+    if (here[i] == there[i]) continue;
+    config_error(experiment.train.where, "train.stages",
+                 here[i].first + " is " + to_string(here[i].second) + " for images of data.shape, and " +
+                     to_string(there[i].second) + " for those of another size; average over the image before it " +
+                     "(global_average or adaptive_average_pool)");
+  }
+  return model;
+}
+
+ReplicaOptions replica_options(const Experiment& experiment, const std::vector<StageSettings>& stages,
+                               const Graph& graph, Backend& backend, int rank, int world, const Hdf5Options& hdf5) {
+  const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
+  const DistributedConfig& distributed = experiment.distributed;
+  const Shape own = graph.inputs().front().type.shape;
+  const auto teacher = [&](const Shape& images) {
+    return make_teacher(experiment, {1, images.h, images.w, images.c}, images.n, backend, hdf5);
+  };
+  const Passes passes = passes_on(own, stages, rank, world);
+  ReplicaOptions options{
+      .passes = passes,
+      .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
+                  distributed.gradients, experiment.optimizer.sharded && world > 1},
+      .recompute = experiment.train.recompute != Recompute::kNone,
+      .ranks = experiment.train.sync_bn ? world : 1,
+      .capture = experiment.train.cuda_graph != CudaGraph::kOff,
+      .teacher = passes.most > 0 ? teacher(own) : nullptr};
+  std::vector<Shape> done = {own};
+  for (const StageSettings& stage : stages) {
+    const Shape images = images_of(stage);
+    if (std::ranges::find(done, images) != done.end()) continue;
+    done.push_back(images);
+    options.others.push_back({std::make_shared<const Model>(stage_model(experiment, stage, graph)),
+                              passes_on(images, stages, rank, world), teacher(images)});
+  }
+  return options;
+}
+
+std::unique_ptr<Replica> make_replica(const Experiment& experiment, const Shape& images,
+                                      const std::vector<StageSettings>& stages, Backend& backend,
+                                      const Communicator& host, const Hdf5Options& hdf5) {
+  Model model = build_model(experiment, {1, images.h, images.w, images.c}, images.n);
+  ReplicaOptions options = replica_options(experiment, stages, model.graph, backend, host.rank(), host.size(), hdf5);
   fit_into_memory(experiment, model, backend, options);
   return std::make_unique<Replica>(std::move(model), backend, options);
 }
 
-Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch) {
-  const auto& [epochs, steps] = std::pair(experiment.train.epochs, experiment.train.steps);
+Horizon horizon(const Experiment& experiment, const std::vector<StageSettings>& stages,
+                const std::vector<int64_t>& steps_per_epoch) {
   const CheckpointConfig& checkpoint = experiment.checkpoint;
-  return {.steps = steps ? *steps : *epochs * steps_per_epoch,
-          .steps_per_epoch = steps_per_epoch,
-          .evaluate_every = experiment.train.eval_every_epochs * steps_per_epoch,
-          .save_every = checkpoint.every_steps > 0 ? checkpoint.every_steps : checkpoint.every_epochs * steps_per_epoch,
-          .log_every = experiment.train.log_every_steps};
+  Horizon result{.evaluate_epochs = experiment.train.eval_every_epochs,
+                 .save_steps = checkpoint.every_steps,
+                 .save_epochs = checkpoint.every_steps > 0 ? 0 : checkpoint.every_epochs,
+                 .log_steps = experiment.train.log_every_steps};
+  StageSteps next;
+  for (size_t i = 0; i < stages.size(); ++i) {
+    next.steps_per_epoch = steps_per_epoch[i];
+    result.stages.push_back(next);
+    next.first_epoch += stages[i].epochs;
+    next.first_step += stages[i].epochs * steps_per_epoch[i];
+  }
+  result.steps = experiment.train.steps ? *experiment.train.steps : result.step_at(*experiment.train.epochs);
+  return result;
 }
 
 namespace {
 
 [[noreturn]] void too_short(const ScheduleConfig& config, const char* key, const Horizon& horizon) {
-  config_error(config.where, "schedule",
-               std::string(key) + " is less than half a step; an epoch has " + std::to_string(horizon.steps_per_epoch));
+  config_error(
+      config.where, "schedule",
+      std::string(key) + " is less than half a step; an epoch has " + std::to_string(horizon.steps_per_epoch()));
 }
 
 ScheduleOptions schedule_options(const ScheduleShape& shape, double learning_rate, const Horizon& horizon) {
-  const int64_t epoch = horizon.steps_per_epoch;
+  const int64_t epoch = horizon.steps_per_epoch();
   const double start = shape.start.value_or(shape.type == ScheduleType::kOneCycle ? 0.04 : 1);
   ScheduleOptions options{.type = shape.type,
                           .learning_rate = static_cast<float>(learning_rate),
@@ -151,12 +239,12 @@ ScheduleOptions schedule_options(const ScheduleShape& shape, double learning_rat
 
 Schedule make_schedule(const Experiment& experiment, double learning_rate, const Horizon& horizon) {
   const ScheduleConfig& config = experiment.schedule;
-  const int64_t epoch = horizon.steps_per_epoch, warmup = in_steps(config.warmup_epochs, epoch);
+  const int64_t epoch = horizon.steps_per_epoch(), warmup = in_steps(config.warmup_epochs, epoch);
   std::vector<const ScheduleShape*> shapes;
   for (const SchedulePhaseConfig& phase : config.phases) shapes.push_back(&phase);
   if (shapes.empty()) shapes.push_back(&config);
   std::vector<SchedulePhase> phases;
-  int64_t steps_left = horizon.steps;
+  int64_t steps_left = horizon.schedule_step(horizon.steps);
   for (size_t i = 0; i < shapes.size(); ++i) {
     ScheduleOptions options = schedule_options(*shapes[i], learning_rate, horizon);
     if (shapes[i]->restart_epochs > 0 && options.restart_steps == 0) too_short(config, "restart_epochs", horizon);
@@ -171,7 +259,9 @@ Schedule make_schedule(const Experiment& experiment, double learning_rate, const
     steps_left -= options.total_steps;
     phases.push_back({make_schedule(options), options.total_steps});
   }
-  return in_sequence(std::move(phases));
+  Schedule schedule = in_sequence(std::move(phases));
+  if (horizon.stages.size() == 1) return schedule;
+  return [schedule = std::move(schedule), horizon](int64_t step) { return schedule(horizon.schedule_step(step)); };
 }
 
 Watchers make_watchers(const Experiment& experiment, double learning_rate, const Horizon& horizon, bool test_data) {
@@ -180,8 +270,7 @@ Watchers make_watchers(const Experiment& experiment, double learning_rate, const
   const auto require_test_data = [&](const Mark& where, const char* path) {
     if (!test_data) config_error(where, path, "follows from evaluations, and there are no test data");
   };
-  Watchers watchers{.learning_rate = learning_rate,
-                    .warmup_steps = in_steps(experiment.schedule.warmup_epochs, horizon.steps_per_epoch)};
+  Watchers watchers{.learning_rate = learning_rate, .warmup_steps = horizon.step_at(experiment.schedule.warmup_epochs)};
   if (plateau) {
     require_test_data(plateau->where, "schedule.plateau");
     watchers.plateau.emplace(*plateau, learning_rate);

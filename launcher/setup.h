@@ -37,15 +37,34 @@ Start start(MpiSession& session, const CommandLine& line, size_t index = 0);
 void agree_on_run(RankGroup& group, const std::string& version, int threads, const Backend& backend,
                   const Datasets& data, Sharding sharding);
 
-// With train.recompute: auto, as if it were blocks.
-ReplicaOptions replica_options(const Experiment& experiment, const ResolvedBatch& batch, int rank, int world);
-// To train samples of that shape, within train.memory_mib, see fit_into_memory().
-// `hdf5` is for the file of a teacher.
-std::unique_ptr<Replica> make_replica(const Experiment& experiment, const ResolvedBatch& batch, const Shape& sample,
-                                      Backend& backend, const Communicator& host, const Hdf5Options& hdf5 = {});
-Horizon horizon(const Experiment& experiment, int64_t steps_per_epoch);
+// What micro-batches are made of in a part of the training.
+struct StageSettings {
+  ResolvedBatch batch;
+  Shape sample;        // one image of it
+  int64_t epochs = 0;  // 0: the rest
+  Mark where = {};     // of batch
+};
+// Those of train.stages, and the rest, whose images are `sample`.  Throws Error(kConfig), see resolve().
+std::vector<StageSettings> stage_settings(const Experiment& experiment, const Shape& sample, int world);
+
+// The network for a stage.  Throws Error(kConfig) where it has other parameters than `graph`.
+Model stage_model(const Experiment& experiment, const StageSettings& stage, const Graph& graph);
+
+// For a replica of `graph` that trains in these stages.  With train.recompute: auto, as if it were blocks.  Reads the
+// file of a teacher, which `hdf5` is for.
+ReplicaOptions replica_options(const Experiment& experiment, const std::vector<StageSettings>& stages,
+                               const Graph& graph, Backend& backend, int rank, int world, const Hdf5Options& hdf5 = {});
+// Likewise, of the network for `images` [rows,H,W,C], which it evaluates on, within train.memory_mib, see
+// fit_into_memory().
+std::unique_ptr<Replica> make_replica(const Experiment& experiment, const Shape& images,
+                                      const std::vector<StageSettings>& stages, Backend& backend,
+                                      const Communicator& host, const Hdf5Options& hdf5 = {});
+// `steps_per_epoch` by stage.
+Horizon horizon(const Experiment& experiment, const std::vector<StageSettings>& stages,
+                const std::vector<int64_t>& steps_per_epoch);
 // Throws Error(kConfig) where they need test data and there are none.
 Watchers make_watchers(const Experiment& experiment, double learning_rate, const Horizon& horizon, bool test_data);
+// `learning_rate` is that for experiment.batch.
 Schedule make_schedule(const Experiment& experiment, double learning_rate, const Horizon& horizon);
 // Throws Error(kConfig) for a group of the optimizer that matches none of `names`, those of the parameters.
 void require_matches(const OptimizerConfig& config, const std::vector<std::string>& names);

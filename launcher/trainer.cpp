@@ -9,19 +9,6 @@
 namespace convoy {
 namespace {
 
-Loader::Options loader_options(const Trainer::Parts& parts, const Loading& loading, const Horizon& horizon,
-                               int64_t first_step) {
-  return {.rank = parts.feeding.rank,
-          .world = parts.feeding.world,
-          .threads = loading.threads,
-          .most_threads = loading.most_threads,
-          .prefetch = loading.prefetch,
-          .epoch = first_step / horizon.steps_per_epoch,
-          .step = first_step % horizon.steps_per_epoch,
-          .end_epoch = (horizon.steps + horizon.steps_per_epoch - 1) / horizon.steps_per_epoch,
-          .mix = parts.mix};
-}
-
 const char* phase_at_end(ExitCode code) {
   switch (code) {
     case ExitCode::kDone: return "finished";
@@ -40,11 +27,34 @@ Trainer::Trainer(const Parts& parts, Schedule schedule, const Loading& loading, 
       loading_(loading),
       seed_(seed),
       horizon_(horizon),
-      share_(share_of(parts.micro_batches, parts.communicator.rank(), parts.communicator.size())),
-      step_(first_step),
-      feed_(parts.training_data, parts.feeding.sampler, parts.replica, parts.device,
-            loader_options(parts, loading, horizon, first_step), parts.feeding.first_row) {
+      step_(first_step) {
+  enter_stage();
+}
+
+// Of the next step.
+void Trainer::enter_stage() {
+  stage_ = horizon_.stage(step_);
+  share_ = share_of(stage().batch.micro_batches, parts_.communicator.rank(), parts_.communicator.size());
   CHECK(share_.count >= 1, "fewer micro-batches than ranks");
+  const StageSteps& steps = horizon_.stages[stage_];
+  const int64_t end = stage_ + 1 < horizon_.stages.size()
+                          ? std::min(horizon_.steps, horizon_.stages[stage_ + 1].first_step)
+                          : horizon_.steps;
+  const int64_t epochs = (end - steps.first_step + steps.steps_per_epoch - 1) / steps.steps_per_epoch;
+  const Feeding& feeding = stage().feeding;
+  feed_.reset();  // its threads, before others are started
+  parts_.replica.train_on(stage().images);
+  feed_ = std::make_unique<Feed>(stage().data, feeding.sampler, parts_.replica, parts_.device,
+                                 Loader::Options{.rank = feeding.rank,
+                                                 .world = feeding.world,
+                                                 .threads = loading_.threads,
+                                                 .most_threads = loading_.most_threads,
+                                                 .prefetch = loading_.prefetch,
+                                                 .epoch = horizon_.epoch(step_),
+                                                 .step = horizon_.step_in_epoch(step_),
+                                                 .end_epoch = steps.first_epoch + epochs,
+                                                 .mix = parts_.mix},
+                                 feeding.first_row);
 }
 
 void Trainer::step() {
@@ -53,8 +63,8 @@ void Trainer::step() {
 
   begin_step();
   for (int64_t pass = 0; pass < share_.count; ++pass) {
-    report.data_wait_seconds += feed_.load_next();
-    report.ready_batches = feed_.loader().ready();
+    report.data_wait_seconds += feed_->load_next();
+    report.ready_batches = feed_->loader().ready();
     // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs, and updates.
     report.communication_wait_seconds = replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
   }
@@ -62,16 +72,16 @@ void Trainer::step() {
 
   report.step = ++step_;
   report.learning_rate = replica.scalars().learning_rate;
-  report.loader_threads = feed_.loader().threads();
+  report.loader_threads = feed_->loader().threads();
   report.bad_samples = parts_.bad_samples.count();
 }
 
 void Trainer::begin_step() {
   const int signal = parts_.signals.stop_signal();
   StepScalars& scalars = parts_.replica.scalars();
-  scalars.learning_rate = parts_.watchers.rate(step_, schedule_(step_));
-  scalars.one_over_global_rows = 1.0F / static_cast<float>(parts_.global_batch);
-  scalars.one_over_micro_batches = 1.0F / static_cast<float>(parts_.micro_batches);
+  scalars.learning_rate = stage().learning_rate_factor * parts_.watchers.rate(step_, schedule_(step_));
+  scalars.one_over_global_rows = 1.0F / static_cast<float>(stage().batch.global);
+  scalars.one_over_micro_batches = 1.0F / static_cast<float>(stage().batch.micro_batches);
   scalars.step = step_;
   scalars.seed = seed_;
   const bool spoilt = save_error_ == ExitCode::kNonFinite;  // the weights: nothing more would be saved
@@ -104,7 +114,7 @@ StepReport Trainer::finished_report() {
   reports_.pop_front();
   const double rows = std::max(1.0, static_cast<double>(control[kValidRows]));
   report.steps = horizon_.steps;
-  report.epoch = static_cast<int>((report.step - 1) / horizon_.steps_per_epoch);
+  report.epoch = static_cast<int>(horizon_.epoch(report.step - 1));
   report.loss = static_cast<double>(control[kLossSum]) / rows;
   report.accuracy = static_cast<double>(control[kCorrect]) / rows;
   report.images = static_cast<int64_t>(rows);
@@ -123,19 +133,20 @@ ExitCode Trainer::run() {
   const size_t ahead = parts_.device.runs_ahead() ? 2 : 0;
   if (parts_.run_directory != nullptr) parts_.run_directory->write_status("training", step_);
   // It may have been stopped between the two.
-  if (parts_.watchers.any() && due(horizon_.evaluate_every) && parts_.watchers.evaluated_step < step_) evaluate_now();
+  if (parts_.watchers.any() && horizon_.evaluates(step_) && parts_.watchers.evaluated_step < step_) evaluate_now();
   since_.restart();
   while (step_ < horizon_.steps && !parts_.watchers.stops()) {
+    if (horizon_.stage(step_) != stage_) enter_stage();
     step();
-    const bool pauses = due(horizon_.save_every) || due(horizon_.evaluate_every) || step_ == horizon_.steps;
+    const bool pauses = horizon_.saves(step_) || horizon_.evaluates(step_) || step_ == horizon_.steps;
     if (const std::optional<ExitCode> end = follow(pauses ? 0 : ahead)) return stop(*end);
     if (!pauses && !save_requested_) continue;
     if (const std::optional<ExitCode> end = follow(0)) return stop(*end);
     // Before saving: what follows from it belongs to the checkpoint.
-    if (parts_.watchers.any() && due(horizon_.evaluate_every)) evaluate_now();
-    if (save_requested_ || due(horizon_.save_every)) save();
+    if (parts_.watchers.any() && horizon_.evaluates(step_)) evaluate_now();
+    if (save_requested_ || horizon_.saves(step_)) save();
     save_requested_ = false;
-    if (due(horizon_.evaluate_every)) evaluate_now();
+    if (horizon_.evaluates(step_)) evaluate_now();
     since_.restart();
   }
   evaluate_now();
@@ -147,7 +158,7 @@ void Trainer::publish(const StepReport& report) {
   parts_.progress.step(report);
   if (parts_.metrics != nullptr) parts_.metrics->publish(report);
   const bool last = report.step == report.steps || report.nonfinite || report.stop_requested;
-  if (parts_.run_directory == nullptr || (!due(horizon_.log_every) && !last)) return;
+  if (parts_.run_directory == nullptr || (report.step % horizon_.log_steps != 0 && !last)) return;
   nlohmann::json event{{"event", "step"},
                        {"step", report.step},
                        {"epoch", report.epoch},
@@ -169,7 +180,7 @@ void Trainer::evaluate_now() {
   if (parts_.test_data.dataset == nullptr || evaluated_step_ == step_) return;
   const Stopwatch watch;
   Loading loading = loading_;
-  if (loading.threads == 0) loading.threads = feed_.loader().threads();  // as many as training came to need
+  if (loading.threads == 0) loading.threads = feed_->loader().threads();  // as many as training came to need
   swap_average();
   last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading);
   swap_average();
@@ -198,7 +209,7 @@ void Trainer::swap_average() {
 
 // The best of all evaluations is kept; the watchers know those that all lives of the run have, not that at its end.
 void Trainer::follow_evaluation() {
-  if (due(horizon_.evaluate_every) && parts_.watchers.evaluated_step < step_) {
+  if (horizon_.evaluates(step_) && parts_.watchers.evaluated_step < step_) {
     for (const Watchers::Notice& notice : parts_.watchers.observe(step_, *last_evaluation_)) {
       parts_.progress.line(notice.text);
       if (parts_.run_directory == nullptr) continue;
@@ -219,8 +230,8 @@ void Trainer::follow_evaluation() {
 }
 
 Checkpointer::Moment Trainer::moment() const {
-  return {step_, step_ / horizon_.steps_per_epoch, step_ % horizon_.steps_per_epoch * parts_.global_batch,
-          parts_.watchers.any() ? parts_.watchers.text() : ""};
+  const int64_t samples = horizon_.step_in_epoch(step_) * parts_.stages[horizon_.stage(step_)].batch.global;
+  return {step_, horizon_.epoch(step_), samples, parts_.watchers.any() ? parts_.watchers.text() : ""};
 }
 
 // Collective.  Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.

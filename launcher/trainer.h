@@ -2,8 +2,10 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/base/log.h"
 #include "core/train/schedule.h"
@@ -12,6 +14,7 @@
 #include "launcher/evaluation.h"
 #include "launcher/feed.h"
 #include "launcher/feeding.h"
+#include "launcher/horizon.h"
 #include "launcher/metrics.h"
 #include "launcher/progress.h"
 #include "launcher/replica.h"
@@ -24,13 +27,13 @@
 
 namespace convoy {
 
-// How long a run is and when it pauses, in steps.
-struct Horizon {
-  int64_t steps = 0;            // of the whole run
-  int64_t steps_per_epoch = 0;  // full global batches of the training set
-  int64_t evaluate_every = 0;   // 0: only at the end
-  int64_t save_every = 0;       // 0: only at the end
-  int64_t log_every = 50;       // lines of log.jsonl
+// What a part of the training is fed with.
+struct TrainingStage {
+  ResolvedBatch batch;
+  Feeding feeding;
+  Shape images;  // a micro-batch
+  DataSource data;
+  float learning_rate_factor = 1;  // times what the schedule says
 };
 
 class Trainer {
@@ -38,15 +41,12 @@ class Trainer {
   struct Parts {  // made by TrainingRun, in order; all outlive the trainer
     Device& device;
     Communicator& communicator;
-    Replica& replica;        // whose last pass ends with the update
-    WeightAverage* average;  // what is evaluated; null: the weights themselves
-    bool scales_loss;        // f16: gradients that overflow are no fault
-    bool clips_norm;         // of gradients
-    const Feeding& feeding;
-    int64_t global_batch;   // rows …
-    int64_t micro_batches;  // … and micro-batches of a step, over all ranks
-    DataSource training_data;
-    DataSource test_data;  // without a data set: nothing is evaluated
+    Replica& replica;                          // whose last pass ends with the update
+    WeightAverage* average;                    // what is evaluated; null: the weights themselves
+    bool scales_loss;                          // f16: gradients that overflow are no fault
+    bool clips_norm;                           // of gradients
+    const std::vector<TrainingStage>& stages;  // as those of the horizon
+    DataSource test_data;                      // without a data set: nothing is evaluated
     Signals& signals;
     Progress& progress;
     const Log& log;
@@ -76,11 +76,12 @@ class Trainer {
   const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
 
  private:
+  void enter_stage();
+  const TrainingStage& stage() const { return parts_.stages[stage_]; }
   void begin_step();
   std::optional<ExitCode> follow(size_t pending);
   StepReport finished_report();
   void publish(const StepReport& report);
-  bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
   void evaluate_now();
   void swap_average();
   void follow_evaluation();
@@ -95,9 +96,10 @@ class Trainer {
   Loading loading_;
   uint64_t seed_;
   Horizon horizon_;
-  Share share_;   // of the micro-batches of a step
   int64_t step_;  // steps given to the device
-  Feed feed_;
+  size_t stage_ = 0;
+  Share share_;  // of the micro-batches of a step
+  std::unique_ptr<Feed> feed_;
   std::deque<StepReport> reports_;  // of steps whose control block is not back
   Stopwatch since_;                 // the last report, or what came between
   bool save_requested_ = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 
 #include "core/base/hash.h"
 #include "core/base/threads.h"
@@ -125,6 +126,15 @@ void require_same_loss_scaling(const Manifest& saved, const Manifest& now, const
               path + ": cannot go on from here: train.precision was " + before + ", is " + after + kOtherSettings);
 }
 
+// Stages before it may have had other batches.
+void require_same_epochs(const Manifest& saved, const Horizon& horizon, const std::string& path) {
+  const int64_t epoch = horizon.epoch(saved.step);
+  if (saved.epoch == epoch) return;
+  throw Error(ExitCode::kConfig, path + ": cannot go on from here: its " + std::to_string(saved.step) + " steps were " +
+                                     std::to_string(saved.epoch) + " epochs, and are " + std::to_string(epoch) +
+                                     " with these train.stages" + kOtherSettings);
+}
+
 std::string resume_text(const Checkpoint& checkpoint, const Manifest& now) {
   const std::string obstacle = bitwise_obstacle(checkpoint.manifest, now);
   return "going on from " + checkpoint.path + (obstacle.empty() ? ", bit for bit" : "; not bit for bit: " + obstacle);
@@ -183,33 +193,58 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
 }
 
 void TrainingRun::make_data() {
-  data_ = open_datasets(experiment_.data, experiment_.experiment.seed, bad_samples_);
+  std::vector<Shape> shapes;
+  for (const StageConfig& stage : experiment_.train.stages) {
+    if (stage.size) shapes.push_back({1, (*stage.size)[0], (*stage.size)[1], sample_shape(experiment_.data).c});
+  }
+  data_ = open_datasets(experiment_.data, experiment_.experiment.seed, bad_samples_, shapes);
   while (std::ssize(data_.class_names) < experiment_.model.classes) {  // outputs that no label asks for
     data_.class_names.push_back(std::to_string(data_.class_names.size()));
   }
+  settings_ = stage_settings(experiment_, data_.train->sample(), communicator_.size());
   batch_ = resolve(experiment_.batch, communicator_.size());
-  if (batch_.micro == 1 && mix_options(experiment_.data.mix, 0).any()) {
+  const bool mixes = mix_options(experiment_.data.mix, 0).any();
+  if (mixes && std::ranges::any_of(settings_, [](const StageSettings& it) { return it.batch.micro == 1; })) {
     config_error(experiment_.data.where, "data.mix", "mixes rows of a micro-batch, and batch.micro is 1");
   }
-  if (experiment_.data.sharding == Sharding::kShared) {
-    require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
+  if (experiment_.data.sharding == Sharding::kLocal) return;
+  require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
+  for (const StageConfig& stage : experiment_.train.stages) {
+    if (stage.batch) require_full_batch(*stage.batch, data_.train->size(), communicator_.size());
   }
 }
 
 void TrainingRun::share_data() {
   const uint64_t seed = experiment_.experiment.seed;
   const int rank = communicator_.rank(), world = communicator_.size();
+  std::function<Feeding(const ResolvedBatch&)> feeding;
+  std::vector<HostPart> by_rank;
   if (experiment_.data.sharding == Sharding::kShared) {
     data_hash_ = data_.fingerprint;
-    feeding_.emplace(feeding_from_all(data_.train->size(), batch_, seed, rank, world));
+    feeding = [&](const ResolvedBatch& batch) {
+      return feeding_from_all(data_.train->size(), batch, seed, rank, world);
+    };
   } else {
-    std::vector<HostPart> by_rank;
     const std::string mine = to_text({host_name(), data_.train->size(), data_.fingerprint});
     for (const std::string& text : communicator_.all_gather_bytes(mine)) by_rank.push_back(parse_host_part(text));
     data_hash_ = fingerprint_of(by_rank);
-    feeding_.emplace(feeding_from_host(by_rank, batch_, seed, rank));
+    feeding = [&](const ResolvedBatch& batch) { return feeding_from_host(by_rank, batch, seed, rank); };
   }
-  horizon_ = horizon(experiment_, feeding_->sampler.steps_per_epoch());
+  const bool rate_follows_batch = experiment_.optimizer.learning_rate.per.has_value();
+  std::vector<int64_t> steps_per_epoch;
+  auto resized = data_.resized.begin();
+  for (size_t i = 0; i < settings_.size(); ++i) {
+    const auto& [batch, sample, epochs, where] = settings_[i];
+    const bool has_size = i < experiment_.train.stages.size() && experiment_.train.stages[i].size;
+    const Dataset* data = has_size ? (resized++)->get() : data_.train.get();
+    stages_.push_back({batch,
+                       feeding(batch),
+                       {batch.micro, sample.h, sample.w, sample.c},
+                       {data, nullptr},
+                       rate_follows_batch ? static_cast<float>(batch.global) / static_cast<float>(batch_.global) : 1});
+    steps_per_epoch.push_back(stages_.back().feeding.sampler.steps_per_epoch());
+  }
+  horizon_ = horizon(experiment_, settings_, steps_per_epoch);
   watchers_ = make_watchers(experiment_, optimizer_config().learning_rate.base, horizon_, data_.test != nullptr);
 }
 
@@ -218,6 +253,7 @@ void TrainingRun::make_caches() {
   try {
     training_cache_ = std::make_unique<DeviceCache>(
         *data_.train, batch_.micro, backend_, augment_options(experiment_.data.augment), experiment_.experiment.seed);
+    stages_.back().data.cache = training_cache_.get();
     if (data_.test) test_cache_ = std::make_unique<DeviceCache>(*data_.test, batch_.micro, backend_);
   } catch (const Error& error) {
     throw Error(error.code(), std::string("data.cache: device: ") + error.what());
@@ -226,7 +262,9 @@ void TrainingRun::make_caches() {
 
 void TrainingRun::make_network() {
   expect_writers(experiment_.train);
-  replica_ = make_replica(experiment_, batch_, data_.train->sample(), backend_, communicator_, options_.hdf5);
+  const Shape sample = data_.train->sample();
+  replica_ = make_replica(experiment_, {batch_.micro, sample.h, sample.w, sample.c}, settings_, backend_, communicator_,
+                          options_.hdf5);
   if (replica_->parameters().trainable_elements() == 0) {
     config_error(experiment_.model.where, "model", "no layer has parameters that are not frozen: nothing to train");
   }
@@ -282,6 +320,7 @@ bool TrainingRun::resume() {
   }
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
   require_same_loss_scaling(checkpoint->manifest, manifest_, checkpoint->path);
+  require_same_epochs(checkpoint->manifest, horizon_, checkpoint->path);
   try {
     snapshot_->restore_model(*checkpoint);
     snapshot_->restore_optimizer(*checkpoint);
@@ -303,8 +342,8 @@ bool TrainingRun::resume() {
 
 void TrainingRun::announce() const {
   if (!speaks()) return;
-  std::string text = run_header({options_.version, experiment_, batch_, horizon_, backend_, communicator_, *replica_,
-                                 *optimizer_, data_.train->size(), data_.test ? data_.test->size() : 0});
+  std::string text = run_header({options_.version, experiment_, batch_, stages_, horizon_, backend_, communicator_,
+                                 *replica_, *optimizer_, data_.train->size(), data_.test ? data_.test->size() : 0});
   if (!backend_.note.empty() && !backend_.note.starts_with("libconvoy_cuda.so not found")) {
     text += "\n  device    no GPU: " + backend_.note;
   }
@@ -337,10 +376,7 @@ ExitCode TrainingRun::run() {
                    average_.get(),
                    optimizer_->scales_loss(),
                    optimizer_->clips_norm(),
-                   *feeding_,
-                   batch_.global,
-                   batch_.micro_batches,
-                   {data_.train.get(), training_cache_.get()},
+                   stages_,
                    {data_.test.get(), test_cache_.get()},
                    signals_,
                    progress,

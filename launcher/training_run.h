@@ -63,9 +63,10 @@ class TrainingRun {
   BadSamples bad_samples_;
   Datasets data_;
   std::unique_ptr<DeviceCache> training_cache_, test_cache_;
-  ResolvedBatch batch_;
-  std::string data_hash_;  // of the training data of all ranks
-  std::optional<Feeding> feeding_;
+  ResolvedBatch batch_;                  // experiment.batch: that of the rest behind the stages
+  std::string data_hash_;                // of the training data of all ranks
+  std::vector<StageSettings> settings_;  // of the stages
+  std::vector<TrainingStage> stages_;
   Horizon horizon_;
   Watchers watchers_;
   std::unique_ptr<Replica> replica_;

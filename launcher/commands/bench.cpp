@@ -22,13 +22,19 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+Shape images_of(const Dataset& data, const ResolvedBatch& batch) {
+  const Shape sample = data.sample();
+  return {batch.micro, sample.h, sample.w, sample.c};
+}
+
 // A network with its optimizer and one micro-batch of real data, which it trains on again and again.
 class Bench {
  public:
   Bench(const Experiment& experiment, Communicator& host, Backend& backend, const Dataset& data)
       : batch_(resolve(experiment.batch, host.size())),
         device_(*backend.device),
-        replica_(make_replica(experiment, batch_, data.sample(), backend, host)),
+        replica_(make_replica(experiment, images_of(data, batch_), {{.batch = batch_, .sample = data.sample()}},
+                              backend, host)),
         optimizer_(make_optimizer(experiment.optimizer, backend, replica_->graph(), replica_->parameters(),
                                   backend.device->allocator())),
         passes_(share_of(batch_.micro_batches, host.rank(), host.size()).count),

@@ -35,6 +35,12 @@ std::string validated(const CommandLine& line) {
   require_full_batch(experiment.batch, training_samples(experiment.data), 1);
   const Model model = build_model(experiment, sample_shape(experiment.data), batch.micro);
   require_matches(experiment.optimizer, parameter_names(model.graph));
+  for (const StageSettings& stage : stage_settings(experiment, sample_shape(experiment.data), 1)) {
+    stage_model(experiment, stage, model.graph);
+  }
+  for (const StageConfig& stage : experiment.train.stages) {
+    if (stage.batch) require_full_batch(*stage.batch, training_samples(experiment.data), 1);
+  }
   const ModelConfig& config = experiment.model;
   const bool has_weights = config.weights || (config.base && config.base->weights) || experiment.optimizer.state;
   return line.words[1] + ": ok, " + experiment.model.name + " has " + std::to_string(model.graph.nodes().size()) +

@@ -82,10 +82,11 @@ int eval_command(const CommandLine& line, MpiSession& session) {
   });
   run_on_all_ranks(communicator, [&] {
     confusion = empty_confusion(line, experiment.model.classes);
-    const ResolvedBatch batch = resolve(experiment.batch, 1);
-    ReplicaOptions options = replica_options(experiment, batch, 0, 1);
+    const StageSettings last{.batch = resolve(experiment.batch, 1), .sample = data.test->sample()};
+    Model model = build_model(experiment, last.sample, last.batch.micro);
+    ReplicaOptions options = replica_options(experiment, {last}, model.graph, backend, 0, 1);
     options.keeps_logits = confusion.has_value();
-    replica = std::make_unique<Replica>(build_model(experiment, data.test->sample(), batch.micro), backend, options);
+    replica = std::make_unique<Replica>(std::move(model), backend, options);
   });
   Snapshot snapshot(*replica, nullptr, backend);
   snapshot.take();

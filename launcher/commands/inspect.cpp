@@ -31,8 +31,8 @@ struct Inspection {
         needs(blueprint.needs()) {}
 
   ReplicaOptions fitting_options(const Experiment& experiment) {
-    ReplicaOptions fitting = replica_options(experiment, batch, 0, 1);
-    fitting.teacher = make_teacher(experiment, sample_shape(experiment.data), batch.micro, backend, {});
+    ReplicaOptions fitting = replica_options(experiment, stage_settings(experiment, sample_shape(experiment.data), 1),
+                                             model.graph, backend, 0, 1);
     fit_into_memory(experiment, model, backend, fitting);
     return fitting;
   }

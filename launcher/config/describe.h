@@ -107,6 +107,14 @@ void describe(Visitor& v, BatchConfig& c) {
 }
 
 template <class Visitor>
+void describe(Visitor& v, StageConfig& c) {
+  v.place(c.where);
+  v.key(c.epochs, {.name = "epochs", .doc = "how long", .required = true, .range = at_least(1)});
+  v.key(c.size, {.name = "size", .doc = "[height, width] of training images", .range = between(1, 1 << 16)});
+  v.key(c.batch, {.name = "batch", .doc = "of training"});
+}
+
+template <class Visitor>
 void describe(Visitor& v, EarlyStoppingConfig& c) {
   v.place(c.where);
   v.key(c.metric, {.name = "metric", .doc = "of the test data"});
@@ -120,6 +128,7 @@ void describe(Visitor& v, TrainConfig& c) {
   v.place(c.where);
   v.key(c.epochs, {.name = "epochs", .doc = "passes over the training data", .range = at_least(1)});
   v.key(c.steps, {.name = "steps", .doc = "optimizer steps, in the place of epochs", .range = at_least(1)});
+  v.key(c.stages, {.name = "stages", .doc = "epochs, from the first on, with other batches or images of another size"});
   v.key(c.precision, {.name = "precision", .doc = "of activations and weights in the kernels"});
   v.key(c.tf32, {.name = "tf32", .doc = "f32 on a GPU: products with 10 bits of mantissa"});
   v.key(c.deterministic, {.name = "deterministic", .doc = "on a GPU: the same bits in every run"});

@@ -248,14 +248,44 @@ void check_loss(const LossConfig& loss, int classes) {
   }
 }
 
+void check_batch(const BatchConfig& batch, const std::string& path) {
+  if (!batch.global && !batch.per_rank) config_error(batch.where, path, "expected global or per_rank");
+  if (batch.per_rank && (batch.global || batch.micro)) {
+    config_error(batch.where, path, "per_rank excludes global and micro");
+  }
+  if (batch.global) resolve(batch, 1);  // micro divides global for any number of ranks, or for none
+}
+
+void check_stages(const Experiment& e) {
+  int64_t epochs = 0;
+  for (size_t i = 0; i < e.train.stages.size(); ++i) {
+    const StageConfig& stage = e.train.stages[i];
+    const std::string path = child_path("train.stages", i), size = child_path(path, "size");
+    epochs += stage.epochs;
+    if (!stage.size && !stage.batch) config_error(stage.where, path, "expected size or batch");
+    if (stage.batch) check_batch(*stage.batch, child_path(path, "batch"));
+    if (stage.size && e.data.format != DataFormat::kImages && e.data.format != DataFormat::kSynthetic) {
+      config_error(stage.where, size, "only for data.format: images or synthetic");
+    }
+    if (stage.size && e.data.cache == DataCache::kRam) {
+      config_error(stage.where, size, "excludes data.cache: ram, which keeps images of one size");
+    }
+    if (e.data.cache == DataCache::kDevice) config_error(stage.where, path, "excludes data.cache: device");
+  }
+  if (e.train.epochs && epochs > *e.train.epochs) {
+    config_error(e.train.where, "train.stages",
+                 "have " + std::to_string(epochs) + " epochs, and train.epochs is " + std::to_string(*e.train.epochs));
+  }
+}
+
 void check_sections(const Experiment& e) {
   check_exports(e.train);
   check_loss(e.loss, e.model.classes);
   check_schedule(e.schedule);
   check_evaluations(e);
   check_data(e.data);
-  if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");
-  if (e.batch.global) resolve(e.batch, 1);  // micro divides global for any number of ranks, or for none
+  check_batch(e.batch, "batch");
+  check_stages(e);
   if (!e.train.epochs && !e.train.steps) config_error(e.train.where, "train", "expected epochs or steps");
   if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
     config_error(e.optimizer.where, "optimizer.nesterov", "needs momentum > 0");

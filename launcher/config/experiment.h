@@ -181,9 +181,18 @@ struct EarlyStoppingConfig : EarlyStoppingOptions {
   Mark where;
 };
 
+// Epochs whose training batches are others; at least one of size and batch is given.
+struct StageConfig {
+  int epochs = 1;
+  std::optional<std::array<int, 2>> size;  // [H,W] of training images; else those of data.shape
+  std::optional<BatchConfig> batch;
+  Mark where;
+};
+
 struct TrainConfig {
   std::optional<int> epochs;  // exactly one of epochs and steps
   std::optional<int64_t> steps;
+  std::vector<StageConfig> stages;  // from the first epoch on; the rest, if any, is as data.shape and batch say
   // Of activations and weights in the kernels; master weights are f32.  auto: bf16 on a GPU, f32 on the CPU.
   Precision precision = Precision::kAuto;
   bool tf32 = false;                        // f32 on a GPU: products of 10 bits of mantissa, several times faster

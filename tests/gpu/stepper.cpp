@@ -7,8 +7,10 @@ Stepper::Stepper(const Experiment& experiment, const Change& change, const LossS
   if (change) change(backend_, *host_);
   data_ = open_datasets(experiment.data, experiment.experiment.seed, bad_samples_).train;
   const ResolvedBatch batch = resolve(experiment.batch, 1);
-  replica_.emplace(build_model(experiment, data_->sample(), batch.micro), backend_,
-                   replica_options(experiment, batch, 0, 1));
+  Model model = build_model(experiment, data_->sample(), batch.micro);
+  const ReplicaOptions options =
+      replica_options(experiment, {{.batch = batch, .sample = data_->sample()}}, model.graph, backend_, 0, 1);
+  replica_.emplace(std::move(model), backend_, options);
   replica_->initialize(experiment.experiment.seed, loss_scale);
   optimizer_ = make_optimizer(experiment.optimizer, backend_, replica_->graph(), replica_->parameters(),
                               backend_.device->allocator());

@@ -27,9 +27,11 @@ inline Confused confused(const Experiment& experiment, int ranks) {
     BadSamples bad_samples(Log(LogLevel::kInfo, communicator.rank()), communicator.rank());
     const Datasets data = open_datasets(experiment.data, experiment.experiment.seed, bad_samples);
     const ResolvedBatch batch = resolve(experiment.batch, 1);
-    ReplicaOptions options = replica_options(experiment, batch, 0, 1);
+    Model model = build_model(experiment, data.test->sample(), batch.micro);
+    ReplicaOptions options =
+        replica_options(experiment, {{.batch = batch, .sample = data.test->sample()}}, model.graph, backend, 0, 1);
     options.keeps_logits = true;
-    Replica replica(build_model(experiment, data.test->sample(), batch.micro), backend, options);
+    Replica replica(std::move(model), backend, options);
     replica.initialize(experiment.experiment.seed, {});
     Confusion confusion(replica.classes());
     const Evaluation evaluation =

@@ -49,7 +49,8 @@ struct Rank {
         backend(make_backend(experiment, *host, 1)),
         batch(resolve(experiment.batch, 1)),
         model(build_model(experiment, sample_shape(experiment.data), batch.micro)),
-        options(replica_options(experiment, batch, 0, world)) {}
+        options(replica_options(experiment, stage_settings(experiment, sample_shape(experiment.data), 1), model.graph,
+                                backend, 0, world)) {}
 
   MemoryNeeds needs() { return Blueprint(experiment, model, backend, options).needs(); }
   void fit() { fit_into_memory(experiment, model, backend, options); }
@@ -110,7 +111,9 @@ TEST_F(MemoryNeedsTest, RanksShareAShardedOptimizer) {
     Backend backend = make_backend(experiment, communicator, 1);
     const ResolvedBatch batch = resolve(experiment.batch, 2);
     const Model model = build_model(experiment, sample_shape(experiment.data), batch.micro);
-    const ReplicaOptions options = replica_options(experiment, batch, communicator.rank(), 2);
+    const ReplicaOptions options =
+        replica_options(experiment, {{.batch = batch, .sample = sample_shape(experiment.data)}}, model.graph, backend,
+                        communicator.rank(), 2);
     EXPECT_EQ(Blueprint(experiment, model, backend, options).needs().optimizer, alone / 2);
   });
 }

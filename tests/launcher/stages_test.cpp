@@ -1,0 +1,116 @@
+// Runs whose first epochs have other batches, or images of another size.
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/core/base/testing.h"
+#include "tests/launcher/run_fixture.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+// For images of any size.
+constexpr const char* kAnySize =
+    "model.layers=[{conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}}, batch_norm, relu, {max_pool: {kernel: "
+    "2}}, "
+    "{conv2d: {filters: 16, kernel: 3}}, relu, global_average, flatten, {linear: {units: classes}}]";
+
+class StagesTest : public RunTest {
+ protected:
+  Outcome train_in(const std::string& stages, int ranks = 1, std::vector<std::string> more = {}, bool fresh = true) {
+    std::vector<std::string> settings = {"train={epochs: 3, eval_every_epochs: 0, stages: [" + stages + "]}",
+                                         "data.test_size=99"};
+    settings.insert(settings.end(), more.begin(), more.end());
+    return train(ranks, settings, fresh);
+  }
+
+  static std::vector<nlohmann::json> steps_of_log() {
+    std::vector<nlohmann::json> events;
+    std::istringstream lines(get_file("runs/run/log.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      nlohmann::json event = nlohmann::json::parse(line);
+      if (event["event"] == "step") events.push_back(std::move(event));
+    }
+    return events;
+  }
+};
+
+TEST_F(StagesTest, LikeTheRestChangeNothing) {
+  const Outcome plain = train_in("");
+  EXPECT_EQ(train_in("{epochs: 1, batch: {global: 96, micro: 8}}").by_rank, plain.by_rank);
+  EXPECT_EQ(train_in("{epochs: 2, size: [10, 10]}").by_rank, plain.by_rank);
+  EXPECT_EQ(train_in("", 3).by_rank,
+            train_in("{epochs: 1, size: [10, 10]}, {epochs: 1, batch: {global: 96, micro: 8}}", 3).by_rank);
+}
+
+TEST_F(StagesTest, HaveBatchesOfTheirOwn) {
+  const std::string stages = "{epochs: 1, batch: {global: 192, micro: 16}}, {epochs: 1, batch: {global: 48, micro: 8}}";
+  const std::vector<std::string> rate = {"optimizer.learning_rate={base: 0.01, per: 96}", "schedule=null",
+                                         "train.log_every_steps=1"};
+  const Outcome alone = train_in(stages, 1, rate);
+  const std::vector<nlohmann::json> steps = steps_of_log();
+  ASSERT_EQ(steps.size(), 5U + 20U + 10U);  // of 960 samples
+  for (size_t i = 0; i < steps.size(); ++i) {
+    EXPECT_EQ(steps[i]["epoch"], i < 5 ? 0 : i < 25 ? 1 : 2) << i;
+    EXPECT_FLOAT_EQ(steps[i]["learning_rate"].get<float>(), i < 5 ? 0.02F : i < 25 ? 0.005F : 0.01F) << i;
+  }
+  for (const int ranks : {2, 3, 6}) {
+    const Outcome several = train_in(stages, ranks, rate);
+    EXPECT_LE(worst_distance(several.by_rank[0], alone.by_rank[0]), 1e-5) << ranks;
+    EXPECT_EQ(several.evaluation->correct, alone.evaluation->correct) << ranks;
+  }
+}
+
+TEST_F(StagesTest, HaveImagesOfTheirOwn) {
+  const std::string stages = "{epochs: 1, size: [6, 8], batch: {global: 96, micro: 16}}, {epochs: 1, size: [8, 8]}";
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{kAnySize}, {kAnySize, "train.recompute=blocks", "optimizer.sharded=true"}}) {
+    const Outcome alone = train_in(stages, 1, more), several = train_in(stages, 3, more);
+    EXPECT_LE(worst_distance(several.by_rank[0], alone.by_rank[0]), 1e-5);
+    EXPECT_EQ(several.evaluation->correct, alone.evaluation->correct);
+    EXPECT_GT(worst_distance(alone.by_rank[0], train_in("", 1, more).by_rank[0]), 1e-3);
+  }
+}
+
+TEST_F(StagesTest, ResumedRunIsBitwiseEqual) {
+  const std::string stages = "{epochs: 1, size: [6, 8], batch: {global: 192, micro: 16}}, {epochs: 1, size: [8, 8]}";
+  const std::vector<std::string> saving = {kAnySize, "checkpoint.every_steps=4", "checkpoint.keep=99"};
+  const Outcome whole = train_in(stages, 2, saving);  // 5 + 10 + 10 steps
+  const auto checkpoint = [](int step) {
+    char name[64];
+    std::snprintf(name, sizeof name, "runs/run/checkpoints/step-%010d", step);
+    return std::string(name);
+  };
+  for (const int step : {20, 12, 4}) {
+    for (int later = step + 1; later <= 25; ++later) fs::remove_all(checkpoint(later));
+    fs::remove("runs/run/status.json");
+    EXPECT_EQ(train_in(stages, 2, saving, false).by_rank, whole.by_rank) << "from step " << step;
+  }
+  for (int later = 13; later <= 25; ++later) fs::remove_all(checkpoint(later));
+  fs::remove("runs/run/status.json");
+  EXPECT_EQ(code_of([&] { train_in("", 2, saving, false); }), ExitCode::kConfig);
+}
+
+TEST_F(StagesTest, ANetworkThatReadsAllOfAnImageKeepsItsSize) {
+  try {
+    train_in("{epochs: 1, size: [8, 8]}");
+    ADD_FAILURE() << "accepted another size behind a flatten";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kConfig);
+    const std::string what = error.what();
+    EXPECT_NE(what.find("train.stages: linear_1.weight is 24x5x5x8"), std::string::npos) << what;
+    EXPECT_NE(what.find("global_average"), std::string::npos) << what;
+  }
+}
+
+TEST_F(StagesTest, EachIsLargeEnoughForAllRanks) {
+  for (const char* stage :
+       {"{epochs: 1, batch: {global: 16, micro: 8}}", "{epochs: 1, batch: {global: 9600, micro: 8}}"}) {
+    EXPECT_EQ(code_of([&] { train_in(stage, 3); }), ExitCode::kConfig) << stage;
+  }
+}
+
+}  // namespace
+}  // namespace convoy
