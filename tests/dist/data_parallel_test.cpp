@@ -11,6 +11,7 @@
 #include "core/base/hash.h"
 #include "dist/thread_group.h"
 #include "tests/core/graph/program_rig.h"
+#include "tests/dist/weights_layer.h"
 
 namespace convoy {
 namespace {
@@ -20,13 +21,13 @@ namespace {
 // A network of layers with `elements` parameters each, and the plan that its backward pass would be.
 class Layered {
  public:
-  explicit Layered(const std::vector<int>& elements) : parameters_(graph(elements), allocator(), allocator()) {
+  explicit Layered(const std::vector<int>& elements) : parameters_(layers_of(elements), allocator(), allocator()) {
     append("forward");
     for (size_t i = elements.size(); i-- > 0;) append_backward(i);
     append("behind");
   }
   explicit Layered(const std::vector<int>& elements, const std::vector<size_t>& backward_order)
-      : parameters_(graph(elements), allocator(), allocator()) {
+      : parameters_(layers_of(elements), allocator(), allocator()) {
     append("forward");
     for (size_t i : backward_order) append_backward(i);
   }
@@ -36,28 +37,7 @@ class Layered {
   std::vector<GradientBucket> cut(const BucketPolicy& policy) const { return cut_buckets(plan_, parameters_, policy); }
 
  private:
-  class Weights : public Layer {
-   public:
-    explicit Weights(int elements) : elements_(elements) {}
-    std::string type() const override { return "weights"; }
-    Shape shape(std::span<const Shape> inputs) const override { return inputs[0]; }
-    std::vector<ParameterSpec> parameters(std::span<const Shape>) const override {
-      return {{"weight", {1, 1, 1, elements_}, {}}};
-    }
-
-   private:
-    int elements_;
-  };
-
   Allocator& allocator() { return device_->allocator(); }
-  static Graph graph(const std::vector<int>& elements) {
-    Graph graph;
-    ValueId value = graph.input("image", {}, Dtype::kF32);
-    for (size_t i = 0; i < elements.size(); ++i) {
-      value = graph.add("layer" + std::to_string(i), std::make_unique<Weights>(elements[i]), {value});
-    }
-    return graph;
-  }
   void append(const std::string& name, int64_t gradient_begin = 0, int64_t gradient_end = 0) {
     Step step;
     step.name = name;

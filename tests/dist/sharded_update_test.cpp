@@ -7,32 +7,13 @@
 
 #include "dist/data_parallel.h"
 #include "dist/thread_group.h"
+#include "tests/dist/weights_layer.h"
 
 namespace convoy {
 namespace {
 
-class Weights : public Layer {
- public:
-  explicit Weights(int elements) : elements_(elements) {}
-  std::string type() const override { return "weights"; }
-  Shape shape(std::span<const Shape> inputs) const override { return inputs[0]; }
-  std::vector<ParameterSpec> parameters(std::span<const Shape>) const override {
-    return {{"weight", {1, 1, 1, elements_}, {Initializer::Kind::kUniform, 1}}};
-  }
-
- private:
-  int elements_;
-};
-
 // 1664 elements in three buckets, which 3 ranks cannot share evenly.
-Graph four_layers() {
-  Graph graph;
-  ValueId value = graph.input("image", {}, Dtype::kF32);
-  for (const int elements : {300, 128, 1000, 7}) {
-    value = graph.add("of " + std::to_string(elements), std::make_unique<Weights>(elements), {value});
-  }
-  return graph;
-}
+Graph four_layers() { return layers_of({300, 128, 1000, 7}); }
 
 using Rule =
     std::function<std::unique_ptr<Optimizer>(FlatOps&, Allocator&, const Parameters&, std::vector<UpdateRange>)>;
@@ -56,7 +37,7 @@ class Rank {
     const BucketPolicy policy{.first_bytes = 1, .bytes = 1000, .dtype = setting.travels_as, .sharded = setting.sharded};
     const auto shards = share_updates(backward, parameters_, policy, communicator);
     optimizer_ =
-        rule(*ops_, device_->allocator(), parameters_, update_ranges(parameters_, 0.01F, {{"of 128.*", 0.5F, 0}}));
+        rule(*ops_, device_->allocator(), parameters_, update_ranges(parameters_, 0.01F, {{"layer1.*", 0.5F, 0}}));
     optimizer_->clip(setting.clip, device_->allocator(), parameters_);
     for (int i = 0; i < setting.passes; ++i) {
       const PassPosition position{i == 0, i + 1 == setting.passes};
