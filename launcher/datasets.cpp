@@ -19,11 +19,12 @@
 namespace convoy {
 namespace {
 
-using OpenFiles = std::unique_ptr<Dataset> (*)(const std::string& images, const std::string& labels, int classes);
+using OpenFiles = std::unique_ptr<Dataset> (*)(const std::string& images, const std::string& labels, int classes,
+                                               std::optional<int> ignored);
 
-std::unique_ptr<Dataset> open(OpenFiles open_files, const std::optional<SampleFiles>& files, int classes) {
+std::unique_ptr<Dataset> open(OpenFiles open_files, const std::optional<SampleFiles>& files, const DataConfig& data) {
   if (!files) return nullptr;
-  return open_files(files->images, files->labels, classes);
+  return open_files(files->images, files->labels, data.classes, data.ignore_label);
 }
 
 Datasets open_synthetic(const DataConfig& data, uint64_t seed, const std::vector<Shape>& more_shapes) {
@@ -106,11 +107,11 @@ Datasets open_images(const DataConfig& data, uint64_t seed, const std::vector<Sh
 
 Datasets open_any(const DataConfig& data, uint64_t seed, const std::vector<Shape>& more_shapes) {
   switch (data.format) {
-    case DataFormat::kIdx:
-      return {open(open_idx_files, data.train, data.classes), open(open_idx_files, data.test, data.classes)};
-    case DataFormat::kNpy: return {open(open_npy, data.train, data.classes), open(open_npy, data.test, data.classes)};
+    case DataFormat::kIdx: return {open(open_idx_files, data.train, data), open(open_idx_files, data.test, data)};
+    case DataFormat::kNpy: return {open(open_npy, data.train, data), open(open_npy, data.test, data)};
     case DataFormat::kNpz:
-      return {open_npz(data.path, Split::kTrain, data.classes), open_npz(data.path, Split::kTest, data.classes)};
+      return {open_npz(data.path, Split::kTrain, data.classes, data.ignore_label),
+              open_npz(data.path, Split::kTest, data.classes, data.ignore_label)};
     case DataFormat::kCifar:
       return {open_cifar(data.path, Split::kTrain, data.classes), open_cifar(data.path, Split::kTest, data.classes)};
     case DataFormat::kImages: return open_images(data, seed, more_shapes);

@@ -78,13 +78,14 @@ ImagesHeader read_images_header(const std::string& path) {
   return images_header(dims, path);
 }
 
-std::unique_ptr<Dataset> open_idx_files(const std::string& images_path, const std::string& labels_path, int classes) {
+std::unique_ptr<Dataset> open_idx_files(const std::string& images_path, const std::string& labels_path, int classes,
+                                        std::optional<int> ignored) {
   const IdxArray labels = parse_idx(read_file(labels_path, kMaxFileBytes), labels_path);
   require_labels(labels.dims, labels_path);
   IdxArray images = parse_idx(read_file(images_path, kMaxFileBytes), images_path);
   return std::make_unique<MemoryDataset>(images_header(images.dims, images_path), classes, std::move(images.elements),
                                          std::vector<int32_t>(labels.elements.begin(), labels.elements.end()),
-                                         MemoryDataset::Names{images_path, labels_path});
+                                         MemoryDataset::Names{images_path, labels_path}, ignored);
 }
 
 std::unique_ptr<Dataset> open_idx(const std::string& directory, Split split, int classes) {

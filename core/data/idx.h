@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,9 +27,11 @@ IdxArray parse_idx(std::span<const std::byte> file, const std::string& name);
 // Of a file of images, without reading them.  Throws Error(kNoInput, kBadData).
 ImagesHeader read_images_header(const std::string& path);
 
-// Images [n,h,w] or [n,h,w,c] and labels [n], held in memory.  Throws Error: kNoInput for a missing file, kBadData for
-// one that is not what it claims to be or has a label outside 0..classes-1.
-std::unique_ptr<Dataset> open_idx_files(const std::string& images_path, const std::string& labels_path, int classes);
+// Images [n,h,w] or [n,h,w,c] and labels [n], held in memory; those with the label `ignored` are left out.  Throws
+// Error: kNoInput for a missing file, kBadData for one that is not what it claims to be or has another label outside
+// 0..classes-1.
+std::unique_ptr<Dataset> open_idx_files(const std::string& images_path, const std::string& labels_path, int classes,
+                                        std::optional<int> ignored = {});
 
 // The customary names in `directory`: {train,t10k}-{images-idx3,labels-idx1}-ubyte, with or without .gz.
 std::unique_ptr<Dataset> open_idx(const std::string& directory, Split split, int classes);

@@ -34,18 +34,33 @@ ImagesHeader images_header(std::span<const int64_t> dims, const std::string& nam
 }
 
 MemoryDataset::MemoryDataset(const ImagesHeader& images, int classes, std::vector<uint8_t> pixels,
-                             std::vector<int32_t> labels, const Names& names)
+                             std::vector<int32_t> labels, const Names& names, std::optional<int> ignored)
     : sample_(images.sample), classes_(classes), pixels_(std::move(pixels)), labels_(std::move(labels)) {
   CHECK(std::ssize(pixels_) == images.size * sample_.elements());
   if (size() != images.size)
     bad_data(names.labels, "expected " + std::to_string(images.size) + " labels, as many as images in " + names.images +
                                ", found " + std::to_string(size()));
-  const auto wrong = std::find_if(labels_.begin(), labels_.end(), [&](int l) { return l < 0 || l >= classes; });
+  const auto wrong = std::find_if(labels_.begin(), labels_.end(),
+                                  [&](int label) { return (label < 0 || label >= classes) && label != ignored; });
   if (wrong != labels_.end())
     bad_data(names.labels, "sample " + std::to_string(wrong - labels_.begin()) + ": expected a label of 0 to " +
                                std::to_string(classes - 1) + ", found " + std::to_string(*wrong));
+  if (ignored) leave_out(*ignored);
+  if (labels_.empty()) bad_data(names.labels, "every sample has the label to be ignored, " + std::to_string(*ignored));
   fingerprint_ = hash128_hex(to_string(sample_) + " " + std::to_string(classes) + " " +
                              hash128_hex(std::as_bytes(std::span(pixels_))) + hash_labels(labels_));
+}
+
+void MemoryDataset::leave_out(int label) {
+  const auto bytes = static_cast<size_t>(sample_.elements());
+  size_t kept = 0;
+  for (size_t i = 0; i < labels_.size(); ++i) {
+    if (labels_[i] == label) continue;
+    if (kept < i) std::memcpy(pixels_.data() + kept * bytes, pixels_.data() + i * bytes, bytes);
+    labels_[kept++] = labels_[i];
+  }
+  labels_.resize(kept);
+  pixels_.resize(kept * bytes);
 }
 
 int MemoryDataset::read(int64_t i, int64_t, uint8_t* pixels) const {

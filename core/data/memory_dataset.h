@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,10 +20,10 @@ class MemoryDataset final : public Dataset {
   struct Names {
     std::string images, labels;  // for messages
   };
-  // `pixels` are [N,H,W,C].  Throws Error(kBadData) unless there is a label of 0..classes-1 for each image; names the
-  // first that is wrong.
+  // `pixels` are [N,H,W,C].  Images with the label `ignored` are left out.  Throws Error(kBadData) unless each other
+  // has a label of 0..classes-1, and there is one; names the first that is wrong.
   MemoryDataset(const ImagesHeader& images, int classes, std::vector<uint8_t> pixels, std::vector<int32_t> labels,
-                const Names& names);
+                const Names& names, std::optional<int> ignored = {});
 
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
   Shape sample() const override { return sample_; }
@@ -31,10 +32,12 @@ class MemoryDataset final : public Dataset {
   std::string fingerprint() const override { return fingerprint_; }
 
  private:
+  void leave_out(int label);
+
   const Shape sample_;
   const int classes_;
-  const std::vector<uint8_t> pixels_;
-  const std::vector<int32_t> labels_;
+  std::vector<uint8_t> pixels_;
+  std::vector<int32_t> labels_;
   std::string fingerprint_;
 };
 

@@ -34,10 +34,10 @@ ImagesHeader checked_header(const std::string& type, std::span<const int64_t> di
 }
 
 std::unique_ptr<Dataset> make_dataset(NpyArray images, const NpyArray& labels, int classes,
-                                      const MemoryDataset::Names& names) {
+                                      const MemoryDataset::Names& names, std::optional<int> ignored) {
   const ImagesHeader header = checked_header(images.type, images.dims, names.images);
   return std::make_unique<MemoryDataset>(header, classes, std::move(images.bytes), labels_of(labels, names.labels),
-                                         names);
+                                         names, ignored);
 }
 
 NpyArray read_npy(const std::string& path) {
@@ -54,17 +54,18 @@ ImagesHeader header_of(std::span<const std::byte> beginning, const std::string& 
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_npz(const std::string& path, Split split, int classes) {
+std::unique_ptr<Dataset> open_npz(const std::string& path, Split split, int classes, std::optional<int> ignored) {
   const ZipArchive archive(path);
   const MemoryDataset::Names members = names_of(split);
   const MemoryDataset::Names names = {path + ": " + members.images, path + ": " + members.labels};
   const NpyArray labels = parse_npy(archive.read(members.labels), names.labels);
-  return make_dataset(parse_npy(archive.read(members.images), names.images), labels, classes, names);
+  return make_dataset(parse_npy(archive.read(members.images), names.images), labels, classes, names, ignored);
 }
 
-std::unique_ptr<Dataset> open_npy(const std::string& images_path, const std::string& labels_path, int classes) {
+std::unique_ptr<Dataset> open_npy(const std::string& images_path, const std::string& labels_path, int classes,
+                                  std::optional<int> ignored) {
   const NpyArray labels = read_npy(labels_path);
-  return make_dataset(read_npy(images_path), labels, classes, {images_path, labels_path});
+  return make_dataset(read_npy(images_path), labels, classes, {images_path, labels_path}, ignored);
 }
 
 ImagesHeader read_npz_header(const std::string& path, Split split) {

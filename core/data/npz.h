@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/data/dataset.h"
@@ -12,8 +13,9 @@
 namespace convoy {
 
 // x_train, y_train, x_test and y_test in one archive, as numpy.savez or savez_compressed of Keras' mnist.npz writes it.
-std::unique_ptr<Dataset> open_npz(const std::string& path, Split split, int classes);
-std::unique_ptr<Dataset> open_npy(const std::string& images_path, const std::string& labels_path, int classes);
+std::unique_ptr<Dataset> open_npz(const std::string& path, Split split, int classes, std::optional<int> ignored = {});
+std::unique_ptr<Dataset> open_npy(const std::string& images_path, const std::string& labels_path, int classes,
+                                  std::optional<int> ignored = {});
 
 // Of the images, without reading them.
 ImagesHeader read_npz_header(const std::string& path, Split split);

@@ -93,6 +93,9 @@ void describe(Visitor& v, DataConfig& c) {
   };
   v.key(c.classes,
         {.name = "classes", .doc = "labels are 0 ... classes-1", .required = true, .range = between(1, 1 << 24)});
+  const Key arrays{.only_for = "format: idx, npy or npz", .applies = is(kIdx, kNpy, kNpz)};
+  v.key(c.ignore_label,
+        key(arrays, "ignore_label", "samples with this label are left out", false, at_least(-(1 << 30))));
   v.key(c.train, key(files, "train", "samples to train on", true));
   v.key(c.test, key(files, "test", "samples to evaluate on", false));
   Key path = key(named, "path", "a file or a directory, told by what is there", true);

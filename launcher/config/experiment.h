@@ -120,6 +120,7 @@ struct MixConfig {
 struct DataConfig {
   DataFormat format = DataFormat::kIdx;
   int classes = 0;                          // labels are 0 … classes-1
+  std::optional<int> ignore_label;          // idx, npy, npz: samples with this one are left out
   std::optional<SampleFiles> train, test;   // idx, npy; test may be absent: then nothing is evaluated
   std::string path;                         // npz, cifar: of train and test; images: to train on, or both
   std::optional<std::string> test_path;     // images

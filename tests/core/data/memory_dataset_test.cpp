@@ -30,6 +30,30 @@ TEST(MemoryDataset, WhatDoesNotFitIsNamed) {
   });
 }
 
+TEST(MemoryDataset, LeavesOutIgnoredLabels) {
+  const auto make_ignoring = [](const std::vector<int32_t>& labels, int ignored) {
+    return MemoryDataset({4, {1, 1, 1, 1}}, 3, {'a', 'b', 'c', 'd'}, labels, {"images", "labels"}, ignored);
+  };
+  for (const int ignored : {255, -1, 1}) {
+    const MemoryDataset data = make_ignoring({ignored, 2, ignored, 0}, ignored);
+    ASSERT_EQ(data.size(), 2);
+    uint8_t pixel = 0;
+    EXPECT_EQ(data.read(0, 0, &pixel), 2);
+    EXPECT_EQ(pixel, 'b');
+    EXPECT_EQ(data.read(1, 0, &pixel), 0);
+    EXPECT_EQ(pixel, 'd');
+    EXPECT_EQ(data.fingerprint(),
+              MemoryDataset({2, {1, 1, 1, 1}}, 3, {'b', 'd'}, {2, 0}, {"images", "labels"}).fingerprint());
+  }
+  EXPECT_EQ(make_ignoring({0, 1, 2, 0}, 255).size(), 4);
+  expect_error(ExitCode::kBadData, {"labels: sample 3: expected a label of 0 to 2, found 7"}, [&] {
+    make_ignoring({255, 2, 255, 7}, 255);
+  });
+  expect_error(ExitCode::kBadData, {"labels: every sample has the label to be ignored, 9"}, [&] {
+    make_ignoring({9, 9, 9, 9}, 9);
+  });
+}
+
 // Checkpoints hold it: this one is what the first release computed.
 TEST(MemoryDataset, TheFingerprintOfSmallLabelsStays) {
   EXPECT_EQ(make({2, 0}).fingerprint(), "c24aaba33a4b103b63bd64a90b92e1ce");

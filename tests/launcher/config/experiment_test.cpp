@@ -256,6 +256,7 @@ TEST_F(ExperimentTest, ShowLoadsBackEqual) {
       {"loss={label_smoothing: 0.1, class_weights: [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]}"},
       {"loss={type: binary_cross_entropy, label_smoothing: 0.1}"},
       {"loss={type: mean_squared_error}"},
+      {"data.ignore_label=255"},
       {"train.stages=[{epochs: 1, batch: {global: 32, micro: 8}}]"},
       {"loss={label_smoothing: 0.1, teacher: {file: a.keras, preprocessing: tf, weight: 0.3, temperature: 7.5}}"},
       {"optimizer.learning_rate={base: 0.1, per: 256}", "batch={per_rank: 32}", "model.zero_init_residual=true"},
