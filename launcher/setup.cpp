@@ -93,7 +93,7 @@ std::vector<StageSettings> stage_settings(const Experiment& experiment, const Sh
   std::vector<StageSettings> stages;
   int64_t epochs = 0;
   for (const StageConfig& config : experiment.train.stages) {
-    const BatchConfig& batch = config.batch ? *config.batch : experiment.batch;
+    const BatchConfig batch = config.batch(experiment.batch);
     Shape image = sample;
     if (config.size) std::tie(image.h, image.w) = std::tie((*config.size)[0], (*config.size)[1]);
     stages.push_back({resolve(batch, world), image, config.epochs, batch.where});

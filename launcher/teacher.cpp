@@ -25,13 +25,13 @@ OpenedNetwork open_teacher(const TeacherConfig& config, const Shape& sample, con
   if (file.model.empty() && !config.model) {
     refuse("holds weights only (" + file.format + "); say of which network with loss.teacher.model");
   }
-  if (!file.preprocessing && config.preprocessing.empty()) {
+  if (!file.preprocessing && !config.preprocessing) {
     refuse("does not say how an image becomes its input; say so with loss.teacher.preprocessing");
   }
   try {
     return open_network(file, {.model_file = config.model.value_or(""),
                                .shape = std::array{sample.h, sample.w, sample.c},
-                               .preprocessing = config.preprocessing});
+                               .preprocessing = config.preprocessing.value_or("")});
   } catch (const Error& error) {
     if (error.code() == ExitCode::kBadData) throw;
     config_error(config.where, "loss.teacher", error.what());

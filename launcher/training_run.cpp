@@ -126,12 +126,17 @@ void require_same_loss_scaling(const Manifest& saved, const Manifest& now, const
               path + ": cannot go on from here: train.precision was " + before + ", is " + after + kOtherSettings);
 }
 
-// Stages before it may have had other batches.
-void require_same_epochs(const Manifest& saved, const Horizon& horizon, const std::string& path) {
+// The same steps are other samples where stages before them have other batches.
+void require_same_stages(const Manifest& saved, const Horizon& horizon, const std::vector<TrainingStage>& stages,
+                         const std::string& path) {
   const int64_t epoch = horizon.epoch(saved.step);
-  if (saved.epoch == epoch) return;
+  const int64_t samples = horizon.step_in_epoch(saved.step) * stages[horizon.stage(saved.step)].batch.global;
+  if (saved.epoch == epoch && saved.samples_in_epoch == samples) return;
+  const auto text = [](int64_t epochs, int64_t more) {
+    return std::to_string(epochs) + " epochs and " + std::to_string(more) + " samples";
+  };
   throw Error(ExitCode::kConfig, path + ": cannot go on from here: its " + std::to_string(saved.step) + " steps were " +
-                                     std::to_string(saved.epoch) + " epochs, and are " + std::to_string(epoch) +
+                                     text(saved.epoch, saved.samples_in_epoch) + ", and are " + text(epoch, samples) +
                                      " with these train.stages" + kOtherSettings);
 }
 
@@ -210,7 +215,7 @@ void TrainingRun::make_data() {
   if (experiment_.data.sharding == Sharding::kLocal) return;
   require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
   for (const StageConfig& stage : experiment_.train.stages) {
-    if (stage.batch) require_full_batch(*stage.batch, data_.train->size(), communicator_.size());
+    require_full_batch(stage.batch(experiment_.batch), data_.train->size(), communicator_.size());
   }
 }
 
@@ -320,7 +325,7 @@ bool TrainingRun::resume() {
   }
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
   require_same_loss_scaling(checkpoint->manifest, manifest_, checkpoint->path);
-  require_same_epochs(checkpoint->manifest, horizon_, checkpoint->path);
+  require_same_stages(checkpoint->manifest, horizon_, stages_, checkpoint->path);
   try {
     snapshot_->restore_model(*checkpoint);
     snapshot_->restore_optimizer(*checkpoint);

@@ -39,7 +39,7 @@ std::string validated(const CommandLine& line) {
     stage_model(experiment, stage, model.graph);
   }
   for (const StageConfig& stage : experiment.train.stages) {
-    if (stage.batch) require_full_batch(*stage.batch, training_samples(experiment.data), 1);
+    require_full_batch(stage.batch(experiment.batch), training_samples(experiment.data), 1);
   }
   const ModelConfig& config = experiment.model;
   const bool has_weights = config.weights || (config.base && config.base->weights) || experiment.optimizer.state;

@@ -69,7 +69,7 @@ void describe(Visitor& v, TeacherConfig& c) {
   v.key(c.preprocessing,
         {.name = "preprocessing",
          .doc = "how its images become its input: rgb/255, torch, caffe, tf or none; default: as it says",
-         .pattern = "(rgb/255|torch|caffe|tf|none)?"});
+         .pattern = "(rgb/255|torch|caffe|tf|none)"});
   v.key(c.weight,
         {.name = "weight", .doc = "of its part of the loss; the labels have the rest", .range = between(0, 1)});
   v.key(c.temperature, {.name = "temperature",
@@ -111,7 +111,9 @@ void describe(Visitor& v, StageConfig& c) {
   v.place(c.where);
   v.key(c.epochs, {.name = "epochs", .doc = "how long", .required = true, .range = at_least(1)});
   v.key(c.size, {.name = "size", .doc = "[height, width] of training images", .range = between(1, 1 << 16)});
-  v.key(c.batch, {.name = "batch", .doc = "of training"});
+  const Range rows = between(1, 1 << 24);
+  v.key(c.global, {.name = "global", .doc = "rows per optimizer step; default: that of batch", .range = rows});
+  v.key(c.micro, {.name = "micro", .doc = "rows per pass; default: that of batch", .range = rows});
 }
 
 template <class Visitor>

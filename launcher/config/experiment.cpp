@@ -248,22 +248,20 @@ void check_loss(const LossConfig& loss, int classes) {
   }
 }
 
-void check_batch(const BatchConfig& batch, const std::string& path) {
-  if (!batch.global && !batch.per_rank) config_error(batch.where, path, "expected global or per_rank");
-  if (batch.per_rank && (batch.global || batch.micro)) {
-    config_error(batch.where, path, "per_rank excludes global and micro");
-  }
-  if (batch.global) resolve(batch, 1);  // micro divides global for any number of ranks, or for none
-}
-
 void check_stages(const Experiment& e) {
   int64_t epochs = 0;
   for (size_t i = 0; i < e.train.stages.size(); ++i) {
     const StageConfig& stage = e.train.stages[i];
     const std::string path = child_path("train.stages", i), size = child_path(path, "size");
     epochs += stage.epochs;
-    if (!stage.size && !stage.batch) config_error(stage.where, path, "expected size or batch");
-    if (stage.batch) check_batch(*stage.batch, child_path(path, "batch"));
+    if (!stage.size && !stage.global && !stage.micro) {
+      config_error(stage.where, path, "expected size, global or micro");
+    }
+    if (stage.micro && !stage.global && e.batch.per_rank) {
+      config_error(stage.where, child_path(path, "micro"), "needs global, as the experiment has batch.per_rank");
+    }
+    const BatchConfig batch = stage.batch(e.batch);
+    if (batch.global) resolve(batch, 1);
     if (stage.size && e.data.format != DataFormat::kImages && e.data.format != DataFormat::kSynthetic) {
       config_error(stage.where, size, "only for data.format: images or synthetic");
     }
@@ -284,7 +282,8 @@ void check_sections(const Experiment& e) {
   check_schedule(e.schedule);
   check_evaluations(e);
   check_data(e.data);
-  check_batch(e.batch, "batch");
+  if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");
+  if (e.batch.global) resolve(e.batch, 1);  // micro divides global for any number of ranks, or for none
   check_stages(e);
   if (!e.train.epochs && !e.train.steps) config_error(e.train.where, "train", "expected epochs or steps");
   if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
@@ -385,6 +384,11 @@ std::string show(const Experiment& experiment) {
   Node tree = to_node(experiment);
   escape_interpolation(tree);
   return to_yaml(tree);
+}
+
+BatchConfig StageConfig::batch(const BatchConfig& otherwise) const {
+  if (!global && !micro) return otherwise;
+  return {.global = global ? global : otherwise.global, .micro = micro ? micro : otherwise.micro, .where = where};
 }
 
 ResolvedBatch resolve(const BatchConfig& batch, int world) {

@@ -152,11 +152,11 @@ struct DataConfig {
 
 // A network that a distilled one learns from, see launcher/teacher.h.
 struct TeacherConfig {
-  std::string file;                       // of any format
-  std::optional<std::string> model = {};  // a model file, where that has weights only
-  std::string preprocessing = {};         // of its images, see named_preprocessing(); "": what the file says
-  double weight = 0.9;                    // of its part of the loss; the labels have the rest
-  double temperature = 4;                 // both defaults: Tian, Krishnan and Isola 2020, arXiv:1910.10699
+  std::string file;                               // of any format
+  std::optional<std::string> model = {};          // a model file, where that has weights only
+  std::optional<std::string> preprocessing = {};  // of its images, see named_preprocessing(); else as the file says
+  double weight = 0.9;                            // of its part of the loss; the labels have the rest
+  double temperature = 4;                         // both defaults: Tian, Krishnan and Isola 2020, arXiv:1910.10699
   Mark where = {};
 };
 
@@ -182,12 +182,14 @@ struct EarlyStoppingConfig : EarlyStoppingOptions {
   Mark where;
 };
 
-// Epochs whose training batches are others; at least one of size and batch is given.
+// Epochs whose training batches are others; at least one of size, global and micro is given.
 struct StageConfig {
   int epochs = 1;
   std::optional<std::array<int, 2>> size;  // [H,W] of training images; else those of data.shape
-  std::optional<BatchConfig> batch;
+  std::optional<int> global, micro;        // as in BatchConfig; else those of batch
   Mark where;
+
+  BatchConfig batch(const BatchConfig& otherwise) const;
 };
 
 struct TrainConfig {
