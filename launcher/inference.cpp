@@ -132,8 +132,10 @@ std::span<const float> Inference::run_staged(int64_t images) {
 }
 
 int64_t Inference::bytes() const {
-  return (parameters_.value_elements() + parameters_.state_elements()) * size_of(Dtype::kF32) + arena_.bytes() +
-         input_memory_.bytes() + logits_memory_.bytes();
+  const int64_t shadow = parameters_.shadow() == nullptr ? 0 : size_of(parameters_.shadow_dtype());
+  return parameters_.value_elements() * (size_of(Dtype::kF32) + shadow) +
+         parameters_.state_elements() * size_of(Dtype::kF32) + arena_.bytes() + input_memory_.bytes() +
+         logits_memory_.bytes();
 }
 
 void softmax(std::span<const float> logits, std::vector<double>& probabilities) {

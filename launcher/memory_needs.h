@@ -24,7 +24,7 @@ struct MemoryNeeds {
   int64_t scratch = 0;      // of the optimizer
   int64_t average = 0;      // of the weights, train.ema_decay
   int64_t activations = 0;  // of training and evaluation, with the scratch of their kernels
-  int64_t teacher = 0;      // all that the teacher's network takes
+  int64_t teacher = 0;      // Inference::bytes() of the teacher, for each shape of images
 
   int64_t total() const {
     return parameters + gradients + accumulated + optimizer + scratch + average + activations + teacher;

@@ -136,6 +136,10 @@ void Replica::train_on(const Shape& images) {
   const auto found = std::ranges::find_if(courses_, takes);
   CHECK(found != courses_.end(), "nothing was made for images " + to_string(images));
   course_ = found->get();
+  // Captured work that communicates has to be so on all ranks, but how many passes of which kind they have run differs.
+  for (auto& row : course_->passes) {
+    for (Pass& pass : row) make_runner(pass);
+  }
 }
 
 void Replica::initialize(uint64_t seed, const LossScaleOptions& loss_scale) {
@@ -172,7 +176,10 @@ void Replica::gather(float* flat) {
 void Replica::load(std::span<const uint8_t> pixels, std::span<const Target> targets) {
   const auto pixel_bytes = static_cast<int64_t>(pixels.size_bytes());
   const auto target_bytes = static_cast<int64_t>(targets.size_bytes());
-  CHECK(pixel_bytes <= pixels_.bytes() && target_bytes <= targets_.bytes());
+  const auto fits = [&](const Graph& graph) {
+    return pixel_bytes == input_type(graph, "image").bytes() && target_bytes == input_type(graph, "target").bytes();
+  };
+  CHECK(fits(course_->graph) || fits(model_.graph));
   inputs_.load({{pixels_.data(), pixels.data(), pixel_bytes}, {targets_.data(), targets.data(), target_bytes}});
 }
 

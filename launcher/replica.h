@@ -44,6 +44,10 @@ struct ReplicaOptions {
   bool keeps_logits = false;  // of an evaluation, for answers()
   std::shared_ptr<const Teacher> teacher = {};  // for the graph's input of that name
   std::vector<OtherImages> others = {};
+
+  const Teacher* any_teacher() const {
+    return teacher != nullptr || others.empty() ? teacher.get() : others.front().teacher.get();
+  }
 };
 
 // Of the training program; `recompute` what leaves least memory in use, see recompute_for_least_memory().
@@ -150,7 +154,7 @@ class Replica {
   StepScalars scalars_;
   Upload upload_;  // of scalars_
   Download controls_;
-  std::vector<std::unique_ptr<Course>> courses_;  // first the model's own
+  std::vector<std::unique_ptr<Course>> courses_;  // by shape of a micro-batch
   Course* course_;
   Program evaluation_program_;
   Buffer pixels_, targets_, class_weights_, taught_;  // for the largest micro-batch

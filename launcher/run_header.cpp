@@ -109,7 +109,8 @@ std::string run_header(const RunFacts& facts) {
   line("ranks",
        std::to_string(world) + " on " + facts.backend.device->name() + "; " + facts.backend.communicator->name());
   line("batch", "global " + batch_text(batch) + " over " + std::to_string(world) + (world == 1 ? " rank" : " ranks"));
-  for (size_t i = 0; facts.stages.size() > 1 && i < facts.stages.size(); ++i) line("stage", stage_text(facts, i));
+  for (size_t i = 0; !experiment.train.stages.empty() && i < facts.stages.size(); ++i)
+    line("stage", stage_text(facts, i));
   if (experiment.train.sync_bn) {
     line("sync_bn", "batch norm over " + std::to_string(batch.micro * world) + " rows, " + std::to_string(batch.micro) +
                         " of each rank: results depend on the number of ranks");

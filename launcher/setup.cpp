@@ -160,8 +160,11 @@ ReplicaOptions replica_options(const Experiment& experiment, const std::vector<S
   const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
   const DistributedConfig& distributed = experiment.distributed;
   const Shape own = graph.inputs().front().type.shape;
-  const auto teacher = [&](const Shape& images) {
-    return make_teacher(experiment, {1, images.h, images.w, images.c}, images.n, backend, hdf5);
+  std::optional<ForeignModel> file;
+  if (experiment.loss.teacher) file = read_teacher(*experiment.loss.teacher, hdf5);
+  const auto teacher = [&](const Shape& images) -> std::shared_ptr<const Teacher> {
+    if (!file) return nullptr;
+    return std::make_shared<Teacher>(*experiment.loss.teacher, *file, experiment.model.classes, images, backend);
   };
   const Passes passes = passes_on(own, stages, rank, world);
   ReplicaOptions options{
@@ -183,13 +186,12 @@ ReplicaOptions replica_options(const Experiment& experiment, const std::vector<S
   return options;
 }
 
-std::unique_ptr<Replica> make_replica(const Experiment& experiment, const Shape& images,
-                                      const std::vector<StageSettings>& stages, Backend& backend,
-                                      const Communicator& host, const Hdf5Options& hdf5) {
+ReplicaPlan plan_replica(const Experiment& experiment, const Shape& images, const std::vector<StageSettings>& stages,
+                         Backend& backend, const Communicator& host, const Hdf5Options& hdf5) {
   Model model = build_model(experiment, {1, images.h, images.w, images.c}, images.n);
   ReplicaOptions options = replica_options(experiment, stages, model.graph, backend, host.rank(), host.size(), hdf5);
   fit_into_memory(experiment, model, backend, options);
-  return std::make_unique<Replica>(std::move(model), backend, options);
+  return {std::move(model), std::move(options)};
 }
 
 Horizon horizon(const Experiment& experiment, const std::vector<StageSettings>& stages,
@@ -244,7 +246,7 @@ Schedule make_schedule(const Experiment& experiment, double learning_rate, const
   for (const SchedulePhaseConfig& phase : config.phases) shapes.push_back(&phase);
   if (shapes.empty()) shapes.push_back(&config);
   std::vector<SchedulePhase> phases;
-  int64_t steps_left = horizon.schedule_step(horizon.steps);
+  int64_t steps_left = horizon.schedule_step(horizon.steps - 1) + 1;
   for (size_t i = 0; i < shapes.size(); ++i) {
     ScheduleOptions options = schedule_options(*shapes[i], learning_rate, horizon);
     if (shapes[i]->restart_epochs > 0 && options.restart_steps == 0) too_short(config, "restart_epochs", horizon);

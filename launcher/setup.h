@@ -54,11 +54,15 @@ Model stage_model(const Experiment& experiment, const StageSettings& stage, cons
 // file of a teacher, which `hdf5` is for.
 ReplicaOptions replica_options(const Experiment& experiment, const std::vector<StageSettings>& stages,
                                const Graph& graph, Backend& backend, int rank, int world, const Hdf5Options& hdf5 = {});
-// Likewise, of the network for `images` [rows,H,W,C], which it evaluates on, within train.memory_mib, see
-// fit_into_memory().
-std::unique_ptr<Replica> make_replica(const Experiment& experiment, const Shape& images,
-                                      const std::vector<StageSettings>& stages, Backend& backend,
-                                      const Communicator& host, const Hdf5Options& hdf5 = {});
+
+// All that may go wrong on one rank alone, before the replica is made, which is collective.
+struct ReplicaPlan {
+  Model model;
+  ReplicaOptions options;
+};
+// Of the network for `images` [rows,H,W,C], which it evaluates on, within train.memory_mib, see fit_into_memory().
+ReplicaPlan plan_replica(const Experiment& experiment, const Shape& images, const std::vector<StageSettings>& stages,
+                         Backend& backend, const Communicator& host, const Hdf5Options& hdf5 = {});
 // `steps_per_epoch` by stage.
 Horizon horizon(const Experiment& experiment, const std::vector<StageSettings>& stages,
                 const std::vector<int64_t>& steps_per_epoch);

@@ -9,16 +9,7 @@
 namespace convoy {
 namespace {
 
-ForeignModel read_teacher(const std::string& path, const Hdf5Options& hdf5) {
-  try {
-    return read_model_file(path, hdf5);
-  } catch (const Error& error) {
-    throw with_fetch_advice(error, path);
-  }
-}
-
-OpenedNetwork open_teacher(const TeacherConfig& config, const Shape& sample, const Hdf5Options& hdf5) {
-  const ForeignModel file = read_teacher(config.file, hdf5);
+OpenedNetwork open_teacher(const TeacherConfig& config, const ForeignModel& file, const Shape& images) {
   const auto refuse = [&](const std::string& what) {
     config_error(config.where, "loss.teacher", config.file + ": " + what);
   };
@@ -30,7 +21,7 @@ OpenedNetwork open_teacher(const TeacherConfig& config, const Shape& sample, con
   }
   try {
     return open_network(file, {.model_file = config.model.value_or(""),
-                               .shape = std::array{sample.h, sample.w, sample.c},
+                               .shape = std::array{images.h, images.w, images.c},
                                .preprocessing = config.preprocessing.value_or("")});
   } catch (const Error& error) {
     if (error.code() == ExitCode::kBadData) throw;
@@ -53,11 +44,19 @@ Step named(const char* name, std::function<void()> run) {
 
 }  // namespace
 
-Teacher::Teacher(const TeacherConfig& config, int classes, const Shape& sample, int rows, Backend& backend,
-                 const Hdf5Options& hdf5)
+ForeignModel read_teacher(const TeacherConfig& config, const Hdf5Options& hdf5) {
+  try {
+    return read_model_file(config.file, hdf5);
+  } catch (const Error& error) {
+    throw with_fetch_advice(error, config.file);
+  }
+}
+
+Teacher::Teacher(const TeacherConfig& config, const ForeignModel& file, int classes, const Shape& images,
+                 Backend& backend)
     : backend_(backend) {
-  const OpenedNetwork it = open_teacher(config, sample, hdf5);
-  network_ = std::make_unique<Inference>(it.network, backend, InferenceOptions{.rows = rows});
+  const OpenedNetwork it = open_teacher(config, file, images);
+  network_ = std::make_unique<Inference>(it.network, backend, InferenceOptions{.rows = images.n});
   if (network_->classes() != classes) {
     config_error(config.where, "loss.teacher",
                  config.file + ": expected " + std::to_string(classes) +
@@ -82,13 +81,6 @@ void Teacher::prepend_to(Plan& plan, const void* pixels, float* logits) const {
   plan.insert(at, named("teacher/logits", [=, ops = backend_.ops.get(), &compute] {
                 ops->convert(logits, Dtype::kF32, said.data, said.type.dtype, said.type.shape.elements(), compute);
               }));
-}
-
-std::shared_ptr<const Teacher> make_teacher(const Experiment& experiment, const Shape& sample, int rows,
-                                            Backend& backend, const Hdf5Options& hdf5) {
-  const std::optional<TeacherConfig>& config = experiment.loss.teacher;
-  if (!config) return nullptr;
-  return std::make_shared<Teacher>(*config, experiment.model.classes, sample, rows, backend, hdf5);
 }
 
 }  // namespace convoy

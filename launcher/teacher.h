@@ -8,16 +8,19 @@
 
 #include "core/graph/plan.h"
 #include "launcher/config/experiment.h"
+#include "launcher/exchange/network.h"
 #include "launcher/inference.h"
 
 namespace convoy {
 
+// Throws Error as read_model_file().
+ForeignModel read_teacher(const TeacherConfig& config, const Hdf5Options& hdf5);
+
 class Teacher {
  public:
-  // Reads the file.  `sample` is one image of the training, `rows` a micro-batch.  The backend must outlive it.
-  // Throws Error as read_model_file(); kConfig where the network is not known, has other classes or takes other images.
-  Teacher(const TeacherConfig& config, int classes, const Shape& sample, int rows, Backend& backend,
-          const Hdf5Options& hdf5);
+  // `images` [rows,H,W,C] are a micro-batch of the training.  The backend must outlive it.
+  // Throws Error(kConfig) where the network in `file` is not known, has other classes or takes other images; kBadData.
+  Teacher(const TeacherConfig& config, const ForeignModel& file, int classes, const Shape& images, Backend& backend);
 
   // In front of a pass: it looks at u8 `pixels` [rows,H,W,C] and writes f32 `logits` [rows,classes], both of the
   // device.
@@ -32,9 +35,5 @@ class Teacher {
   std::unique_ptr<Inference> network_;
   std::string text_, fingerprint_;
 };
-
-// Null where the experiment has none.
-std::shared_ptr<const Teacher> make_teacher(const Experiment& experiment, const Shape& sample, int rows,
-                                            Backend& backend, const Hdf5Options& hdf5);
 
 }  // namespace convoy

@@ -73,7 +73,7 @@ std::string settings_that_compute(Experiment experiment, double learning_rate, c
   experiment.model.weights.reset();  // they are in the checkpoint now
   if (experiment.model.base) experiment.model.base->weights.reset();
   experiment.optimizer.state.reset();
-  experiment.optimizer.learning_rate = {learning_rate};
+  if (experiment.train.stages.empty()) experiment.optimizer.learning_rate = {learning_rate};
   experiment.checkpoint = {};
   experiment.metrics = {};
   experiment.progress = ProgressStyle::kAuto;
@@ -175,10 +175,8 @@ TrainingRun::TrainingRun(const Options& options, const Experiment& experiment, C
   });
   run_on_all_ranks(communicator_, [&] { share_data(); });
   run_on_all_ranks(communicator_, [&] { make_caches(); });
+  plan_network();
   run_on_all_ranks(communicator_, [&] { make_network(); });
-  if (const Teacher* teacher = replica_->teacher()) {
-    run_on_all_ranks(communicator_, [&] { agree(communicator_, {{"teacher", teacher->fingerprint()}}); });
-  }
   snapshot_->take();
   run_on_all_ranks(communicator_, [&] {
     if (leads()) open_run_directory();
@@ -265,11 +263,20 @@ void TrainingRun::make_caches() {
   }
 }
 
+void TrainingRun::plan_network() {
+  const Shape sample = data_.train->sample(), images{batch_.micro, sample.h, sample.w, sample.c};
+  run_on_all_ranks(communicator_, [&] {
+    expect_writers(experiment_.train);
+    plan_.emplace(plan_replica(experiment_, images, settings_, backend_, communicator_, options_.hdf5));
+  });
+  if (const Teacher* teacher = plan_->options.any_teacher()) {
+    run_on_all_ranks(communicator_, [&] { agree(communicator_, {{"teacher", teacher->fingerprint()}}); });
+  }
+}
+
 void TrainingRun::make_network() {
-  expect_writers(experiment_.train);
-  const Shape sample = data_.train->sample();
-  replica_ = make_replica(experiment_, {batch_.micro, sample.h, sample.w, sample.c}, settings_, backend_, communicator_,
-                          options_.hdf5);
+  replica_ = std::make_unique<Replica>(std::move(plan_->model), backend_, plan_->options);
+  plan_.reset();
   if (replica_->parameters().trainable_elements() == 0) {
     config_error(experiment_.model.where, "model", "no layer has parameters that are not frozen: nothing to train");
   }

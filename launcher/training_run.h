@@ -41,6 +41,7 @@ class TrainingRun {
   void make_data();
   void share_data();
   void make_caches();
+  void plan_network();
   void make_network();
   OptimizerConfig optimizer_config() const;  // with the learning rate for our batch; of all ranks together
   void open_run_directory();
@@ -69,6 +70,7 @@ class TrainingRun {
   std::vector<TrainingStage> stages_;
   Horizon horizon_;
   Watchers watchers_;
+  std::optional<ReplicaPlan> plan_;  // until there is a replica
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<WeightAverage> average_;  // null: there is none

@@ -45,8 +45,11 @@ MemoryDataset::MemoryDataset(const ImagesHeader& images, int classes, std::vecto
   if (wrong != labels_.end())
     bad_data(names.labels, "sample " + std::to_string(wrong - labels_.begin()) + ": expected a label of 0 to " +
                                std::to_string(classes - 1) + ", found " + std::to_string(*wrong));
-  if (ignored) leave_out(*ignored);
-  if (labels_.empty()) bad_data(names.labels, "every sample has the label to be ignored, " + std::to_string(*ignored));
+  if (ignored) {
+    leave_out(*ignored);
+    if (labels_.empty())
+      bad_data(names.labels, "every sample has the label to be ignored, " + std::to_string(*ignored));
+  }
   fingerprint_ = hash128_hex(to_string(sample_) + " " + std::to_string(classes) + " " +
                              hash128_hex(std::as_bytes(std::span(pixels_))) + hash_labels(labels_));
 }

@@ -22,19 +22,13 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-Shape images_of(const Dataset& data, const ResolvedBatch& batch) {
-  const Shape sample = data.sample();
-  return {batch.micro, sample.h, sample.w, sample.c};
-}
-
 // A network with its optimizer and one micro-batch of real data, which it trains on again and again.
 class Bench {
  public:
   Bench(const Experiment& experiment, Communicator& host, Backend& backend, const Dataset& data)
       : batch_(resolve(experiment.batch, host.size())),
         device_(*backend.device),
-        replica_(make_replica(experiment, images_of(data, batch_), {{.batch = batch_, .sample = data.sample()}},
-                              backend, host)),
+        replica_(make_replica(experiment, data, backend, host)),
         optimizer_(make_optimizer(experiment.optimizer, backend, replica_->graph(), replica_->parameters(),
                                   backend.device->allocator())),
         passes_(share_of(batch_.micro_batches, host.rank(), host.size()).count),
@@ -107,6 +101,17 @@ class Bench {
   int64_t passes() const { return passes_; }
 
  private:
+  std::unique_ptr<Replica> make_replica(const Experiment& experiment, const Dataset& data, Backend& backend,
+                                        Communicator& host) const {
+    const Shape sample = data.sample();
+    std::optional<ReplicaPlan> plan;
+    run_on_all_ranks(host, [&] {
+      plan.emplace(plan_replica(experiment, {batch_.micro, sample.h, sample.w, sample.c},
+                                {{.batch = batch_, .sample = sample}}, backend, host));
+    });
+    return std::make_unique<Replica>(std::move(plan->model), backend, plan->options);
+  }
+
   // "conv2d_12 backward_weights" → "conv2d backward_weights"
   static std::string kind_of(const std::string& step) {
     const size_t space = step.find(' ');

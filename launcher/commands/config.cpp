@@ -32,14 +32,15 @@ std::vector<std::string> parameter_names(const Graph& graph) {
 std::string validated(const CommandLine& line) {
   const Experiment experiment = load(line);
   const ResolvedBatch batch = resolve(experiment.batch, 1);
-  require_full_batch(experiment.batch, training_samples(experiment.data), 1);
+  const int64_t samples = training_samples(experiment.data);
+  require_full_batch(experiment.batch, samples, 1);
   const Model model = build_model(experiment, sample_shape(experiment.data), batch.micro);
   require_matches(experiment.optimizer, parameter_names(model.graph));
   for (const StageSettings& stage : stage_settings(experiment, sample_shape(experiment.data), 1)) {
     stage_model(experiment, stage, model.graph);
   }
   for (const StageConfig& stage : experiment.train.stages) {
-    require_full_batch(stage.batch(experiment.batch), training_samples(experiment.data), 1);
+    require_full_batch(stage.batch(experiment.batch), samples, 1);
   }
   const ModelConfig& config = experiment.model;
   const bool has_weights = config.weights || (config.base && config.base->weights) || experiment.optimizer.state;

@@ -20,19 +20,19 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Inspection {
-  explicit Inspection(const Experiment& e)
+  Inspection(const Experiment& e, const Hdf5Options& hdf5)
       : backend(make_backend(e, *host, 1)),
         batch(resolve(e.batch, 1)),
         model(build_model(e, sample_shape(e.data), batch.micro)),
-        options(fitting_options(e)),
+        options(fitting_options(e, hdf5)),
         blueprint(e, model, backend, options),
         plan(blueprint.training().plan()),
         buckets(cut_buckets(plan, blueprint.parameters(), options.buckets)),
         needs(blueprint.needs()) {}
 
-  ReplicaOptions fitting_options(const Experiment& experiment) {
+  ReplicaOptions fitting_options(const Experiment& experiment, const Hdf5Options& hdf5) {
     ReplicaOptions fitting = replica_options(experiment, stage_settings(experiment, sample_shape(experiment.data), 1),
-                                             model.graph, backend, 0, 1);
+                                             model.graph, backend, 0, 1, hdf5);
     fit_into_memory(experiment, model, backend, fitting);
     return fitting;
   }
@@ -143,7 +143,7 @@ int inspect_command(const CommandLine& line) {
   const std::string& file = require_word(line, 0, "an experiment or model file");
   if (line.words.size() > 1 || names_foreign_model(file) || is_model_file(file)) return inspect_models(line);
   const Experiment experiment = load_experiment(file, with_shape(line), hdf5_options(line));
-  const Inspection inspection(experiment);
+  const Inspection inspection(experiment, hdf5_options(line));
   if (line.json) {
     std::cout << to_json(experiment, inspection).dump(2) << "\n";
   } else {

@@ -80,6 +80,20 @@ TEST_F(CudaRunTest, LearnsFromATeacherAsTheCpuDoes) {
   EXPECT_NEAR(cuda.evaluation->loss, cpu.evaluation->loss, 1e-5);
 }
 
+// Passes are captured, and the host is ahead of the device, when batches and images change.
+TEST_F(CudaRunTest, StagesEqualTheCpus) {
+  const std::vector<std::string> settings = {
+      kAnySize, "data.train_size=64", "optimizer.learning_rate=0.01",
+      "train={epochs: 4, precision: f32, eval_every_epochs: 0, stages: [{epochs: 1, size: [6, 8], global: 16, micro: "
+      "8}, "
+      "{epochs: 1, size: [6, 8], global: 32, micro: 8}, {epochs: 1, size: [8, 8]}]}"};
+  std::vector<std::string> on_cpu = settings;
+  on_cpu.emplace_back("device=cpu");
+  const Outcome cuda = train_cuda(1, settings), cpu = train_cuda(1, on_cpu);
+  EXPECT_LE(worst_distance(cuda.by_rank[0], cpu.by_rank[0]), 1e-5);
+  EXPECT_LE(worst_distance(train_cuda(2, settings).by_rank[0], cpu.by_rank[0]), 1e-5);
+}
+
 TEST_F(CudaRunTest, ConfusionDoesNotDependOnTheNumberOfRanks) {
   const auto on = [](const char* device, const char* precision) {
     return load(kRunExperiment, {"data.classes=8", "data.test_size=29", device, precision});

@@ -47,6 +47,12 @@ threads: 1
 progress: none
 )";
 
+// Another network for it, for images of any size.
+inline constexpr const char* kAnySize =
+    "model.layers=[{conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}}, batch_norm, relu, {max_pool: {kernel: "
+    "2}}, "
+    "{conv2d: {filters: 16, kernel: 3}}, relu, global_average, flatten, {linear: {units: classes}}]";
+
 // The update rules that look at whole tensors, and what is theirs; with the average of weights.
 struct RuleCase {
   const char* name;

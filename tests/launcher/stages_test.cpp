@@ -11,12 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// For images of any size.
-constexpr const char* kAnySize =
-    "model.layers=[{conv2d: {filters: 8, kernel: 3, padding: 1, bias: false}}, batch_norm, relu, {max_pool: {kernel: "
-    "2}}, "
-    "{conv2d: {filters: 16, kernel: 3}}, relu, global_average, flatten, {linear: {units: classes}}]";
-
 class StagesTest : public RunTest {
  protected:
   Outcome train_in(const std::string& stages, int ranks = 1, std::vector<std::string> more = {}, bool fresh = true) {
@@ -72,6 +66,28 @@ TEST_F(StagesTest, HaveImagesOfTheirOwn) {
     EXPECT_EQ(several.evaluation->correct, alone.evaluation->correct);
     EXPECT_GT(worst_distance(alone.by_rank[0], train_in("", 1, more).by_rank[0]), 1e-3);
   }
+}
+
+TEST_F(StagesTest, MayFillTheRun) {
+  const std::string stages = "{epochs: 2, size: [6, 6]}, {epochs: 1, size: [8, 8]}";
+  const Outcome whole = train_in(stages, 2, {kAnySize});
+  EXPECT_EQ(whole.evaluation->images, 99);  // of 10x10
+  EXPECT_EQ(train_in("{epochs: 2, size: [6, 6]}, {epochs: 2, size: [8, 8]}", 2, {kAnySize, "train.steps=30"}).by_rank,
+            whole.by_rank);
+}
+
+TEST_F(StagesTest, ARateOfABatchIsNotThatNumber) {
+  const std::string stages = "{epochs: 1, global: 192, micro: 8}";
+  train_in(stages, 1, {"optimizer.learning_rate={base: 0.01, per: 96}", "checkpoint.every_steps=4"});
+  fs::remove_all("runs/run/checkpoints/step-0000000025");
+  fs::remove("runs/run/status.json");
+  testing::internal::CaptureStdout();
+  train_in(stages, 1, {"optimizer.learning_rate=0.01", "checkpoint.every_steps=4", "progress=plain"}, false);
+  const std::string header = testing::internal::GetCapturedStdout();
+  EXPECT_NE(header.find("not bit for bit: other settings changed"), std::string::npos) << header;
+  EXPECT_NE(header.find("from epoch 1: images of 10x10, batch 192 = 24 micro-batches of 8, 5 steps an epoch"),
+            std::string::npos)
+      << header;
 }
 
 TEST_F(StagesTest, ResumedRunIsBitwiseEqual) {

@@ -50,15 +50,15 @@ TEST_F(TeacherTest, SaysWhatItsNetworkSays) {
   const std::unique_ptr<Communicator> host = make_solo_communicator();
   Backend backend = make_backend(experiment, *host, 1);
   constexpr int kRows = 3;
-  const Shape sample{1, 10, 10, 3};
-  const std::shared_ptr<const Teacher> teacher = make_teacher(experiment, sample, kRows, backend, {});
-  ASSERT_NE(teacher, nullptr);
+  const Shape images{kRows, 10, 10, 3};
+  const TeacherConfig& config = *experiment.loss.teacher;
+  const Teacher teacher(config, read_teacher(config, {}), 4, images, backend);
 
-  std::vector<uint8_t> pixels(static_cast<size_t>(kRows * sample.elements()));
+  std::vector<uint8_t> pixels(static_cast<size_t>(images.elements()));
   std::iota(pixels.begin(), pixels.end(), uint8_t{7});
   std::vector<float> logits(kRows * 4);
   Plan pass;
-  teacher->prepend_to(pass, pixels.data(), logits.data());
+  teacher.prepend_to(pass, pixels.data(), logits.data());
   pass.run();
   Inference network(open_network("teacher.safetensors").network, backend, {.rows = kRows});
   const std::span<const float> wanted = network.run(pixels);
@@ -110,6 +110,37 @@ TEST_F(TeacherTest, IsNotAskedForByWhoeverGoesOn) {
   ASSERT_TRUE(checkpoint.loss);
   EXPECT_EQ(checkpoint.loss->type, LossType::kSoftmaxCrossEntropy);
   EXPECT_FALSE(checkpoint.loss->teacher);
+}
+
+TEST_F(TeacherTest, SeesImagesOfEverySize) {
+  make_teacher_file("teacher.safetensors", {kAnySize});
+  const std::vector<std::string> staged = {
+      kAnySize, "train={epochs: 2, eval_every_epochs: 0, stages: [{epochs: 1, size: [6, 8], global: 48, micro: 16}]}",
+      "optimizer.learning_rate=0.01"};
+  const Outcome alone = learn(1, "file: teacher.safetensors", staged);
+  EXPECT_LE(worst_distance(learn(3, "file: teacher.safetensors", staged).by_rank[0], alone.by_rank[0]), 1e-5);
+  EXPECT_GT(worst_distance(learn(1, "file: teacher.safetensors, weight: 0", staged).by_rank[0], alone.by_rank[0]),
+            1e-4);
+}
+
+// Nobody waits for the rank that has not what the others have.
+TEST_F(TeacherTest, IsTheSameOnAllRanks) {
+  make_teacher_file("teacher.safetensors");
+  make_teacher_file("another.safetensors", {"experiment.seed=5"});
+  const auto code = [&](const char* of_rank_1) {
+    const Experiment first = load(kRunExperiment, {"loss={teacher: {file: teacher.safetensors}}"});
+    const Experiment second = load(kRunExperiment, {std::string("loss={teacher: {file: ") + of_rank_1 + "}}"});
+    Signals signals;
+    return code_of([&] {
+      run_thread_group(2, [&](Communicator& communicator) {
+        TrainingRun run({.version = "test", .fresh = true}, communicator.rank() == 0 ? first : second, communicator,
+                        signals);
+      });
+    });
+  };
+  EXPECT_EQ(code("teacher.safetensors"), ExitCode::kDone);
+  EXPECT_EQ(code("nowhere.safetensors"), ExitCode::kNoInput);
+  EXPECT_EQ(code("another.safetensors"), ExitCode::kRanksDisagree);
 }
 
 TEST_F(TeacherTest, RefusesNetworksThatCannotTeachThisOne) {
