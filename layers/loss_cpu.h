@@ -19,7 +19,7 @@ class LossCpu : public CpuKernel {
     expect_targets(request);
     const ValueType& logits = request.inputs[0];
     inputs_ = request.inputs;
-    inputs_[0] = {logits.shape, logits.dtype};
+    for (ValueType& input : inputs_) input = {input.shape, input.dtype};
     output_ = {logits.shape, Dtype::kF32};
     if (!evaluates_ && request.wants_dx[0]) parts_ = {{"backward", {0}, false}};
   }

@@ -137,6 +137,7 @@ class LossCuda : public CudaKernel {
     expect_targets(request);
     const ValueType logits = activation_cuda(request.inputs[0]);
     inputs_ = request.inputs;
+    for (ValueType& input : inputs_) input = {input.shape, input.dtype};
     inputs_[0] = logits;
     output_ = {logits.shape, Dtype::kF32};
     workspace_bytes_ = logits.shape.n * static_cast<int64_t>(sizeof(RowResult));
