@@ -38,13 +38,6 @@ Datasets open_synthetic(const DataConfig& data, uint64_t seed, const std::vector
   return sets;
 }
 
-bool are_numbers(const std::vector<std::string>& names) {
-  for (size_t label = 0; label < names.size(); ++label) {
-    if (names[label] != std::to_string(label)) return false;
-  }
-  return true;
-}
-
 // Labels mean the same in both.  Where they are numbers, the largest may be missing in one.
 bool same_classes(const ImageStore& one, const ImageStore& other) {
   const std::vector<std::string>&names = one.class_names(), &others = other.class_names();
@@ -146,13 +139,13 @@ std::unique_ptr<Dataset> limited(std::unique_ptr<Dataset> all, const std::option
 
 // All that is done to samples as they are read, but for augmentation.
 std::unique_ptr<Dataset> guarded(std::unique_ptr<Dataset> all, const std::optional<int>& limit, const DataConfig& data,
-                                 SkipBad::Report report) {
+                                 SkipBad::Report report, std::shared_ptr<SkipBad::Known> known) {
   if (all == nullptr) return nullptr;
   all = limited(std::move(all), limit, data.format);
   if (data.on_error == OnError::kSkip) {
     const auto share = static_cast<int64_t>(data.max_bad * static_cast<double>(all->size()));
     const int64_t most = data.max_bad > 0 ? std::max<int64_t>(share, 1) : 0;
-    all = std::make_unique<SkipBad>(std::move(all), most, std::move(report));
+    all = std::make_unique<SkipBad>(std::move(all), most, std::move(report), std::move(known));
   }
   if (data.cache == DataCache::kRam) all = std::make_unique<RamCache>(std::move(all));
   return all;
@@ -178,6 +171,13 @@ ImagesHeader read_header(const DataConfig& data) {
 
 }  // namespace
 
+bool are_numbers(const std::vector<std::string>& class_names) {
+  for (size_t label = 0; label < class_names.size(); ++label) {
+    if (class_names[label] != std::to_string(label)) return false;
+  }
+  return true;
+}
+
 Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples,
                        const std::vector<Shape>& more_shapes) {
   Datasets sets = open_files(data, seed, more_shapes);
@@ -190,13 +190,15 @@ Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_sa
   }
   sets.train = shaped(std::move(sets.train), data);
   sets.test = shaped(std::move(sets.test), data);
+  const auto known = std::make_shared<SkipBad::Known>();
   const auto for_training = [&](std::unique_ptr<Dataset> all) {
-    all = guarded(std::move(all), data.train_limit, data, bad_samples.reporter(Split::kTrain));
+    all = guarded(std::move(all), data.train_limit, data, bad_samples.reporter(Split::kTrain), known);
     return augmented(std::move(all), data, seed);
   };
   sets.train = for_training(std::move(sets.train));
   for (std::unique_ptr<Dataset>& resized : sets.resized) resized = for_training(std::move(resized));
-  sets.test = guarded(std::move(sets.test), data.test_limit, data, bad_samples.reporter(Split::kTest));
+  sets.test = guarded(std::move(sets.test), data.test_limit, data, bad_samples.reporter(Split::kTest),
+                      std::make_shared<SkipBad::Known>());
   sets.fingerprint = sets.train->fingerprint();
   return sets;
 }

@@ -23,9 +23,12 @@ struct Datasets {
 
 // Training samples are augmented, but with data.cache: device, where the cache does that.  With on_error: skip, what
 // cannot be read is passed over and told `bad_samples`, which must outlive the sets.  `more_shapes`, of samples (n =
-// 1), are for images and synthetic data. Throws Error(kNoInput, kBadData) naming the file.
+// 1), are for images and synthetic data.  Throws Error(kNoInput, kBadData) naming the file.
 Datasets open_datasets(const DataConfig& data, uint64_t seed, BadSamples& bad_samples,
                        const std::vector<Shape>& more_shapes = {});
+
+// Whether they are the labels themselves: nobody has named the classes.
+bool are_numbers(const std::vector<std::string>& class_names);
 
 AugmentOptions augment_options(const AugmentConfig& config);
 

@@ -21,7 +21,8 @@ struct Horizon {
   int64_t save_epochs = 0;              // … or epochs; 0: not by them
   int64_t log_steps = 50;               // lines of log.jsonl
 
-  // All of what comes next when `step` of them are done: at the end of an epoch of the next one, and of its stage.
+  // Where the step that comes next lies when `step` of them are done: its stage, its epoch, and how many steps of that
+  // epoch are done.
   size_t stage(int64_t step) const;
   int64_t epoch(int64_t step) const;
   int64_t step_in_epoch(int64_t step) const;

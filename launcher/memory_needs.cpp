@@ -42,47 +42,37 @@ void* AddressSpace::allocate(int64_t bytes) {
 
 void AddressSpace::deallocate(void* data, int64_t bytes) noexcept { munmap(data, static_cast<size_t>(bytes)); }
 
-namespace {
-
-const Graph& trained(const Model& model, const ReplicaOptions& options) {
-  return options.passes.most > 0 ? model.graph : options.others.front().model->graph;
-}
-
-}  // namespace
-
 Blueprint::Blueprint(const Experiment& experiment, const Model& model, Backend& backend, const ReplicaOptions& options)
     : train_(experiment.train),
-      most_passes_(options.passes.most),
       travels_as_bf16_(options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1),
-      teacher_bytes_(options.teacher == nullptr ? 0 : options.teacher->bytes()),
       parameters_(model.graph, memory_, memory_, shadow_dtype(backend), travels_as_bf16_, options.buckets.sharded),
-      training_(trained(model, options), parameters_, *backend.kernels,
-                training_options(trained(model, options), backend.precision, options)),
       evaluation_(model.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}) {
-  share_updates(training_.plan(), parameters_, options.buckets, *backend.communicator);
-  optimizer_ = make_optimizer(experiment.optimizer, backend, model.graph, parameters_, memory_);
-  for (const OtherImages& other : options.others) {
-    const Graph& graph = other.model->graph;
-    const Program program(graph, parameters_, *backend.kernels, training_options(graph, backend.precision, options));
-    other_arena_bytes_ = std::max(other_arena_bytes_, program.memory().arena_bytes);
-    teacher_bytes_ += other.teacher == nullptr ? 0 : other.teacher->bytes();
-    most_passes_ = std::max(most_passes_, other.passes.most);
+  for (const TrainedOn& shape : options.shapes) {
+    const Graph& graph = shape.graph(model);
+    Program program(graph, parameters_, *backend.kernels, training_options(graph, backend.precision, options));
+    if (trained_ == nullptr || program.memory().arena_bytes > training_->memory().arena_bytes) {
+      trained_ = &graph;
+      training_ = std::make_unique<Program>(std::move(program));
+    }
+    teacher_bytes_ += shape.teacher == nullptr ? 0 : shape.teacher->bytes();
+    most_passes_ = std::max(most_passes_, shape.passes.most);
   }
+  share_updates(training_->plan(), parameters_, options.buckets, *backend.communicator);
+  optimizer_ = make_optimizer(experiment.optimizer, backend, model.graph, parameters_, memory_);
 }
 
 MemoryNeeds Blueprint::needs() const {
   const int64_t each = size_of(Dtype::kF32), trainable = parameters_.trainable_elements();
   const int64_t shadow = parameters_.shadow() == nullptr ? 0 : size_of(parameters_.shadow_dtype());
   const int64_t travelling = travels_as_bf16_ ? size_of(Dtype::kBF16) : 0;
-  return {
-      .parameters = parameters_.value_elements() * (each + shadow) + parameters_.state_elements() * each,
-      .gradients = parameters_.reduced_elements() * each + trainable * travelling,
-      .accumulated = most_passes_ > 1 ? trainable * each : 0,
-      .optimizer = std::ssize(optimizer_->state()) * parameters_.own().elements() * each,
-      .scratch = optimizer_->scratch_bytes(),
-      .average = train_.ema_decay > 0 ? WeightAverage::bytes_for(parameters_) : 0,
-      .activations = std::max({training_.memory().arena_bytes, evaluation_.memory().arena_bytes, other_arena_bytes_}),
-      .teacher = teacher_bytes_};
+  return {.parameters = parameters_.value_elements() * (each + shadow) + parameters_.state_elements() * each,
+          .gradients = parameters_.reduced_elements() * each + trainable * travelling,
+          .accumulated = most_passes_ > 1 ? trainable * each : 0,
+          .optimizer = std::ssize(optimizer_->state()) * parameters_.own().elements() * each,
+          .scratch = optimizer_->scratch_bytes(),
+          .average = train_.ema_decay > 0 ? WeightAverage::bytes_for(parameters_) : 0,
+          .activations = std::max(training_->memory().arena_bytes, evaluation_.memory().arena_bytes),
+          .teacher = teacher_bytes_};
 }
 
 void fit_into_memory(const Experiment& experiment, const Model& model, Backend& backend, ReplicaOptions& options) {

@@ -50,18 +50,21 @@ class Blueprint {
 
   MemoryNeeds needs() const;
   const Parameters& parameters() const { return parameters_; }
-  const Program& training() const { return training_; }
+  // Of the images whose activations need most.
+  const Graph& trained() const { return *trained_; }
+  const Program& training() const { return *training_; }
   const Program& evaluation() const { return evaluation_; }
 
  private:
   const TrainConfig& train_;
-  int most_passes_;
+  int most_passes_ = 0;
   const bool travels_as_bf16_;
-  int64_t teacher_bytes_;
+  int64_t teacher_bytes_ = 0;
   AddressSpace memory_;
   Parameters parameters_;
-  Program training_, evaluation_;
-  int64_t other_arena_bytes_ = 0;  // of the largest program for other images
+  const Graph* trained_ = nullptr;
+  std::unique_ptr<Program> training_;
+  Program evaluation_;
   std::unique_ptr<Optimizer> optimizer_;
 };
 

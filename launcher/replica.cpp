@@ -37,7 +37,6 @@ ProgramOptions training_options(const Graph& graph, Dtype compute, const Replica
 
 Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
     : model_(std::move(model)),
-      others_(options.others),
       backend_(backend),
       device_(*backend.device),
       capture_(options.capture),
@@ -82,13 +81,12 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
 
 std::vector<std::unique_ptr<Replica::Course>> Replica::make_courses(const ReplicaOptions& options) {
   std::vector<std::unique_ptr<Course>> courses;
-  const auto add = [&](const Graph& graph, const Passes& passes, const std::shared_ptr<const Teacher>& teacher) {
-    courses.push_back(std::make_unique<Course>(Course{
-        graph, Program(graph, parameters_, *backend_.kernels, training_options(graph, backend_.precision, options)),
-        passes, teacher}));
-  };
-  if (options.passes.most > 0) add(model_.graph, options.passes, options.teacher);
-  for (const OtherImages& other : others_) add(other.model->graph, other.passes, other.teacher);
+  for (const TrainedOn& shape : options.shapes) {
+    const Graph& graph = shape.graph(model_);
+    courses.push_back(std::make_unique<Course>(
+        Course{shape, graph,
+               Program(graph, parameters_, *backend_.kernels, training_options(graph, backend_.precision, options))}));
+  }
   CHECK(!courses.empty(), "nothing to train on");
   return courses;
 }
@@ -122,13 +120,24 @@ void Replica::make_passes(Course& course, const BucketPolicy& buckets) {
     Pass& pass = course.at(position);
     pass.plan = make_pass(course.program.plan(), position, parameters_, ops, compute, *backend_.communicator, buckets);
     if (position.first) insert_requests(pass.plan, device_scalars(), parameters_.control(), ops, compute);
-    if (course.teacher != nullptr) course.teacher->prepend_to(pass.plan, pixels_.data(), taught_.as<float>());
+    ask_teacher(course, pass.plan);
     make_runner(pass);
   };
-  if (course.passes_per_step.least == 1) make({.first = true, .last = true});
-  if (course.passes_per_step.most >= 2) make({.first = true, .last = false});
-  if (course.passes_per_step.most >= 3) make({.first = false, .last = false});
-  if (course.passes_per_step.most >= 2) make({.first = false, .last = true});
+  if (course.of.passes.least == 1) make({.first = true, .last = true});
+  if (course.of.passes.most >= 2) make({.first = true, .last = false});
+  if (course.of.passes.most >= 3) make({.first = false, .last = false});
+  if (course.of.passes.most >= 2) make({.first = false, .last = true});
+}
+
+// In front of what learns from it.
+void Replica::ask_teacher(const Course& course, Plan& plan) {
+  if (course.of.teacher != nullptr) course.of.teacher->prepend_to(plan, pixels_.data(), taught_.as<float>());
+}
+
+std::string Replica::first_nonfinite_step() {
+  Plan plan = course_->program.plan();
+  ask_teacher(*course_, plan);
+  return plan.run_checked(device_);
 }
 
 void Replica::train_on(const Shape& images) {

@@ -22,32 +22,28 @@
 
 namespace convoy {
 
-// How many micro-batches of a shape this rank runs per step: at least and at most, where steps differ; at most 0: it
-// does not train on them.  More than one need memory to accumulate in.
+// How many micro-batches this rank runs per step: at least and at most, where steps differ.  More than one need memory
+// to accumulate in.
 struct Passes {
   int least = 1, most = 1;
 };
 
-// For a replica that also trains on micro-batches of another shape: the same network for these.
-struct OtherImages {
-  std::shared_ptr<const Model> model;
+// What a replica trains on: micro-batches of one shape.
+struct TrainedOn {
+  std::shared_ptr<const Model> model = {};  // the same network for these; null: the replica's own
   Passes passes;
-  std::shared_ptr<const Teacher> teacher = {};
+  std::shared_ptr<const Teacher> teacher = {};  // for the graph's input of that name
+
+  const Graph& graph(const Model& own) const { return model == nullptr ? own.graph : model->graph; }
 };
 
 struct ReplicaOptions {
-  Passes passes;
+  std::vector<TrainedOn> shapes = {{}};  // of different ones, at least one
   BucketPolicy buckets;
   bool recompute = false;     // parts of the network, in backward, so that activations need less memory
   int ranks = 1;              // that share the statistics of a batch
   bool capture = true;        // plans, where the device can
   bool keeps_logits = false;  // of an evaluation, for answers()
-  std::shared_ptr<const Teacher> teacher = {};  // for the graph's input of that name
-  std::vector<OtherImages> others = {};
-
-  const Teacher* any_teacher() const {
-    return teacher != nullptr || others.empty() ? teacher.get() : others.front().teacher.get();
-  }
 };
 
 // Of the training program; `recompute` what leaves least memory in use, see recompute_for_least_memory().
@@ -63,8 +59,8 @@ class Replica {
   const Parameters& parameters() const { return parameters_; }
   const Graph& graph() const { return model_.graph; }
   const Model& model() const { return model_; }
-  const Teacher* teacher() const { return courses_.front()->teacher.get(); }  // null: there is none
-  int rows() const { return model_.graph.inputs().front().type.shape.n; }     // of a micro-batch
+  const Teacher* teacher() const { return courses_.front()->of.teacher.get(); }  // null: there is none
+  int rows() const { return model_.graph.inputs().front().type.shape.n; }        // of a micro-batch
   int classes() const { return model_.graph.shape(model_.logits).c; }
 
   // Weights and statistics as the layers ask, the same for equal seeds.
@@ -78,7 +74,7 @@ class Replica {
   // it.
   void add_update(Optimizer& optimizer, WeightAverage* average = nullptr);
 
-  // From now on training is on micro-batches of this shape [rows,H,W,C], the model's or one of ReplicaOptions::others.
+  // From now on training is on micro-batches of this shape [rows,H,W,C], one of ReplicaOptions::shapes.
   void train_on(const Shape& images);
   // What the next pass reads: the host's copy, which run() and evaluate() send along.
   StepScalars& scalars() { return scalars_; }
@@ -91,7 +87,7 @@ class Replica {
   }
   // Runs the micro-batch that was loaded last once more and names the first step whose output is not finite, or "".
   // Its gradients and statistics take the place of those of the step.
-  std::string first_nonfinite_step() { return course_->program.plan().run_checked(device_); }
+  std::string first_nonfinite_step();
   void wait_until_read() { inputs_.wait_until_read(); }
 
   // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that it waited for
@@ -130,10 +126,9 @@ class Replica {
   };
   // What trains on micro-batches of one shape.
   struct Course {
+    const TrainedOn of;
     const Graph& graph;
     Program program;
-    Passes passes_per_step;
-    std::shared_ptr<const Teacher> teacher;
     Pass passes[2][2] = {};  // [first][last]
 
     Pass& at(PassPosition position) { return passes[position.first ? 1 : 0][position.last ? 1 : 0]; }
@@ -142,11 +137,11 @@ class Replica {
   int64_t most_bytes(std::string_view input) const;
   void bind(Program& program, const Graph& graph);
   void make_passes(Course& course, const BucketPolicy& buckets);
+  void ask_teacher(const Course& course, Plan& plan);
   void make_runner(Pass& pass) { pass.runner = std::make_unique<PlanRunner>(pass.plan, device_, capture_); }
   const StepScalars* device_scalars() const { return static_cast<const StepScalars*>(upload_.data()); }
 
   Model model_;
-  const std::vector<OtherImages> others_;
   Backend& backend_;
   Device& device_;
   const bool capture_, recomputes_;

@@ -85,7 +85,8 @@ std::string stage_text(const RunFacts& facts, size_t i) {
   const StageSteps& steps = facts.horizon.stages[i];
   return "from epoch " + std::to_string(steps.first_epoch + 1) + ": images of " + std::to_string(stage.images.h) + "x" +
          std::to_string(stage.images.w) + ", batch " + batch_text(stage.batch) + ", " + grouped(steps.steps_per_epoch) +
-         " steps an epoch";
+         " steps an epoch" +
+         (stage.learning_rate_factor == 1 ? "" : ", learning rate times " + short_number(stage.learning_rate_factor));
 }
 
 }  // namespace
@@ -112,8 +113,10 @@ std::string run_header(const RunFacts& facts) {
   for (size_t i = 0; !experiment.train.stages.empty() && i < facts.stages.size(); ++i)
     line("stage", stage_text(facts, i));
   if (experiment.train.sync_bn) {
-    line("sync_bn", "batch norm over " + std::to_string(batch.micro * world) + " rows, " + std::to_string(batch.micro) +
-                        " of each rank: results depend on the number of ranks");
+    const std::string rows = experiment.train.stages.empty() ? std::to_string(batch.micro * world) + " rows, " +
+                                                                   std::to_string(batch.micro) + " of each rank"
+                                                             : "a micro-batch of each rank";
+    line("sync_bn", "batch norm over " + rows + ": results depend on the number of ranks");
   }
   if (const Teacher* teacher = facts.replica.teacher()) line("teacher", teacher->text());
   line("steps", steps_text(experiment, facts.horizon));

@@ -118,7 +118,7 @@ Shape images_of(const StageSettings& stage) {
   return {stage.batch.micro, stage.sample.h, stage.sample.w, stage.sample.c};
 }
 
-// Of all stages with these images; at most 0 where there is none.
+// Of all stages with these images.
 Passes passes_on(const Shape& images, const std::vector<StageSettings>& stages, int rank, int world) {
   Passes passes{.least = std::numeric_limits<int>::max(), .most = 0};
   for (const StageSettings& stage : stages) {
@@ -166,22 +166,21 @@ ReplicaOptions replica_options(const Experiment& experiment, const std::vector<S
     if (!file) return nullptr;
     return std::make_shared<Teacher>(*experiment.loss.teacher, *file, experiment.model.classes, images, backend);
   };
-  const Passes passes = passes_on(own, stages, rank, world);
   ReplicaOptions options{
-      .passes = passes,
+      .shapes = {},
       .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
                   distributed.gradients, experiment.optimizer.sharded && world > 1},
       .recompute = experiment.train.recompute != Recompute::kNone,
       .ranks = experiment.train.sync_bn ? world : 1,
-      .capture = experiment.train.cuda_graph != CudaGraph::kOff,
-      .teacher = passes.most > 0 ? teacher(own) : nullptr};
-  std::vector<Shape> done = {own};
+      .capture = experiment.train.cuda_graph != CudaGraph::kOff};
+  std::vector<Shape> done;
   for (const StageSettings& stage : stages) {
     const Shape images = images_of(stage);
     if (std::ranges::find(done, images) != done.end()) continue;
     done.push_back(images);
-    options.others.push_back({std::make_shared<const Model>(stage_model(experiment, stage, graph)),
-                              passes_on(images, stages, rank, world), teacher(images)});
+    std::shared_ptr<const Model> model;
+    if (images != own) model = std::make_shared<const Model>(stage_model(experiment, stage, graph));
+    options.shapes.push_back({std::move(model), passes_on(images, stages, rank, world), teacher(images)});
   }
   return options;
 }

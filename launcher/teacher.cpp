@@ -62,6 +62,7 @@ Teacher::Teacher(const TeacherConfig& config, const ForeignModel& file, int clas
                  config.file + ": expected " + std::to_string(classes) +
                      " classes, as the network that learns has, found " + std::to_string(network_->classes()));
   }
+  class_names_ = it.network.class_names;
   fingerprint_ = hash_of(it.network);
   text_ = config.file + " (" + it.format + "), weight " + shortest(config.weight) + ", temperature " +
           shortest(config.temperature);
@@ -78,9 +79,11 @@ void Teacher::prepend_to(Plan& plan, const void* pixels, float* logits) const {
     step.name = "teacher/" + step.name;
     plan.insert(at++, std::move(step));
   }
-  plan.insert(at, named("teacher/logits", [=, ops = backend_.ops.get(), &compute] {
-                ops->convert(logits, Dtype::kF32, said.data, said.type.dtype, said.type.shape.elements(), compute);
-              }));
+  Step last = named("teacher/logits", [=, ops = backend_.ops.get(), &compute] {
+    ops->convert(logits, Dtype::kF32, said.data, said.type.dtype, said.type.shape.elements(), compute);
+  });
+  last.outputs = {{logits, {said.type.shape, Dtype::kF32}}};
+  plan.insert(at, std::move(last));
 }
 
 }  // namespace convoy

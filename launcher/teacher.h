@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/graph/plan.h"
 #include "launcher/config/experiment.h"
@@ -27,12 +28,14 @@ class Teacher {
   void prepend_to(Plan& plan, const void* pixels, float* logits) const;
 
   int64_t bytes() const { return network_->bytes(); }
-  const std::string& text() const { return text_; }                // for people: from which file, what it counts
-  const std::string& fingerprint() const { return fingerprint_; }  // of network, weights and preprocessing
+  const std::string& text() const { return text_; }  // for people: from which file, what it counts
+  const std::vector<std::string>& class_names() const { return class_names_; }  // none: the file does not say them
+  const std::string& fingerprint() const { return fingerprint_; }               // of network, weights and preprocessing
 
  private:
   Backend& backend_;
   std::unique_ptr<Inference> network_;
+  std::vector<std::string> class_names_;
   std::string text_, fingerprint_;
 };
 

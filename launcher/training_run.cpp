@@ -45,6 +45,17 @@ void expect_writers(const TrainConfig& train) {
   if (std::ranges::any_of(train.exports, needs_hdf5)) find_h5_program();
 }
 
+// Where both have names that are not numbers.  In another order, a teacher would teach the wrong ones.
+void require_same_classes(const TeacherConfig& teacher, const std::vector<std::string>& taught,
+                          const std::vector<std::string>& learnt) {
+  if (taught.empty() || are_numbers(taught) || are_numbers(learnt)) return;
+  const auto [there, here] = std::ranges::mismatch(taught, learnt);
+  if (there == taught.end() || here == learnt.end()) return;
+  config_error(teacher.where, "loss.teacher",
+               teacher.file + ": expected class " + std::to_string(here - learnt.begin()) + " to be '" + *here +
+                   "', as in the data, found '" + *there + "'");
+}
+
 // Two runs with equal text compute the same: without what only decides where things go, how fast, and what is shown.
 std::string settings_that_compute(Experiment experiment, double learning_rate, const Teacher* teacher) {
   const ExperimentConfig defaults;
@@ -269,8 +280,11 @@ void TrainingRun::plan_network() {
     expect_writers(experiment_.train);
     plan_.emplace(plan_replica(experiment_, images, settings_, backend_, communicator_, options_.hdf5));
   });
-  if (const Teacher* teacher = plan_->options.any_teacher()) {
-    run_on_all_ranks(communicator_, [&] { agree(communicator_, {{"teacher", teacher->fingerprint()}}); });
+  if (const Teacher* teacher = plan_->options.shapes.front().teacher.get()) {
+    run_on_all_ranks(communicator_, [&] {
+      require_same_classes(*experiment_.loss.teacher, teacher->class_names(), data_.class_names);
+      agree(communicator_, {{"teacher", teacher->fingerprint()}});
+    });
   }
 }
 
@@ -428,7 +442,6 @@ void TrainingRun::export_model(int64_t steps) {
   } else {
     network.training = {optimizer_config(), experiment_.optimizer.steps_before + steps,
                         elements_of(snapshot_->optimizer_tensors()), experiment_.loss};
-    network.training->loss.teacher.reset();  // whoever goes on has it not
   }
   for (const std::string& name : experiment_.train.exports) {
     for (const std::string& note : write_network(files_, directory_->path() + "/" + name, network, {})) {

@@ -8,8 +8,8 @@
 
 namespace convoy {
 
-SkipBad::SkipBad(std::unique_ptr<Dataset> all, int64_t most, Report report)
-    : all_(std::move(all)), most_(most), report_(std::move(report)) {}
+SkipBad::SkipBad(std::unique_ptr<Dataset> all, int64_t most, Report report, std::shared_ptr<Known> known)
+    : all_(std::move(all)), most_(most), report_(std::move(report)), known_(std::move(known)) {}
 
 int SkipBad::read(int64_t i, int64_t epoch, uint8_t* pixels) const {
   std::vector<BadSample> bad;  // i and those behind it
@@ -32,11 +32,11 @@ int SkipBad::read(int64_t i, int64_t epoch, uint8_t* pixels) const {
 }
 
 void SkipBad::note(const std::vector<BadSample>& bad) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(known_->mutex);
   for (const BadSample& one : bad) {
-    if (known_.insert(one.id).second) report_(one);
+    if (known_->ids.insert(one.id).second) report_(one);
   }
-  if (static_cast<int64_t>(known_.size()) > most_) too_many(bad);
+  if (static_cast<int64_t>(known_->ids.size()) > most_) too_many(bad);
 }
 
 void SkipBad::too_many(const std::vector<BadSample>& bad) const {

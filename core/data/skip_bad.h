@@ -25,9 +25,15 @@ class SkipBad final : public Dataset {
  public:
   // Called by the thread that read the sample, one at a time.
   using Report = std::function<void(const BadSample&)>;
+  // Samples found bad; for several sets of the same samples, in other shapes, that are to count together.
+  struct Known {
+    std::mutex mutex;
+    std::set<int64_t> ids;  // guarded by mutex
+  };
 
   // read() throws Error(kBadData) once more than `most` different samples were bad, or all are.
-  SkipBad(std::unique_ptr<Dataset> all, int64_t most, Report report);
+  SkipBad(std::unique_ptr<Dataset> all, int64_t most, Report report,
+          std::shared_ptr<Known> known = std::make_shared<Known>());
 
   int64_t size() const override { return all_->size(); }
   Shape sample() const override { return all_->sample(); }
@@ -43,8 +49,7 @@ class SkipBad final : public Dataset {
   const std::unique_ptr<Dataset> all_;
   const int64_t most_;
   const Report report_;
-  mutable std::mutex mutex_;
-  mutable std::set<int64_t> known_;  // guarded by mutex_
+  const std::shared_ptr<Known> known_;
 };
 
 }  // namespace convoy

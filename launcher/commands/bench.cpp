@@ -7,6 +7,7 @@
 
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
+#include "launcher/network_flags.h"
 #include "launcher/setup.h"
 
 namespace convoy {
@@ -25,10 +26,11 @@ double median(std::vector<double> values) {
 // A network with its optimizer and one micro-batch of real data, which it trains on again and again.
 class Bench {
  public:
-  Bench(const Experiment& experiment, Communicator& host, Backend& backend, const Dataset& data)
+  Bench(const Experiment& experiment, const Hdf5Options& hdf5, Communicator& host, Backend& backend,
+        const Dataset& data)
       : batch_(resolve(experiment.batch, host.size())),
         device_(*backend.device),
-        replica_(make_replica(experiment, data, backend, host)),
+        replica_(make_replica(experiment, hdf5, data, backend, host)),
         optimizer_(make_optimizer(experiment.optimizer, backend, replica_->graph(), replica_->parameters(),
                                   backend.device->allocator())),
         passes_(share_of(batch_.micro_batches, host.rank(), host.size()).count),
@@ -101,13 +103,13 @@ class Bench {
   int64_t passes() const { return passes_; }
 
  private:
-  std::unique_ptr<Replica> make_replica(const Experiment& experiment, const Dataset& data, Backend& backend,
-                                        Communicator& host) const {
+  std::unique_ptr<Replica> make_replica(const Experiment& experiment, const Hdf5Options& hdf5, const Dataset& data,
+                                        Backend& backend, Communicator& host) const {
     const Shape sample = data.sample();
     std::optional<ReplicaPlan> plan;
     run_on_all_ranks(host, [&] {
       plan.emplace(plan_replica(experiment, {batch_.micro, sample.h, sample.w, sample.c},
-                                {{.batch = batch_, .sample = sample}}, backend, host));
+                                {{.batch = batch_, .sample = sample}}, backend, host, hdf5));
     });
     return std::make_unique<Replica>(std::move(plan->model), backend, plan->options);
   }
@@ -158,6 +160,7 @@ class Bench {
 
 struct Context {
   Experiment experiment;
+  Hdf5Options hdf5;  // for a teacher
   std::unique_ptr<Communicator> host;
   Backend backend;
   Datasets data;
@@ -165,7 +168,7 @@ struct Context {
   std::unique_ptr<Bench> make_bench(bool overlap) {
     std::unique_ptr<Bench> bench;
     experiment.distributed.overlap = overlap;
-    run_on_all_ranks(*host, [&] { bench = std::make_unique<Bench>(experiment, *host, backend, *data.train); });
+    run_on_all_ranks(*host, [&] { bench = std::make_unique<Bench>(experiment, hdf5, *host, backend, *data.train); });
     return bench;
   }
 };
@@ -276,8 +279,12 @@ int bench_command(const CommandLine& line, MpiSession& session) {
                                                     : "bench: expected step or overlap, found '" + what + "'");
   });
   Start started = start(session, line, 1);
-  BadSamples bad_samples(Log(LogLevel::kInfo, session.size() > 1 ? session.rank() : -1), session.rank());
-  Context context{std::move(started.experiment), std::move(started.communicator), {}, {}};
+  const Log log(LogLevel::kInfo, session.size() > 1 ? session.rank() : -1);
+  BadSamples bad_samples(log, session.rank());
+  if (session.rank() == 0 && !started.experiment.train.stages.empty()) {
+    log.warning("train.stages are not measured, but steps with the batch of the experiment on images of data.shape");
+  }
+  Context context{std::move(started.experiment), hdf5_options(line), std::move(started.communicator), {}, {}};
   context.backend = make_backend(context.experiment, *context.host, started.threads);
   run_on_all_ranks(*context.host, [&] {
     context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed, bad_samples);

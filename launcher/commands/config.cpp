@@ -44,8 +44,10 @@ std::string validated(const CommandLine& line) {
   }
   const ModelConfig& config = experiment.model;
   const bool has_weights = config.weights || (config.base && config.base->weights) || experiment.optimizer.state;
+  const std::string unread = std::string(has_weights ? "; the files of its weights were not read" : "") +
+                             (experiment.loss.teacher ? "; the file of its teacher was not read" : "");
   return line.words[1] + ": ok, " + experiment.model.name + " has " + std::to_string(model.graph.nodes().size()) +
-         " layers" + (has_weights ? "; the files of its weights were not read" : "") + "\n";
+         " layers" + unread + "\n";
 }
 
 }  // namespace

@@ -37,6 +37,8 @@ struct Inspection {
     return fitting;
   }
 
+  const Shape& images() const { return blueprint.trained().inputs().front().type.shape; }
+
   std::unique_ptr<Communicator> host = make_solo_communicator();
   Backend backend;
   ResolvedBatch batch;
@@ -70,7 +72,12 @@ void print_text(const Experiment& experiment, const Inspection& it) {
   print("%s: micro-batches of %d images, %d in a global batch of %d; %s on %s, %s\n\n", experiment.model.name.c_str(),
         it.batch.micro, it.batch.micro_batches, it.batch.global, to_string(it.backend.precision),
         it.backend.device->name().c_str(), it.backend.libraries.c_str());
-  print("%s\nSteps of a training pass\n%s", table(layer_rows(it.model.graph)).c_str(), it.plan.table().c_str());
+  if (!experiment.train.stages.empty()) {
+    print(
+        "Of train.stages and what comes behind them, this is the training that needs most memory: on images of %s\n\n",
+        to_string(it.images()).c_str());
+  }
+  print("%s\nSteps of a training pass\n%s", table(layer_rows(it.blueprint.trained())).c_str(), it.plan.table().c_str());
   print("\nMemory of activations, planned\n");
   print_memory("training", it.blueprint.training().memory());
   print_memory("evaluation", it.blueprint.evaluation().memory());
@@ -101,7 +108,7 @@ ordered_json to_json(const MemoryPlan& plan) {
 
 ordered_json to_json(const Experiment& experiment, const Inspection& it) {
   ordered_json layers = ordered_json::array(), steps = ordered_json::array(), buckets = ordered_json::array();
-  for (const auto& [name, type, output, parameters, multiply_adds] : layer_rows(it.model.graph)) {
+  for (const auto& [name, type, output, parameters, multiply_adds] : layer_rows(it.blueprint.trained())) {
     layers.push_back({{"name", name},
                       {"type", type},
                       {"output", {output.n, output.h, output.w, output.c}},
@@ -120,6 +127,7 @@ ordered_json to_json(const Experiment& experiment, const Inspection& it) {
           {"libraries", it.backend.libraries},
           {"precision", to_string(it.backend.precision)},
           {"batch", {{"global", it.batch.global}, {"micro", it.batch.micro}}},
+          {"images", {it.images().n, it.images().h, it.images().w, it.images().c}},
           {"parameters", it.blueprint.parameters().parameter_count()},
           {"layers", std::move(layers)},
           {"steps", std::move(steps)},

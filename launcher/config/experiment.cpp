@@ -98,18 +98,21 @@ void check_exclusive(const Node& tree) {
   }
 }
 
+void check_image_bytes(int64_t height, int64_t width, int64_t channels, const Mark& where, const std::string& path) {
+  const int64_t bytes = height * width * channels;
+  if (bytes <= kMaxImageBytes) return;
+  config_error(
+      where, path,
+      "expected images of at most " + std::to_string(kMaxImageBytes) + " bytes, found " + std::to_string(bytes));
+}
+
 void check_shape(const DataConfig& data) {
   const auto [height, width, channels] = *data.shape;
   if (channels > kMostChannels) {
     config_error(data.where, "data.shape",
                  "expected at most " + std::to_string(kMostChannels) + " channels, found " + std::to_string(channels));
   }
-  const int64_t bytes = int64_t{height} * width * channels;
-  if (bytes > kMaxImageBytes) {
-    config_error(
-        data.where, "data.shape",
-        "expected images of at most " + std::to_string(kMaxImageBytes) + " bytes, found " + std::to_string(bytes));
-  }
+  check_image_bytes(height, width, channels, data.where, "data.shape");
 }
 
 void check_images(const DataConfig& data) {
@@ -262,6 +265,10 @@ void check_stages(const Experiment& e) {
     }
     const BatchConfig batch = stage.batch(e.batch);
     if (batch.global) resolve(batch, 1);
+    if (stage.size) {
+      const int channels = e.data.shape ? (*e.data.shape)[2] : 1;
+      check_image_bytes((*stage.size)[0], (*stage.size)[1], channels, stage.where, size);
+    }
     if (stage.size && e.data.format != DataFormat::kImages && e.data.format != DataFormat::kSynthetic) {
       config_error(stage.where, size, "only for data.format: images or synthetic");
     }

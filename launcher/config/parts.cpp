@@ -89,7 +89,6 @@ OptimizerConfig parse_optimizer(const std::string& text, const std::string& sour
 LossConfig parse_loss(const std::string& text, const std::string& source) {
   LossConfig loss;
   bind_section(parsed(text, source), "loss", loss);
-  loss.teacher.reset();
   return loss;
 }
 

@@ -159,7 +159,9 @@ std::map<std::string, std::string> describe_network(const ModelConfig& model, co
 }
 
 std::map<std::string, std::string> describe_training(const OptimizerConfig& optimizer, const LossConfig& loss) {
-  return {{kOptimizer, show(optimizer)}, {kLoss, show(loss)}};
+  LossConfig alone = loss;
+  alone.teacher.reset();  // whoever goes on may not have its file
+  return {{kOptimizer, show(optimizer)}, {kLoss, show(alone)}};
 }
 
 std::map<std::string, std::vector<float>> elements_of(const std::vector<NamedTensor>& tensors) {

@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "launcher/signals.h"
 #include "tests/launcher/exchange_command.h"
 
@@ -240,6 +242,37 @@ TEST_F(ExchangeCommand, ValidateSaysThatItReadsNoWeights) {
   const Result result = convoy("config validate x.yaml model.weights=gone.h5");
   expect_fine(result);
   EXPECT_NE(result.output.find("; the files of its weights were not read\n"), std::string::npos) << result.output;
+}
+
+TEST_F(ExchangeCommand, StagesAndTheTeacherAreSeenBeforeTheRun) {
+  const std::string layers = "[{conv2d: {filters: 4, kernel: 3}}, global_average, flatten, {linear: {units: 3}}]";
+  save("t.safetensors", network_of("{name: t, classes: 3, layers: " + layers + "}", {1, kSide, kSide, 1}));
+  put("x.yaml", R"(
+experiment: {name: x}
+model: {layers: )" + layers +
+                    R"(}
+data: {format: synthetic, shape: [8, 8, 1], classes: 3, train_size: 64, test_size: 64}
+batch: {global: 16, micro: 4}
+train: {epochs: 2, stages: [{epochs: 1, size: [12, 10], micro: 8}, {epochs: 1, size: [9, 9]}]}
+loss: {teacher: {file: t.safetensors, preprocessing: rgb/255}}
+optimizer: {type: sgd, learning_rate: 0.001}
+device: cpu
+progress: none
+threads: 1
+)");
+  EXPECT_NE(convoy("config validate x.yaml").output.find("layers; the file of its teacher was not read\n"),
+            std::string::npos);
+  const auto inspected = nlohmann::json::parse(convoy("inspect x.yaml --json").output);
+  EXPECT_EQ(inspected["images"], nlohmann::json({8, 12, 10, 1}));
+  EXPECT_EQ(inspected["layers"][1]["output"], nlohmann::json({8, 10, 8, 4}));
+  EXPECT_GT(inspected["memory"]["teacher_bytes"], inspected["memory"]["parameter_bytes"]);
+  EXPECT_NE(convoy("inspect x.yaml").output.find("most memory: on images of 8x12x10x1"), std::string::npos);
+  const Result bench = convoy("bench step x.yaml");
+  expect_fine(bench);
+  EXPECT_NE(bench.errors.find("warning: train.stages are not measured"), std::string::npos) << bench.errors;
+  EXPECT_NE(bench.output.find("| teacher/conv2d forward |"), std::string::npos) << bench.output;
+  expect_fine(convoy("train x.yaml"));
+  expect_fine(convoy("eval x.yaml"));
 }
 
 TEST_F(ExchangeCommand, PredictionsDoWithoutNotesOnTheLoss) {

@@ -1,4 +1,5 @@
 // Runs whose first epochs have other batches, or images of another size.
+#include <algorithm>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -90,23 +91,54 @@ TEST_F(StagesTest, ARateOfABatchIsNotThatNumber) {
       << header;
 }
 
+// As if the run had been killed behind step `step` of 25.
+void forget_after(int step) {
+  for (int later = step + 1; later <= 25; ++later) {
+    char name[64];
+    std::snprintf(name, sizeof name, "runs/run/checkpoints/step-%010d", later);
+    fs::remove_all(name);
+  }
+  fs::remove("runs/run/status.json");
+}
+
 TEST_F(StagesTest, ResumedRunIsBitwiseEqual) {
   const std::string stages = "{epochs: 1, size: [6, 8], global: 192, micro: 16}, {epochs: 1, size: [8, 8]}";
-  const std::vector<std::string> saving = {kAnySize, "checkpoint.every_steps=4", "checkpoint.keep=99"};
-  const Outcome whole = train_in(stages, 2, saving);  // 5 + 10 + 10 steps
-  const auto checkpoint = [](int step) {
-    char name[64];
-    std::snprintf(name, sizeof name, "runs/run/checkpoints/step-%010d", step);
-    return std::string(name);
-  };
-  for (const int step : {20, 12, 4}) {
-    for (int later = step + 1; later <= 25; ++later) fs::remove_all(checkpoint(later));
-    fs::remove("runs/run/status.json");
-    EXPECT_EQ(train_in(stages, 2, saving, false).by_rank, whole.by_rank) << "from step " << step;
+  const std::vector<std::string> plain = {kAnySize, "checkpoint.every_steps=4", "checkpoint.keep=99"};
+  const std::vector<std::vector<std::string>> more = {
+      {},
+      {"train.ema_decay=0.75", "data.mix={mixup: 0.5, cutmix: 1}", "optimizer.sharded=true"},
+      {"train.sync_bn=true", "train.eval_every_epochs=1", "train.early_stopping={metric: loss, patience: 9}",
+       "schedule={type: constant, plateau: {metric: loss, patience: 0, factor: 0.5, threshold: 0.5}}"},
+      {"data.sharding=local", "data.augment={pad_crop: 1, flip: 0.5}"}};
+  for (const std::vector<std::string>& settings : more) {
+    std::vector<std::string> saving = plain;
+    saving.insert(saving.end(), settings.begin(), settings.end());
+    const Outcome whole = train_in(stages, 2, saving);  // 5 + 10 + 10 steps
+    for (const int step : {20, 12, 4}) {
+      forget_after(step);
+      EXPECT_EQ(train_in(stages, 2, saving, false).by_rank, whole.by_rank)
+          << "from step " << step << (settings.empty() ? "" : " with " + settings.front());
+    }
   }
-  for (int later = 13; later <= 25; ++later) fs::remove_all(checkpoint(later));
-  fs::remove("runs/run/status.json");
+}
+
+TEST_F(StagesTest, ThatAreOthersEndAResumedRun) {
+  const std::vector<std::string> saving = {"checkpoint.every_steps=4", "checkpoint.keep=99"};
+  train_in("{epochs: 1, global: 192, micro: 16}", 2, saving);
+  forget_after(12);
   EXPECT_EQ(code_of([&] { train_in("", 2, saving, false); }), ExitCode::kConfig);
+}
+
+// Of three images that cannot be read two may be passed over, in whatever size.
+TEST_F(StagesTest, CountABadImageOnce) {
+  put_pictures("pictures", 120, 4);
+  put_file("pictures/b/17.jpg", get_file("pictures/b/17.jpg").substr(0, 700));
+  const std::vector<std::string> images = {
+      kAnySize, "data={format: images, path: pictures, validation: 0.1, on_error: skip, max_bad: 0.01}",
+      "batch.global=48", "data.train_size=null", "data.test_size=null"};
+  EXPECT_EQ(train_in("{epochs: 1, size: [6, 6]}, {epochs: 1, size: [8, 8]}", 1, images).code, ExitCode::kDone);
+  const std::string told = get_file("runs/run/bad_samples.jsonl");
+  EXPECT_EQ(std::ranges::count(told, '\n'), 1) << told;
 }
 
 TEST_F(StagesTest, ANetworkThatReadsAllOfAnImageKeepsItsSize) {

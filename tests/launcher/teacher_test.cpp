@@ -154,6 +154,37 @@ TEST_F(TeacherTest, RefusesNetworksThatCannotTeachThisOne) {
   EXPECT_NE(refusal("file: grey.safetensors", ExitCode::kBadData).find("conv2d_1"), std::string::npos);
 }
 
+// In the middle of a run, in bits: what is at fault is said.
+TEST_F(TeacherTest, ThatOverflowsIsNamed) {
+  make_teacher_file("teacher.safetensors");
+  Network network = open_network("teacher.safetensors").network;
+  for (float& weight : network.weights.at("linear_1.weight")) weight = 3e38F;
+  PosixFileSystem files;
+  write_safetensors_model(files, "broken.safetensors", network, {});
+  EXPECT_NE(refusal("file: broken.safetensors", ExitCode::kNonFinite).find("first in 'teacher/linear_1"),
+            std::string::npos);
+}
+
+// A teacher of the same classes in another order would teach the wrong ones.
+TEST_F(TeacherTest, KnowsTheClassesByTheSameNames) {
+  put_pictures("pictures", 40, 4);  // classes a, b, c, d
+  make_teacher_file("teacher.safetensors");
+  Network network = open_network("teacher.safetensors").network;
+  const auto code = [&](const std::vector<std::string>& names) {
+    network.class_names = names;
+    PosixFileSystem files;
+    write_safetensors_model(files, "named.safetensors", network, {});
+    return code_of([&] {
+      learn(1, "file: named.safetensors",
+            {"data={format: images, path: pictures, validation: 0.25}", "data.train_size=null", "data.test_size=null",
+             "batch.global=8", "train.steps=1"});
+    });
+  };
+  EXPECT_EQ(code({"a", "b", "c", "d"}), ExitCode::kDone);
+  EXPECT_EQ(code({"0", "1", "2", "3"}), ExitCode::kDone);
+  EXPECT_EQ(code({"a", "c", "b", "d"}), ExitCode::kConfig);
+}
+
 // As torchvision's: no architecture and no preprocessing.
 TEST_F(TeacherTest, WeightsAloneNeedToldWhatTheyAre) {
   make_teacher_file("teacher.safetensors");

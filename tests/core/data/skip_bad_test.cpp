@@ -49,6 +49,21 @@ TEST(SkipBad, TheNextGoodSampleTakesThePlaceAndTheBadOneIsReportedOnce) {
   EXPECT_EQ(reports[2].id, 99);
 }
 
+TEST(SkipBad, TheSameSamplesInAnotherShapeCountOnce) {
+  const auto known = std::make_shared<SkipBad::Known>();
+  int reports = 0;
+  const auto make = [&] {
+    return SkipBad(
+        std::make_unique<Numbers>(std::set<int64_t>{1, 3}), 2, [&](const BadSample&) { ++reports; }, known);
+  };
+  const SkipBad small = make(), large = make();
+  uint8_t pixel = 0;
+  EXPECT_EQ(small.read(1, 0, &pixel), 2);
+  EXPECT_EQ(large.read(1, 1, &pixel), 2);
+  EXPECT_EQ(large.read(3, 1, &pixel), 4);
+  EXPECT_EQ(reports, 2);
+}
+
 TEST(SkipBad, StopsAboveTheLimit) {
   int reports = 0;
   const SkipBad data(std::make_unique<Numbers>(std::set<int64_t>{1, 3, 5}), 2, [&](const BadSample&) { ++reports; });
