@@ -10,7 +10,8 @@ namespace convoy {
 // A part of a run, from one of its epochs to another, in which all steps are alike.
 struct StageSteps {
   int64_t first_epoch = 0, first_step = 0;
-  int64_t steps_per_epoch = 0;  // full global batches of the training set
+  int64_t steps_per_epoch = 0;  // full global batches of the training set …
+  int64_t global_batch = 0;     // … of so many rows
 };
 
 struct Horizon {
@@ -26,6 +27,7 @@ struct Horizon {
   size_t stage(int64_t step) const;
   int64_t epoch(int64_t step) const;
   int64_t step_in_epoch(int64_t step) const;
+  int64_t samples_in_epoch(int64_t step) const { return step_in_epoch(step) * stages[stage(step)].global_batch; }
 
   bool evaluates(int64_t step) const { return ends(step, evaluate_epochs); }
   bool saves(int64_t step) const { return (save_steps > 0 && step % save_steps == 0) || ends(step, save_epochs); }

@@ -53,7 +53,7 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       pixels_(device_.allocator(), most_bytes("image")),
       targets_(device_.allocator(), most_bytes("target")),
       class_weights_(device_.allocator(), static_cast<int64_t>(model_.class_weights.size() * sizeof(float))),
-      taught_(device_.allocator(), teacher() == nullptr ? 0 : most_bytes("teacher")),
+      teacher_logits_(device_.allocator(), teacher() == nullptr ? 0 : most_bytes("teacher")),
       inputs_(device_, pixels_.bytes() + targets_.bytes()),
       arena_(device_.allocator(),
              std::max({training_memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})),
@@ -62,7 +62,8 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
     device_.copy(class_weights_.data(), model_.class_weights.data(), class_weights_.bytes(), device_.compute());
   }
   for (const std::unique_ptr<Course>& course : courses_) {
-    CHECK(share_updates(course->program.plan(), parameters_, options.buckets, *backend.communicator) == shards_);
+    const auto shards = share_updates(course->program.plan(), parameters_, options.buckets, *backend.communicator);
+    CHECK(shards == shards_, "ranks would own other parts for images of another size");
     bind(course->program, course->graph);
     make_passes(*course, options.buckets);
   }
@@ -107,7 +108,7 @@ void Replica::bind(Program& program, const Graph& graph) {
   const std::map<std::string_view, void*> memory = {{"image", pixels_.data()},
                                                     {"target", targets_.data()},
                                                     {"class_weights", class_weights_.data()},
-                                                    {"teacher", taught_.data()}};
+                                                    {"teacher", teacher_logits_.data()}};
   std::map<std::string, Tensor> inputs;
   for (const Graph::Input& input : graph.inputs()) inputs[input.name] = {memory.at(input.name), input.type};
   program.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
@@ -131,7 +132,7 @@ void Replica::make_passes(Course& course, const BucketPolicy& buckets) {
 
 // In front of what learns from it.
 void Replica::ask_teacher(const Course& course, Plan& plan) {
-  if (course.of.teacher != nullptr) course.of.teacher->prepend_to(plan, pixels_.data(), taught_.as<float>());
+  if (course.of.teacher != nullptr) course.of.teacher->prepend_to(plan, pixels_.data(), teacher_logits_.as<float>());
 }
 
 std::string Replica::first_nonfinite_step() {
@@ -145,7 +146,8 @@ void Replica::train_on(const Shape& images) {
   const auto found = std::ranges::find_if(courses_, takes);
   CHECK(found != courses_.end(), "nothing was made for images " + to_string(images));
   course_ = found->get();
-  // Captured work that communicates has to be so on all ranks, but how many passes of which kind they have run differs.
+  // A runner captures what it runs for the second time.  Ranks must do that in the same step, as captured work waits
+  // for that of other ranks, but have not run passes of each kind equally often: all start anew.
   for (auto& row : course_->passes) {
     for (Pass& pass : row) make_runner(pass);
   }

@@ -152,7 +152,7 @@ class Replica {
   std::vector<std::unique_ptr<Course>> courses_;  // by shape of a micro-batch
   Course* course_;
   Program evaluation_program_;
-  Buffer pixels_, targets_, class_weights_, taught_;  // for the largest micro-batch
+  Buffer pixels_, targets_, class_weights_, teacher_logits_;  // for the largest micro-batch
   InputSlots inputs_;
   Buffer logits_, logits_on_host_, targets_on_host_;  // of answers(): f32; without bytes where they are not kept
   Buffer arena_;

@@ -90,23 +90,32 @@ void agree_on_run(RankGroup& group, const std::string& version, int threads, con
 }
 
 std::vector<StageSettings> stage_settings(const Experiment& experiment, const Shape& sample, int world) {
+  const std::vector<BatchConfig> batch = batches(experiment);
   std::vector<StageSettings> stages;
   int64_t epochs = 0;
+  const auto add = [&](const Shape& image, int64_t length) {
+    const BatchConfig& it = batch[stages.size()];
+    stages.push_back({resolve(it, world), image, length, it.where, it.path});
+    epochs += length;
+  };
   for (const StageConfig& config : experiment.train.stages) {
-    const BatchConfig batch = config.batch(experiment.batch);
     Shape image = sample;
     if (config.size) std::tie(image.h, image.w) = std::tie((*config.size)[0], (*config.size)[1]);
-    stages.push_back({resolve(batch, world), image, config.epochs, batch.where});
-    epochs += config.epochs;
+    add(image, config.epochs);
   }
   const bool all = experiment.train.epochs && epochs == *experiment.train.epochs;
-  if (!all) stages.push_back({resolve(experiment.batch, world), sample, 0, experiment.batch.where});
-  if (experiment.train.sync_bn) {
-    for (const StageSettings& stage : stages) {
-      if (stage.batch.micro_batches % world == 0) continue;
+  if (!all) add(sample, 0);
+  const bool mixes = mix_options(experiment.data.mix, 0).any();
+  for (const StageSettings& stage : stages) {
+    const auto& [global, micro, micro_batches] = stage.batch;
+    if (mixes && micro == 1) {
+      config_error(experiment.data.where, "data.mix",
+                   "mixes rows of a micro-batch, and " + child_path(stage.path, "micro") + " is 1");
+    }
+    if (experiment.train.sync_bn && micro_batches % world != 0) {
       config_error(stage.where, "train.sync_bn",
-                   "needs as many micro-batches on every rank: " + std::to_string(stage.batch.micro_batches) +
-                       " (batch.global / batch.micro) cannot be shared by " + std::to_string(world) + " ranks");
+                   "needs as many micro-batches on every rank: " + std::to_string(micro_batches) + " (" + stage.path +
+                       ": global / micro) cannot be shared by " + std::to_string(world) + " ranks");
     }
   }
   return stages;
@@ -114,15 +123,11 @@ std::vector<StageSettings> stage_settings(const Experiment& experiment, const Sh
 
 namespace {
 
-Shape images_of(const StageSettings& stage) {
-  return {stage.batch.micro, stage.sample.h, stage.sample.w, stage.sample.c};
-}
-
 // Of all stages with these images.
 Passes passes_on(const Shape& images, const std::vector<StageSettings>& stages, int rank, int world) {
   Passes passes{.least = std::numeric_limits<int>::max(), .most = 0};
   for (const StageSettings& stage : stages) {
-    if (images_of(stage) != images) continue;
+    if (stage.images() != images) continue;
     const auto count = static_cast<int>(share_of(stage.batch.micro_batches, rank, world).count);
     passes = {std::min(passes.least, count), std::max(passes.most, count)};
   }
@@ -142,15 +147,21 @@ std::vector<std::pair<std::string, Shape>> parameters_of(const Graph& graph) {
 }  // namespace
 
 Model stage_model(const Experiment& experiment, const StageSettings& stage, const Graph& graph) {
-  Model model = build_model(experiment, stage.sample, stage.batch.micro);
+  const std::string size = std::to_string(stage.sample.h) + "x" + std::to_string(stage.sample.w);
+  Model model;
+  try {
+    model = build_model(experiment, stage.sample, stage.batch.micro);
+  } catch (const Error& error) {
+    config_error(experiment.train.where, "train.stages", "images of " + size + ": " + error.what());
+  }
   const auto here = parameters_of(graph), there = parameters_of(model.graph);
   CHECK(here.size() == there.size());
   for (size_t i = 0; i < here.size(); ++i) {
     if (here[i] == there[i]) continue;
     config_error(experiment.train.where, "train.stages",
-                 here[i].first + " is " + to_string(here[i].second) + " for images of data.shape, and " +
-                     to_string(there[i].second) + " for those of another size; average over the image before it " +
-                     "(global_average or adaptive_average_pool)");
+                 "images of " + size + ": " + there[i].first + " is " + to_string(there[i].second) +
+                     ", and for images of data.shape " + to_string(here[i].second) +
+                     "; average over the image before it (global_average or adaptive_average_pool)");
   }
   return model;
 }
@@ -175,7 +186,7 @@ ReplicaOptions replica_options(const Experiment& experiment, const std::vector<S
       .capture = experiment.train.cuda_graph != CudaGraph::kOff};
   std::vector<Shape> done;
   for (const StageSettings& stage : stages) {
-    const Shape images = images_of(stage);
+    const Shape images = stage.images();
     if (std::ranges::find(done, images) != done.end()) continue;
     done.push_back(images);
     std::shared_ptr<const Model> model;
@@ -185,9 +196,10 @@ ReplicaOptions replica_options(const Experiment& experiment, const std::vector<S
   return options;
 }
 
-ReplicaPlan plan_replica(const Experiment& experiment, const Shape& images, const std::vector<StageSettings>& stages,
-                         Backend& backend, const Communicator& host, const Hdf5Options& hdf5) {
-  Model model = build_model(experiment, {1, images.h, images.w, images.c}, images.n);
+ReplicaPlan plan_replica(const Experiment& experiment, const StageSettings& evaluated,
+                         const std::vector<StageSettings>& stages, Backend& backend, const Communicator& host,
+                         const Hdf5Options& hdf5) {
+  Model model = build_model(experiment, evaluated.sample, evaluated.batch.micro);
   ReplicaOptions options = replica_options(experiment, stages, model.graph, backend, host.rank(), host.size(), hdf5);
   fit_into_memory(experiment, model, backend, options);
   return {std::move(model), std::move(options)};
@@ -203,6 +215,7 @@ Horizon horizon(const Experiment& experiment, const std::vector<StageSettings>& 
   StageSteps next;
   for (size_t i = 0; i < stages.size(); ++i) {
     next.steps_per_epoch = steps_per_epoch[i];
+    next.global_batch = stages[i].batch.global;
     result.stages.push_back(next);
     next.first_epoch += stages[i].epochs;
     next.first_step += stages[i].epochs * steps_per_epoch[i];

@@ -40,14 +40,20 @@ void agree_on_run(RankGroup& group, const std::string& version, int threads, con
 // What micro-batches are made of in a part of the training.
 struct StageSettings {
   ResolvedBatch batch;
-  Shape sample;        // one image of it
-  int64_t epochs = 0;  // 0: the rest
-  Mark where = {};     // of batch
+  Shape sample;                // one image of it
+  int64_t epochs = 0;          // 0: the rest
+  Mark where = {};             // of batch …
+  std::string path = "batch";  // … and of its keys; for messages
+
+  // A micro-batch [rows,H,W,C].
+  Shape images() const { return {batch.micro, sample.h, sample.w, sample.c}; }
 };
-// Those of train.stages, and the rest, whose images are `sample`.  Throws Error(kConfig), see resolve().
+// Those of train.stages, and the rest, whose images are `sample`.  Throws Error(kConfig): see resolve(), and for what
+// does not go with so small a batch.
 std::vector<StageSettings> stage_settings(const Experiment& experiment, const Shape& sample, int world);
 
-// The network for a stage.  Throws Error(kConfig) where it has other parameters than `graph`.
+// The network for a stage.  Throws Error(kConfig) where its images are too small for it, or it has other parameters
+// than `graph`.
 Model stage_model(const Experiment& experiment, const StageSettings& stage, const Graph& graph);
 
 // For a replica of `graph` that trains in these stages.  With train.recompute: auto, as if it were blocks.  Reads the
@@ -60,9 +66,10 @@ struct ReplicaPlan {
   Model model;
   ReplicaOptions options;
 };
-// Of the network for `images` [rows,H,W,C], which it evaluates on, within train.memory_mib, see fit_into_memory().
-ReplicaPlan plan_replica(const Experiment& experiment, const Shape& images, const std::vector<StageSettings>& stages,
-                         Backend& backend, const Communicator& host, const Hdf5Options& hdf5 = {});
+// Of the network for `evaluated`, within train.memory_mib, see fit_into_memory().
+ReplicaPlan plan_replica(const Experiment& experiment, const StageSettings& evaluated,
+                         const std::vector<StageSettings>& stages, Backend& backend, const Communicator& host,
+                         const Hdf5Options& hdf5 = {});
 // `steps_per_epoch` by stage.
 Horizon horizon(const Experiment& experiment, const std::vector<StageSettings>& stages,
                 const std::vector<int64_t>& steps_per_epoch);

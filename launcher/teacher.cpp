@@ -9,10 +9,16 @@
 namespace convoy {
 namespace {
 
+// "32x32x3"
+std::string shape_text(const std::array<int, 3>& shape) {
+  return std::to_string(shape[0]) + "x" + std::to_string(shape[1]) + "x" + std::to_string(shape[2]);
+}
+
 OpenedNetwork open_teacher(const TeacherConfig& config, const ForeignModel& file, const Shape& images) {
   const auto refuse = [&](const std::string& what) {
     config_error(config.where, "loss.teacher", config.file + ": " + what);
   };
+  const std::array wanted = {images.h, images.w, images.c};
   if (file.model.empty() && !config.model) {
     refuse("holds weights only (" + file.format + "); say of which network with loss.teacher.model");
   }
@@ -20,17 +26,23 @@ OpenedNetwork open_teacher(const TeacherConfig& config, const ForeignModel& file
     refuse("does not say how an image becomes its input; say so with loss.teacher.preprocessing");
   }
   try {
-    return open_network(file, {.model_file = config.model.value_or(""),
-                               .shape = std::array{images.h, images.w, images.c},
-                               .preprocessing = config.preprocessing.value_or("")});
+    return open_network(
+        file,
+        {.model_file = config.model.value_or(""), .shape = wanted, .preprocessing = config.preprocessing.value_or("")});
   } catch (const Error& error) {
-    if (error.code() == ExitCode::kBadData) throw;
-    config_error(config.where, "loss.teacher", error.what());
+    const bool of_the_experiment = error.code() == ExitCode::kUsage || error.code() == ExitCode::kConfig;
+    if (of_the_experiment) config_error(config.where, "loss.teacher", error.what());
+    if (!file.shape || *file.shape == wanted) throw;
+    config_error(config.where, "loss.teacher",
+                 config.file + ": is for images of " + shape_text(*file.shape) + ", not of " + shape_text(wanted) +
+                     ": " + error.what());
   }
 }
 
 std::string hash_of(const Network& network) {
-  std::string text = show(network.config) + to_json(*network.preprocessing);
+  ModelConfig config = network.config;
+  config.name.clear();  // perhaps that of the file
+  std::string text = show(config) + to_json(*network.preprocessing);
   for (const auto& [name, values] : network.weights) text += name + hash128_hex(std::as_bytes(std::span(values)));
   return hash128_hex(text);
 }
@@ -71,7 +83,7 @@ Teacher::Teacher(const TeacherConfig& config, const ForeignModel& file, int clas
 void Teacher::prepend_to(Plan& plan, const void* pixels, float* logits) const {
   Device& device = *backend_.device;
   Stream& compute = device.compute();
-  const Tensor input = network_->input(), said = network_->logits();
+  const Tensor input = network_->input(), output = network_->logits();
   size_t at = 0;
   plan.insert(at++, named("teacher/images",
                           [=, &device, &compute] { device.copy(input.data, pixels, input.type.bytes(), compute); }));
@@ -80,9 +92,9 @@ void Teacher::prepend_to(Plan& plan, const void* pixels, float* logits) const {
     plan.insert(at++, std::move(step));
   }
   Step last = named("teacher/logits", [=, ops = backend_.ops.get(), &compute] {
-    ops->convert(logits, Dtype::kF32, said.data, said.type.dtype, said.type.shape.elements(), compute);
+    ops->convert(logits, Dtype::kF32, output.data, output.type.dtype, output.type.shape.elements(), compute);
   });
-  last.outputs = {{logits, {said.type.shape, Dtype::kF32}}};
+  last.outputs = {{logits, {output.type.shape, Dtype::kF32}}};
   plan.insert(at, std::move(last));
 }
 

@@ -230,8 +230,8 @@ void Trainer::follow_evaluation() {
 }
 
 Checkpointer::Moment Trainer::moment() const {
-  const int64_t samples = horizon_.step_in_epoch(step_) * parts_.stages[horizon_.stage(step_)].batch.global;
-  return {step_, horizon_.epoch(step_), samples, parts_.watchers.any() ? parts_.watchers.text() : ""};
+  return {step_, horizon_.epoch(step_), horizon_.samples_in_epoch(step_),
+          parts_.watchers.any() ? parts_.watchers.text() : ""};
 }
 
 // Collective.  Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.

@@ -138,10 +138,8 @@ void require_same_loss_scaling(const Manifest& saved, const Manifest& now, const
 }
 
 // The same steps are other samples where stages before them have other batches.
-void require_same_stages(const Manifest& saved, const Horizon& horizon, const std::vector<TrainingStage>& stages,
-                         const std::string& path) {
-  const int64_t epoch = horizon.epoch(saved.step);
-  const int64_t samples = horizon.step_in_epoch(saved.step) * stages[horizon.stage(saved.step)].batch.global;
+void require_same_stages(const Manifest& saved, const Horizon& horizon, const std::string& path) {
+  const int64_t epoch = horizon.epoch(saved.step), samples = horizon.samples_in_epoch(saved.step);
   if (saved.epoch == epoch && saved.samples_in_epoch == samples) return;
   const auto text = [](int64_t epochs, int64_t more) {
     return std::to_string(epochs) + " epochs and " + std::to_string(more) + " samples";
@@ -217,14 +215,9 @@ void TrainingRun::make_data() {
   }
   settings_ = stage_settings(experiment_, data_.train->sample(), communicator_.size());
   batch_ = resolve(experiment_.batch, communicator_.size());
-  const bool mixes = mix_options(experiment_.data.mix, 0).any();
-  if (mixes && std::ranges::any_of(settings_, [](const StageSettings& it) { return it.batch.micro == 1; })) {
-    config_error(experiment_.data.where, "data.mix", "mixes rows of a micro-batch, and batch.micro is 1");
-  }
   if (experiment_.data.sharding == Sharding::kLocal) return;
-  require_full_batch(experiment_.batch, data_.train->size(), communicator_.size());
-  for (const StageConfig& stage : experiment_.train.stages) {
-    require_full_batch(stage.batch(experiment_.batch), data_.train->size(), communicator_.size());
+  for (const BatchConfig& batch : batches(experiment_)) {
+    require_full_batch(batch, data_.train->size(), communicator_.size());
   }
 }
 
@@ -248,12 +241,12 @@ void TrainingRun::share_data() {
   std::vector<int64_t> steps_per_epoch;
   auto resized = data_.resized.begin();
   for (size_t i = 0; i < settings_.size(); ++i) {
-    const auto& [batch, sample, epochs, where] = settings_[i];
+    const ResolvedBatch& batch = settings_[i].batch;
     const bool has_size = i < experiment_.train.stages.size() && experiment_.train.stages[i].size;
     const Dataset* data = has_size ? (resized++)->get() : data_.train.get();
     stages_.push_back({batch,
                        feeding(batch),
-                       {batch.micro, sample.h, sample.w, sample.c},
+                       settings_[i].images(),
                        {data, nullptr},
                        rate_follows_batch ? static_cast<float>(batch.global) / static_cast<float>(batch_.global) : 1});
     steps_per_epoch.push_back(stages_.back().feeding.sampler.steps_per_epoch());
@@ -275,10 +268,10 @@ void TrainingRun::make_caches() {
 }
 
 void TrainingRun::plan_network() {
-  const Shape sample = data_.train->sample(), images{batch_.micro, sample.h, sample.w, sample.c};
+  const StageSettings evaluated{.batch = batch_, .sample = data_.train->sample()};
   run_on_all_ranks(communicator_, [&] {
     expect_writers(experiment_.train);
-    plan_.emplace(plan_replica(experiment_, images, settings_, backend_, communicator_, options_.hdf5));
+    plan_.emplace(plan_replica(experiment_, evaluated, settings_, backend_, communicator_, options_.hdf5));
   });
   if (const Teacher* teacher = plan_->options.shapes.front().teacher.get()) {
     run_on_all_ranks(communicator_, [&] {
@@ -346,7 +339,7 @@ bool TrainingRun::resume() {
   }
   require_same_cursor(checkpoint->manifest, manifest_, checkpoint->path);
   require_same_loss_scaling(checkpoint->manifest, manifest_, checkpoint->path);
-  require_same_stages(checkpoint->manifest, horizon_, stages_, checkpoint->path);
+  require_same_stages(checkpoint->manifest, horizon_, checkpoint->path);
   try {
     snapshot_->restore_model(*checkpoint);
     snapshot_->restore_optimizer(*checkpoint);

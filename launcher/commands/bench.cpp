@@ -105,12 +105,9 @@ class Bench {
  private:
   std::unique_ptr<Replica> make_replica(const Experiment& experiment, const Hdf5Options& hdf5, const Dataset& data,
                                         Backend& backend, Communicator& host) const {
-    const Shape sample = data.sample();
+    const StageSettings only{.batch = batch_, .sample = data.sample()};
     std::optional<ReplicaPlan> plan;
-    run_on_all_ranks(host, [&] {
-      plan.emplace(plan_replica(experiment, {batch_.micro, sample.h, sample.w, sample.c},
-                                {{.batch = batch_, .sample = sample}}, backend, host, hdf5));
-    });
+    run_on_all_ranks(host, [&] { plan.emplace(plan_replica(experiment, only, {only}, backend, host, hdf5)); });
     return std::make_unique<Replica>(std::move(plan->model), backend, plan->options);
   }
 

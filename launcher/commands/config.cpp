@@ -33,18 +33,16 @@ std::string validated(const CommandLine& line) {
   const Experiment experiment = load(line);
   const ResolvedBatch batch = resolve(experiment.batch, 1);
   const int64_t samples = training_samples(experiment.data);
-  require_full_batch(experiment.batch, samples, 1);
+  for (const BatchConfig& it : batches(experiment)) require_full_batch(it, samples, 1);
   const Model model = build_model(experiment, sample_shape(experiment.data), batch.micro);
   require_matches(experiment.optimizer, parameter_names(model.graph));
   for (const StageSettings& stage : stage_settings(experiment, sample_shape(experiment.data), 1)) {
     stage_model(experiment, stage, model.graph);
   }
-  for (const StageConfig& stage : experiment.train.stages) {
-    require_full_batch(stage.batch(experiment.batch), samples, 1);
-  }
   const ModelConfig& config = experiment.model;
   const bool has_weights = config.weights || (config.base && config.base->weights) || experiment.optimizer.state;
   const std::string unread = std::string(has_weights ? "; the files of its weights were not read" : "") +
+                             (experiment.data.ignore_label ? "; labels to ignore were not looked for" : "") +
                              (experiment.loss.teacher ? "; the file of its teacher was not read" : "");
   return line.words[1] + ": ok, " + experiment.model.name + " has " + std::to_string(model.graph.nodes().size()) +
          " layers" + unread + "\n";

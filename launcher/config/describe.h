@@ -113,7 +113,9 @@ void describe(Visitor& v, StageConfig& c) {
   v.key(c.size, {.name = "size", .doc = "[height, width] of training images", .range = between(1, 1 << 16)});
   const Range rows = between(1, 1 << 24);
   v.key(c.global, {.name = "global", .doc = "rows per optimizer step; default: that of batch", .range = rows});
-  v.key(c.micro, {.name = "micro", .doc = "rows per pass; default: that of batch", .range = rows});
+  v.key(
+      c.micro,
+      {.name = "micro", .doc = "rows per pass; default: batch.micro or batch.per_rank, else as there", .range = rows});
 }
 
 template <class Visitor>

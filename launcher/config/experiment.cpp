@@ -263,8 +263,6 @@ void check_stages(const Experiment& e) {
     if (stage.micro && !stage.global && e.batch.per_rank) {
       config_error(stage.where, child_path(path, "micro"), "needs global, as the experiment has batch.per_rank");
     }
-    const BatchConfig batch = stage.batch(e.batch);
-    if (batch.global) resolve(batch, 1);
     if (stage.size) {
       const int channels = e.data.shape ? (*e.data.shape)[2] : 1;
       check_image_bytes((*stage.size)[0], (*stage.size)[1], channels, stage.where, size);
@@ -290,8 +288,10 @@ void check_sections(const Experiment& e) {
   check_evaluations(e);
   check_data(e.data);
   if (!e.batch.global && !e.batch.per_rank) config_error(e.batch.where, "batch", "expected global or per_rank");
-  if (e.batch.global) resolve(e.batch, 1);  // micro divides global for any number of ranks, or for none
   check_stages(e);
+  for (const BatchConfig& batch : batches(e)) {
+    if (batch.global) resolve(batch, 1);  // micro divides global for any number of ranks, or for none
+  }
   if (!e.train.epochs && !e.train.steps) config_error(e.train.where, "train", "expected epochs or steps");
   if (e.optimizer.nesterov && e.optimizer.momentum == 0) {
     config_error(e.optimizer.where, "optimizer.nesterov", "needs momentum > 0");
@@ -393,9 +393,22 @@ std::string show(const Experiment& experiment) {
   return to_yaml(tree);
 }
 
-BatchConfig StageConfig::batch(const BatchConfig& otherwise) const {
-  if (!global && !micro) return otherwise;
-  return {.global = global ? global : otherwise.global, .micro = micro ? micro : otherwise.micro, .where = where};
+std::vector<BatchConfig> batches(const Experiment& experiment) {
+  const BatchConfig& rest = experiment.batch;
+  std::vector<BatchConfig> result;
+  for (const StageConfig& stage : experiment.train.stages) {
+    if (!stage.global && !stage.micro) {
+      result.push_back(rest);
+      continue;
+    }
+    const std::optional<int> micro = stage.micro ? stage.micro : rest.per_rank ? rest.per_rank : rest.micro;
+    result.push_back({.global = stage.global ? stage.global : rest.global,
+                      .micro = micro,
+                      .where = stage.where,
+                      .path = child_path("train.stages", result.size())});
+  }
+  result.push_back(rest);
+  return result;
 }
 
 ResolvedBatch resolve(const BatchConfig& batch, int world) {
@@ -410,15 +423,17 @@ ResolvedBatch resolve(const BatchConfig& batch, int world) {
   const int global = batch.global.value();
   const int micro = batch.micro.value_or(largest_divisor_up_to(global, kLargestDefaultMicro));
   if (global % micro != 0) {
-    config_error(batch.where, "batch.micro",
-                 "expected a divisor of batch.global " + std::to_string(global) + ", found " + std::to_string(micro));
+    config_error(batch.where, child_path(batch.path, "micro"),
+                 "expected a divisor of " + child_path(batch.path, "global") + " " + std::to_string(global) +
+                     ", found " + std::to_string(micro));
   }
   const int micro_batches = global / micro;
   if (micro_batches < world) {
-    config_error(batch.where, "batch",
+    config_error(batch.where, batch.path,
                  std::to_string(global) + " rows in micro-batches of " + std::to_string(micro) + " give " +
-                     std::to_string(micro_batches) + " for " + std::to_string(world) +
-                     " ranks; raise batch.global, lower batch.micro or start fewer ranks");
+                     std::to_string(micro_batches) + " for " + std::to_string(world) + " ranks; raise " +
+                     child_path(batch.path, "global") + ", lower " + child_path(batch.path, "micro") +
+                     " or start fewer ranks");
   }
   return {global, micro, micro_batches};
 }
@@ -426,7 +441,7 @@ ResolvedBatch resolve(const BatchConfig& batch, int world) {
 void require_full_batch(const BatchConfig& batch, int64_t samples, int world) {
   const int global = resolve(batch, world).global;
   if (samples >= global) return;
-  config_error(batch.where, batch.per_rank ? "batch.per_rank" : "batch.global",
+  config_error(batch.where, child_path(batch.path, batch.per_rank ? "per_rank" : "global"),
                "expected at most the " + std::to_string(samples) + " samples to train on, found " +
                    std::to_string(global) + (batch.per_rank ? " for all ranks" : ""));
 }

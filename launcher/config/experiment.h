@@ -175,6 +175,7 @@ struct BatchConfig {
   std::optional<int> micro = {};     // rows per forward and backward pass; default: largest divisor of global <= 32
   std::optional<int> per_rank = {};  // micro = per_rank, global = per_rank × world
   Mark where = {};
+  std::string path = "batch";  // of the keys, for messages
 };
 
 // Counted in evaluations, so in epochs where every epoch ends in one.
@@ -186,10 +187,8 @@ struct EarlyStoppingConfig : EarlyStoppingOptions {
 struct StageConfig {
   int epochs = 1;
   std::optional<std::array<int, 2>> size;  // [H,W] of training images; else those of data.shape
-  std::optional<int> global, micro;        // as in BatchConfig; else those of batch
+  std::optional<int> global, micro;        // as in BatchConfig; else those of batch, whose per_rank is a micro
   Mark where;
-
-  BatchConfig batch(const BatchConfig& otherwise) const;
 };
 
 struct TrainConfig {
@@ -368,5 +367,8 @@ ResolvedBatch resolve(const BatchConfig& batch, int world);
 
 // Throws Error(kConfig) when `samples` to train on are fewer than a global batch: an epoch would have no step.
 void require_full_batch(const BatchConfig& batch, int64_t samples, int world);
+
+// Of each of train.stages, then that of the rest.
+std::vector<BatchConfig> batches(const Experiment& experiment);
 
 }  // namespace convoy

@@ -103,7 +103,7 @@ void forget_after(int step) {
 
 TEST_F(StagesTest, ResumedRunIsBitwiseEqual) {
   const std::string stages = "{epochs: 1, size: [6, 8], global: 192, micro: 16}, {epochs: 1, size: [8, 8]}";
-  const std::vector<std::string> plain = {kAnySize, "checkpoint.every_steps=4", "checkpoint.keep=99"};
+  const std::vector<std::string> plain = {kAnySize, "checkpoint.every_steps=1", "checkpoint.keep=99"};
   const std::vector<std::vector<std::string>> more = {
       {},
       {"train.ema_decay=0.75", "data.mix={mixup: 0.5, cutmix: 1}", "optimizer.sharded=true"},
@@ -114,7 +114,7 @@ TEST_F(StagesTest, ResumedRunIsBitwiseEqual) {
     std::vector<std::string> saving = plain;
     saving.insert(saving.end(), settings.begin(), settings.end());
     const Outcome whole = train_in(stages, 2, saving);  // 5 + 10 + 10 steps
-    for (const int step : {20, 12, 4}) {
+    for (const int step : {20, 15, 12, 5}) {
       forget_after(step);
       EXPECT_EQ(train_in(stages, 2, saving, false).by_rank, whole.by_rank)
           << "from step " << step << (settings.empty() ? "" : " with " + settings.front());
@@ -129,7 +129,7 @@ TEST_F(StagesTest, ThatAreOthersEndAResumedRun) {
   EXPECT_EQ(code_of([&] { train_in("", 2, saving, false); }), ExitCode::kConfig);
 }
 
-// Of three images that cannot be read two may be passed over, in whatever size.
+// Though it is read in three sizes, and only one may be passed over.
 TEST_F(StagesTest, CountABadImageOnce) {
   put_pictures("pictures", 120, 4);
   put_file("pictures/b/17.jpg", get_file("pictures/b/17.jpg").substr(0, 700));
@@ -148,15 +148,46 @@ TEST_F(StagesTest, ANetworkThatReadsAllOfAnImageKeepsItsSize) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kConfig);
     const std::string what = error.what();
-    EXPECT_NE(what.find("train.stages: linear_1.weight is 24x1x1x200"), std::string::npos) << what;
+    EXPECT_NE(what.find("train.stages: images of 8x8: linear_1.weight is 24x1x1x128, and for images of data.shape "
+                        "24x1x1x200"),
+              std::string::npos)
+        << what;
     EXPECT_NE(what.find("global_average"), std::string::npos) << what;
   }
 }
 
-TEST_F(StagesTest, EachIsLargeEnoughForAllRanks) {
-  for (const char* stage : {"{epochs: 1, global: 16, micro: 8}", "{epochs: 1, global: 9600, micro: 8}"}) {
-    EXPECT_EQ(code_of([&] { train_in(stage, 3); }), ExitCode::kConfig) << stage;
+// The first with what ranks ask for, the others with what only data and network know.
+TEST_F(StagesTest, AreNamedInWhatIsRefused) {
+  const struct {
+    const char *stage, *error;
+  } cases[] = {
+      {"{epochs: 1, global: 16, micro: 8}",
+       "train.stages[0]: 16 rows in micro-batches of 8 give 2 for 3 ranks; raise "
+       "train.stages[0].global, lower train.stages[0].micro or start fewer ranks"},
+      {"{epochs: 1, global: 9600, micro: 8}", "train.stages[0].global: expected at most the 960 samples"},
+      {"{epochs: 1, global: 96, micro: 5}",
+       "train.stages[0].micro: expected a divisor of train.stages[0].global 96, found 5"},
+      {"{epochs: 1, micro: 1}", "data.mix: mixes rows of a micro-batch, and train.stages[0].micro is 1"},
+      {"{epochs: 1, size: [2, 9]}", "train.stages: images of 2x9: "},
+  };
+  for (const auto& [stage, error] : cases) {
+    try {
+      train_in(stage, 3, {kAnySize, "data.mix.mixup=0.5"});
+      ADD_FAILURE() << "accepted " << stage;
+    } catch (const Error& found) {
+      EXPECT_EQ(found.code(), ExitCode::kConfig) << found.what();
+      EXPECT_NE(std::string(found.what()).find(error), std::string::npos) << found.what();
+    }
   }
+}
+
+TEST_F(StagesTest, RowsOfARankAreAMicroBatch) {
+  const Experiment experiment =
+      load(kRunExperiment, {"batch={per_rank: 16}", "train.stages=[{epochs: 1, global: 64}]", "train.epochs=2"});
+  const std::vector<StageSettings> stages = stage_settings(experiment, {1, 10, 10, 3}, 3);
+  EXPECT_EQ(stages[0].batch.micro, 16);
+  EXPECT_EQ(stages[0].batch.global, 64);
+  EXPECT_EQ(stages[1].batch.global, 48);
 }
 
 }  // namespace

@@ -103,6 +103,25 @@ TEST_F(TeacherTest, ResumedRunIsBitwiseEqualWhereverTheFileLies) {
   EXPECT_NE(warning.find("not bit for bit"), std::string::npos) << warning;
 }
 
+// Though a network without a name has that of its file.
+TEST_F(TeacherTest, IsKnownByWhatItSays) {
+  make_teacher_file("teacher.safetensors");
+  PosixFileSystem files;
+  write_network(files, "one.onnx", open_network("teacher.safetensors").network, {});
+  fs::copy_file("one.onnx", "other.onnx");
+  const Experiment experiment = load(kRunExperiment);
+  const std::unique_ptr<Communicator> host = make_solo_communicator();
+  Backend backend = make_backend(experiment, *host, 1);
+  const auto fingerprint = [&](const std::string& file) {
+    const TeacherConfig config{.file = file, .preprocessing = "rgb/255"};
+    return Teacher(config, read_teacher(config, {}), 4, {2, 10, 10, 3}, backend).fingerprint();
+  };
+  EXPECT_EQ(fingerprint("one.onnx"), fingerprint("other.onnx"));
+  make_teacher_file("teacher.safetensors", {"experiment.seed=5"});
+  write_network(files, "other.onnx", open_network("teacher.safetensors").network, {});
+  EXPECT_NE(fingerprint("one.onnx"), fingerprint("other.onnx"));
+}
+
 TEST_F(TeacherTest, IsNotAskedForByWhoeverGoesOn) {
   make_teacher_file("teacher.safetensors");
   ASSERT_EQ(learn(1, "file: teacher.safetensors").code, ExitCode::kDone);
@@ -151,7 +170,8 @@ TEST_F(TeacherTest, RefusesNetworksThatCannotTeachThisOne) {
   EXPECT_NE(classes.find("expected 4 classes"), std::string::npos) << classes;
   EXPECT_NE(classes.find("found 5"), std::string::npos) << classes;
   make_teacher_file("grey.safetensors", {"data.shape=[10,10,1]"});
-  EXPECT_NE(refusal("file: grey.safetensors", ExitCode::kBadData).find("conv2d_1"), std::string::npos);
+  EXPECT_NE(refusal("file: grey.safetensors", ExitCode::kConfig).find("is for images of 10x10x1, not of 10x10x3: "),
+            std::string::npos);
 }
 
 // In the middle of a run, in bits: what is at fault is said.
@@ -196,6 +216,8 @@ TEST_F(TeacherTest, WeightsAloneNeedToldWhatTheyAre) {
   const std::string weights = "file: weights.safetensors", model = weights + ", model: model.yaml";
   EXPECT_NE(refusal(weights, ExitCode::kConfig).find("loss.teacher.model"), std::string::npos);
   EXPECT_NE(refusal(model, ExitCode::kConfig).find("loss.teacher.preprocessing"), std::string::npos);
+  EXPECT_NE(refusal(weights + ", model: gone.yaml, preprocessing: rgb/255", ExitCode::kNoInput).find("gone.yaml"),
+            std::string::npos);
   EXPECT_EQ(learn(1, model + ", preprocessing: rgb/255").code, ExitCode::kDone);
 }
 

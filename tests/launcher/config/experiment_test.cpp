@@ -157,7 +157,7 @@ TEST_F(ExperimentTest, SaysWhatIsWrongAndWhere) {
       {"  epochs: 2\n", "  epochs: 2\n  stages: [{epochs: 1, size: [65536, 65536]}]\n",
        "x.yaml:14:12: train.stages[0].size: expected images of at most 2147483647 bytes, found 4294967296"},
       {"  epochs: 2\n", "  epochs: 2\n  stages: [{epochs: 1, global: 32, micro: 5}]\n",
-       "x.yaml:14:12: batch.micro: expected a divisor of batch.global 32, found 5"},
+       "x.yaml:14:12: train.stages[0].micro: expected a divisor of train.stages[0].global 32, found 5"},
       {"batch:\n", "lr: 0.1\nbatch:\n",
        "x.yaml:10:1: lr: unknown key, expected one of base, experiment, model, data, loss, batch, train, optimizer, "
        "schedule, "
