@@ -164,6 +164,17 @@ row_losses() {
   done
 }
 
+# Smaller images in the first epoch.
+row_stages() {
+  local samples=320 size='[96, 96]' on_gpu
+  [[ -z $small ]] || samples=4 size='[6, 6]'
+  local stages=("train.stages=[{epochs: 1, size: $size}]" "data.train_size=$samples")
+  train stages "$bin/convoy" -- "${stages[@]}" || fail "on the GPU: exit code $?"
+  on_gpu=$loss
+  train stages_cpu "$bin/convoy" -- "${stages[@]}" device=cpu || fail "on the CPU: exit code $?"
+  expect_near "$on_gpu" "$loss" 1e-3
+}
+
 # The front of a network, frozen, under a new head.
 row_frozen() {
   local network=resnet18 model on_gpu
@@ -388,7 +399,7 @@ rows 60 nccl_runs
 rows 60 replay
 rows 60 mpirun_np2 frozen predict
 rows 60 optimizers layerwise
-rows 90 losses
+rows 90 losses stages
 rows 60 fashion
 rows 60 memcheck racecheck synccheck initcheck
 rows 60 layers_autotune
