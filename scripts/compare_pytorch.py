@@ -1,8 +1,9 @@
 """Convoy against PyTorch on the CPU: images per second of a training step, as a Markdown table.
 
 Started by scripts/compare-pytorch.  In one run, for every network, batch and number of threads, several rounds measure
-in turn: PyTorch (eager; N,C,H,W and channels_last, f32 and bf16 autocast) and `convoy bench step` (f32 and bf16).
-What a table shows is the median of all steps of a variant, so that other load on the machine hits all alike.
+in turn: PyTorch (eager in N,C,H,W and channels_last, torch.compile in channels_last; f32 and bf16 autocast) and
+`convoy bench step` (f32 and bf16).  What a table shows is the median of all steps of a variant, so that other load on the
+machine hits all alike.  --memory adds a table of what processes of their own took, see measure_process().
 
 Both sides: the same network, cross entropy, SGD with momentum 0.9 and weight decay, made-up data.  PyTorch gets images
 that are ready f32 tensors; Convoy turns u8 into normalised f32 within the measured step.
@@ -22,6 +23,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 try:
@@ -32,7 +34,8 @@ except ImportError as error:
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PRECISIONS = ("f32", "bf16")
-FORMATS = {"N,C,H,W": torch.contiguous_format, "channels_last": torch.channels_last}
+FORMATS = {"N,C,H,W": torch.contiguous_format, "channels_last": torch.channels_last,
+           "compiled": torch.channels_last}  # fmt: skip
 
 
 def mnist_example():
@@ -44,8 +47,8 @@ def mnist_example():
 
 
 class Case:
-    def __init__(self, title, config, model, shape, classes, batch):
-        self.title, self.config, self.model = title, config, model
+    def __init__(self, title, config, model, shape, classes, batch, overrides=()):
+        self.title, self.config, self.model, self.overrides = title, config, model, overrides
         self.shape, self.classes, self.batch = shape, classes, batch  # shape: C,H,W
 
     def __str__(self):
@@ -63,6 +66,8 @@ def all_cases():
         "mnist512": Case(*mnist, 512),
         "resnet18": Case(*resnet18, 128),
         "resnet50": Case(*resnet50, 16),
+        "vgg16": Case("VGG16, 224×224", resnet50[1], models.vgg16, (3, 224, 224), 1000, 8,
+                      ("model.config=configs/models/vgg16.yaml",)),
     }
 
 
@@ -72,6 +77,7 @@ class PyTorchVariant:
     def __init__(self, case, memory_format, precision):
         torch.manual_seed(1)
         self.model = case.model().to(memory_format=FORMATS[memory_format]).train()
+        self.forward = torch.compile(self.model) if memory_format == "compiled" else self.model
         self.images = torch.randn(case.batch, *case.shape).to(memory_format=FORMATS[memory_format])
         self.labels = torch.randint(case.classes, (case.batch,))
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, fused=True)
@@ -84,7 +90,7 @@ class PyTorchVariant:
         self.optimizer.zero_grad(set_to_none=True)
         autocast = torch.autocast("cpu", dtype=torch.bfloat16) if self.bf16 else contextlib.nullcontext()
         with autocast:
-            loss = torch.nn.functional.cross_entropy(self.model(self.images), self.labels)
+            loss = torch.nn.functional.cross_entropy(self.forward(self.images), self.labels)
         loss.backward()
         self.optimizer.step()
 
@@ -102,7 +108,8 @@ class PyTorchVariant:
 class ConvoyVariant:
     def __init__(self, binary, case, precision, threads):
         self.command = [binary, "bench", "step", case.config, f"batch.global={case.batch}",
-                        f"batch.micro={case.batch}", f"train.precision={precision}", f"threads={threads}"]  # fmt: skip
+                        f"batch.micro={case.batch}", f"train.precision={precision}", f"threads={threads}",
+                        *case.overrides]  # fmt: skip
         self.environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         self.step_seconds = None  # from the round before; decides how many repeats fill the time
         self.count = None
@@ -162,6 +169,63 @@ def table_row(case, threads, precision, speeds, parameters):
     return "| " + " | ".join(map(str, [*cells, best])) + " |"
 
 
+MEMORY_HEADER = [
+    "",
+    "A process of its own for each, which trains for three steps with as many threads as processors:",
+    "",
+    "| network | batch | precision | | peak resident memory, MiB | of the least of PyTorch | seconds from start to first step |",
+    "|---|--:|---|---|--:|--:|--:|",
+]
+
+
+def run_one(cases, name, memory_format, precision, threads):
+    """In a process of its own: three steps, a line behind each."""
+    torch.set_num_threads(int(threads))
+    variant = PyTorchVariant(cases[name], memory_format, precision)
+    for number in range(3):
+        variant.step()
+        print(f"step {number + 1}/3", flush=True)
+
+
+def measure_process(command, environment):
+    """Peak resident MiB of a process, as of its last line, and the seconds until it says that the first step is done."""
+    begin, first, peak = time.perf_counter(), None, 0
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        for line in run.stdout:
+            if first is None and "step 1/3" in line:
+                first = time.perf_counter() - begin
+            peak = max(peak, peak_kib(run.pid))  # ru_maxrss would begin with what this process had when it forked
+        why = run.stderr.read().strip()
+    if run.returncode != 0 or first is None:
+        sys.exit(f"compare-pytorch: '{' '.join(command)}' failed with exit code {run.returncode}: {why}")
+    return peak / 1024, first
+
+
+def peak_kib(pid):
+    with contextlib.suppress(OSError, StopIteration), open(f"/proc/{pid}/status", encoding="utf-8") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return 0  # it has ended
+
+
+def memory_rows(name, case, options):
+    threads, rows = os.cpu_count(), []
+    for precision in options.precisions:
+        results = {}
+        for memory_format in FORMATS:
+            command = [sys.executable, __file__, "--one", name, memory_format, precision, str(threads)]
+            results[f"PyTorch {memory_format}"] = measure_process(command, os.environ)
+        least = min(mib for mib, _ in results.values())
+        if not options.pytorch_only:
+            with tempfile.TemporaryDirectory() as runs:
+                command = [options.convoy, "train", case.config, f"batch.global={case.batch}", f"batch.micro={case.batch}",
+                           f"train.precision={precision}", f"threads={threads}", "train.steps=3", "train.log_every_steps=1",
+                           "progress=plain", "data.test_limit=64", f"experiment.output_dir={runs}", *case.overrides]  # fmt: skip
+                results["Convoy"] = measure_process(command, os.environ | {"OMP_NUM_THREADS": str(threads)})
+        rows += [f"| {case.title} | {case.batch} | {precision} | {who} | {mib:,.0f} | {mib / least:.2f} | {first:.2f} |"
+                 for who, (mib, first) in results.items()]  # fmt: skip
+    return rows
+
+
 def processor():
     with contextlib.suppress(OSError, StopIteration), open("/proc/cpuinfo", encoding="utf-8") as lines:
         return next(line.split(": ")[1].strip() for line in lines if line.startswith("model name"))
@@ -181,14 +245,14 @@ def header(options, load_before):
         "# Training step on the CPU: Convoy and PyTorch",
         "",
         f"- {datetime.date.today()}, {processor()}, {os.cpu_count()} processors, load average {load}",
-        f"- {convoy_version(options)}; PyTorch {torch.__version__} (eager, {capability}, fused SGD), "
+        f"- {convoy_version(options)}; PyTorch {torch.__version__} (eager and torch.compile, {capability}, fused SGD), "
         f"torchvision {torchvision.__version__}",
         f"- images per second, median over {options.rounds} rounds of {options.seconds:g} s that take turns; "
         "same threads for both; repeat with `scripts/compare-pytorch`",
         "",
-        "| network | parameters | batch | threads | precision | PyTorch N,C,H,W | PyTorch channels_last | Convoy "
-        "| Convoy / PyTorch of this precision | Convoy / best PyTorch | best PyTorch |",
-        "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|---|",
+        "| network | parameters | batch | threads | precision | PyTorch N,C,H,W | PyTorch channels_last "
+        "| PyTorch compiled | Convoy | Convoy / PyTorch of this precision | Convoy / best PyTorch | best PyTorch |",
+        "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|---|",
     ]
 
 
@@ -202,6 +266,8 @@ def parse_options(cases):
     parser.add_argument("--seconds", type=float, default=3, help="of each measurement; default: 3")
     parser.add_argument("--convoy", default=str(ROOT / "build/release/convoy"), help="default: build/release/convoy")
     parser.add_argument("--pytorch-only", action="store_true", help="leave Convoy out")
+    parser.add_argument("--memory", action="store_true", help="also the memory and the start of a process of each")
+    parser.add_argument("--one", nargs=4, metavar="ARGUMENT", help=argparse.SUPPRESS)  # see run_one()
     parser.add_argument("--write", action="store_true", help="also write benchmarks/results/pytorch-cpu-DATE.md")
     return parser.parse_args()
 
@@ -215,6 +281,9 @@ def check_convoy(options, case):
 def main():
     cases = all_cases()
     options = parse_options(cases)
+    if options.one:
+        run_one(cases, *options.one)
+        return
     if not options.pytorch_only:
         check_convoy(options, cases[options.cases[0]])
     load_before = os.getloadavg()[0]
@@ -223,6 +292,8 @@ def main():
         for threads in options.threads:
             speeds, parameters = measure_case(cases[name], threads, options)
             rows += [table_row(cases[name], threads, precision, speeds, parameters) for precision in options.precisions]
+    if options.memory:
+        rows += MEMORY_HEADER + [row for name in options.cases for row in memory_rows(name, cases[name], options)]
     text = "\n".join(header(options, load_before) + rows) + "\n"
     print(text, end="")
     if options.write:
