@@ -11,7 +11,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 convoy=$(realpath "${1:?CONVOY: the program}") python=$(realpath -s "${2:?PYTHON: an interpreter with torch}")
 mkdir -p "${3:?OUT: a directory for the results}"
-export CIFAR10=$(realpath "$CIFAR10")
+CIFAR10=$(realpath "$CIFAR10")
+export CIFAR10
 cd "$3"
 epochs=${4:-24}
 
