@@ -275,8 +275,9 @@ void TrainingRun::plan_network() {
   });
   if (const Teacher* teacher = plan_->options.shapes.front().teacher.get()) {
     run_on_all_ranks(communicator_, [&] {
-      require_same_classes(*experiment_.loss.teacher, teacher->class_names(), data_.class_names);
       agree(communicator_, {{"teacher", teacher->fingerprint()}});
+      require_same_classes(*experiment_.loss.teacher, teacher->class_names(),
+                           data_.class_names);  // perhaps one's alone
     });
   }
 }

@@ -205,6 +205,31 @@ TEST_F(TeacherTest, KnowsTheClassesByTheSameNames) {
   EXPECT_EQ(code({"a", "c", "b", "d"}), ExitCode::kConfig);
 }
 
+// The rank whose file names them otherwise fails alone, and nobody waits for it.
+TEST_F(TeacherTest, KnowsTheClassesByTheSameNamesOnEveryRank) {
+  put_pictures("pictures", 40, 4);
+  make_teacher_file("teacher.safetensors");
+  Network network = open_network("teacher.safetensors").network;
+  const auto experiment = [&](const std::string& file, const std::vector<std::string>& names) {
+    network.class_names = names;
+    PosixFileSystem files;
+    write_safetensors_model(files, file, network, {});
+    return load(kRunExperiment,
+                {"loss={teacher: {file: " + file + "}}", "data={format: images, path: pictures, validation: 0.25}",
+                 "data.train_size=null", "data.test_size=null", "batch.global=16", "train.steps=1"});
+  };
+  const Experiment first = experiment("one.safetensors", {"a", "b", "c", "d"});
+  const Experiment second = experiment("other.safetensors", {"a", "c", "b", "d"});
+  Signals signals;
+  EXPECT_EQ(code_of([&] {
+              run_thread_group(2, [&](Communicator& communicator) {
+                TrainingRun run({.version = "test", .fresh = true}, communicator.rank() == 0 ? first : second,
+                                communicator, signals);
+              });
+            }),
+            ExitCode::kConfig);
+}
+
 // As torchvision's: no architecture and no preprocessing.
 TEST_F(TeacherTest, WeightsAloneNeedToldWhatTheyAre) {
   make_teacher_file("teacher.safetensors");
