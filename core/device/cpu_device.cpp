@@ -13,8 +13,6 @@
 namespace convoy {
 namespace {
 
-constexpr int64_t kHugePage = int64_t{2} << 20;
-
 // Work of the compute stream has ended when the call that gave it returns.
 class ImmediateStream : public Stream {
  public:
@@ -29,21 +27,43 @@ class PastEvent : public Event {
   void wait() override {}
 };
 
+// Large memory comes from the kernel, which zeroes each page when it is first touched: by the thread that will work on
+// it, and not at all where nobody does.
 class HostAllocator : public Allocator {
  public:
   void* allocate(int64_t bytes) override {
     const bool large = bytes >= kHugePage;
-    const auto alignment = static_cast<size_t>(large ? kHugePage : 256);
-    const size_t rounded = (static_cast<size_t>(bytes) + alignment - 1) / alignment * alignment;
-    void* data = std::aligned_alloc(alignment, rounded);
+    const size_t rounded = round_up(bytes, large ? kHugePage : kAlignment);
+    void* const data = large ? map(rounded) : std::aligned_alloc(kAlignment, rounded);
     if (data == nullptr) {
       throw Error(ExitCode::kOutOfMemory, "out of memory: asked for " + std::to_string(bytes) + " bytes on the host");
     }
-    if (large) madvise(data, rounded, MADV_HUGEPAGE);
-    std::memset(data, 0, rounded);
+    if (!large) std::memset(data, 0, rounded);
     return data;
   }
-  void deallocate(void* data, int64_t) noexcept override { std::free(data); }
+  void deallocate(void* data, int64_t bytes) noexcept override {
+    if (bytes >= kHugePage) {
+      munmap(data, round_up(bytes, kHugePage));
+    } else {
+      std::free(data);
+    }
+  }
+
+ private:
+  static constexpr int64_t kAlignment = 256, kHugePage = int64_t{2} << 20;
+
+  static size_t round_up(int64_t bytes, int64_t unit) { return static_cast<size_t>((bytes + unit - 1) / unit * unit); }
+  // `bytes` that begin at a huge page; null where there is no memory.
+  static void* map(size_t bytes) {
+    void* const mapped = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return nullptr;
+    auto* const begin = static_cast<std::byte*>(mapped);
+    const size_t before = round_up(reinterpret_cast<intptr_t>(begin), kHugePage) - reinterpret_cast<uintptr_t>(begin);
+    if (before > 0) munmap(begin, before);
+    munmap(begin + before + bytes, kHugePage - before);
+    madvise(begin + before, bytes, MADV_HUGEPAGE);
+    return begin + before;
+  }
 };
 
 std::string processor_name() {
