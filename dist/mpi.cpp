@@ -52,12 +52,28 @@ std::string MpiCommunicator::broadcast_bytes(const std::string& mine, int root) 
   return bytes;
 }
 
+// A process on its own needs neither networks nor a daemon that would start others: with them Open MPI 4.1 takes 0.4 s
+// to start and up to 1 s to end, without 0.02 s in all.
+void start_small() {
+  if (rank_variable() != nullptr) return;
+  setenv("OMPI_MCA_pml", "ob1", 0);
+  setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+}
+
 }  // namespace
+
+const char* rank_variable() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
+    if (std::getenv(name) != nullptr) return name;
+  }
+  return nullptr;
+}
 
 MpiSession::MpiSession() : exceptions_(std::uncaught_exceptions()) {
   int initialized = 0, provided = 0;
   check(MPI_Initialized(&initialized));
   owns_ = initialized == 0;
+  if (owns_) start_small();
   if (owns_) check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
   check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
   check(MPI_Query_thread(&provided));

@@ -10,6 +10,9 @@
 
 namespace convoy {
 
+// The environment variable in which a launcher (mpirun, srun) told this process its rank; null: none started it.
+const char* rank_variable();
+
 // MPI from first to last use.  One per process, made before and destroyed after everything else that uses MPI, in the
 // thread that made it.  Where MPI is initialised already (test programs), it is used and left running.
 // Rank and place come from MPI itself: the environment variables differ from launcher to launcher.

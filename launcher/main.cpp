@@ -48,15 +48,11 @@ int run_parallel(const Arguments& arguments) {
 // A rank of mpirun or srun that needs no other: rank 0 writes the file, and does it once.
 bool leaves_it_to_rank_0(const CommandLine& line) {
   if (line.verb != "convert" && line.verb != "data") return false;
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
-    const char* const rank = std::getenv(name);
-    if (rank == nullptr) continue;
-    if (std::atoi(rank) == 0) return false;
-    Log(LogLevel::kInfo, std::atoi(rank))
-        .warning(line.verb + " is work for one process: left to rank 0 (" + name + ")");
-    return true;
-  }
-  return false;
+  const char* const name = rank_variable();
+  const int rank = name == nullptr ? 0 : std::atoi(std::getenv(name));
+  if (rank == 0) return false;
+  Log(LogLevel::kInfo, rank).warning(line.verb + " is work for one process: left to rank 0 (" + name + ")");
+  return true;
 }
 
 // What was asked for and did not arrive is an error; progress lines of a training run are not.
