@@ -116,6 +116,7 @@ void Snapshot::put() {
     }
   }
   finish();
+  for (Part& part : parts_) part.copy = {};
 }
 
 void Snapshot::take_model() {

@@ -24,7 +24,7 @@ class Snapshot {
 
   // Both between steps: gradients are lost.
   void take();  // collective: from the devices; waits for their work
-  void put();   // collective: to the devices of all ranks
+  void put();   // collective: to the devices of all ranks; the copy is gone
 
   void take_model();    // of this rank, which may be any
   bool finite() const;  // all values and statistics of the copy
