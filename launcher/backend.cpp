@@ -13,6 +13,7 @@ namespace {
 std::optional<CudaLibrary> open_cuda(DeviceChoice choice, std::string& why_not) {
   if (choice == DeviceChoice::kCpu) return std::nullopt;
   try {
+    if (choice == DeviceChoice::kAuto) require_cuda_driver();
     CudaLibrary library = load_cuda_library();
     library.device_count();  // says so where there is none
     return library;

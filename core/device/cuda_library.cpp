@@ -99,6 +99,12 @@ int CudaLibrary::device_count() const {
   return count;
 }
 
+void require_cuda_driver() {
+  if (std::getenv("CONVOY_CUDA_LIBRARY") != nullptr) return;
+  if (dlopen("libcuda.so.1", RTLD_LAZY) != nullptr) return;  // it stays, for ours
+  throw Error(ExitCode::kUnavailable, "no CUDA driver: " + last_error());
+}
+
 CudaLibrary load_cuda_library() {
   const std::string path = library_path();
   std::string error;

@@ -36,6 +36,10 @@ class CudaLibrary {
   void* handle_;
 };
 
+// Throws Error(kUnavailable) where there is no driver, unless CONVOY_CUDA_LIBRARY is set.  To be asked where a GPU is
+// not a must: load_cuda_library() loads 100 MiB of libraries before it finds out.
+void require_cuda_driver();
+
 // Opens the file that the environment names in CONVOY_CUDA_LIBRARY, else looks beside the executable, in ../lib from
 // there, and where the system looks (LD_LIBRARY_PATH, ld.so.conf). A CUDA library that the system does not find is
 // taken from the Python environment in $VIRTUAL_ENV or $CONDA_PREFIX (the nvidia-* wheels).  Throws Error(kUnavailable)
