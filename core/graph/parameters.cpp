@@ -8,6 +8,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/rng.h"
+#include "core/base/threads.h"
 
 namespace convoy {
 namespace {
@@ -165,7 +166,10 @@ void Parameters::initialize(uint64_t seed, float loss_scale, Device& device) {
     if (slot.initializer.kind == Initializer::Kind::kOrthogonal) {
       fill_orthogonal(slot, key, value);
     } else {
-      for (int64_t i = 0; i < slot.elements(); ++i) value[i] = draw(slot.initializer, key, i);
+      constexpr int64_t kGrain = 1 << 14;
+      parallel_for(slot.elements(), kGrain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) value[i] = draw(slot.initializer, key, i);
+      });
     }
   }
   for (const StateSlot& slot : state_slots_) {

@@ -85,8 +85,9 @@ size_t ByteReader::read(std::span<std::byte> out) {
 }
 
 std::vector<uint8_t> ByteReader::read_up_to(int64_t count) {
-  constexpr int64_t kStep = int64_t{16} << 20;
+  constexpr int64_t kStep = int64_t{16} << 20, kTrusted = int64_t{64} << 20;  // a header may promise anything
   std::vector<uint8_t> bytes;
+  bytes.reserve(static_cast<size_t>(std::min(count, kTrusted)));
   while (static_cast<int64_t>(bytes.size()) < count) {
     const size_t begin = bytes.size();
     const auto step = static_cast<size_t>(std::min(kStep, count - static_cast<int64_t>(begin)));
