@@ -211,22 +211,28 @@ Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, FlatOps
 
 void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimizer& optimizer, Parameters& parameters,
                    const StepScalars* scalars, FlatOps& ops, Stream& compute, Communicator& communicator) {
-  const auto append = [&plan](const char* name, std::function<void()> run) {
-    plan.append(simple_step(name, std::move(run), 0));
+  const auto append = [&plan](const char* name, int64_t bytes, std::function<void()> run) {
+    plan.append(simple_step(name, std::move(run), bytes));
   };
+  const int64_t own = bytes_of(parameters.own().elements());
+  const int64_t updated = own * (3 + 2 * std::ssize(optimizer.state()));  // reads gradients; reads and writes the rest
   if (shards.empty()) {
-    append("optimizer", [=, &optimizer, &parameters, &compute] { optimizer.step(parameters, scalars, compute); });
+    append("optimizer", updated,
+           [=, &optimizer, &parameters, &compute] { optimizer.step(parameters, scalars, compute); });
     return;
   }
-  append("check gradients", [&optimizer, &parameters, &compute] { optimizer.check_gradients(parameters, compute); });
+  append("check gradients", own,
+         [&optimizer, &parameters, &compute] { optimizer.check_gradients(parameters, compute); });
   for (const Tensor& found : optimizer.checked(parameters)) {
     plan.append(communicate("all_reduce checks", &Communicator::all_reduce_sum, found, compute, communicator));
   }
   plan.append(join(compute, communicator));
-  append("optimizer", [=, &optimizer, &parameters, &compute] { optimizer.apply(parameters, scalars, compute); });
+  append("optimizer", updated,
+         [=, &optimizer, &parameters, &compute] { optimizer.apply(parameters, scalars, compute); });
   append_gathers(plan, parameters.values(), shards, compute, communicator);
   if (parameters.shadow() == nullptr) return;
-  append("shadow of values", [&parameters, &ops, &compute] {
+  const int64_t shadow = parameters.trainable_elements() * (size_of(Dtype::kF32) + size_of(parameters.shadow_dtype()));
+  append("shadow of values", shadow, [&parameters, &ops, &compute] {
     ops.convert(parameters.shadow(), parameters.shadow_dtype(), parameters.values(), Dtype::kF32,
                 parameters.trainable_elements(), compute);
   });

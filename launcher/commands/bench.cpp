@@ -1,12 +1,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <map>
-
-#include <nlohmann/json.hpp>
 
 #include "launcher/collective_errors.h"
 #include "launcher/commands/commands.h"
+#include "launcher/commands/step_table.h"
 #include "launcher/network_flags.h"
 #include "launcher/setup.h"
 
@@ -75,8 +73,8 @@ class Bench {
   // Forgets what was measured so far.
   void restart() {
     seconds_.clear();
-    by_kind_.clear();
-    communication_wait_ = multiply_seconds_ = 0;
+    rows_.clear();
+    communication_wait_ = 0;
     profiled_ = 0;
   }
 
@@ -85,18 +83,16 @@ class Bench {
   size_t measured() const { return seconds_.size(); }
   double communication_wait() const { return communication_wait_; }
 
-  // Seconds of a profiled step by kind ("conv2d forward").
-  std::map<std::string, double> by_kind() const {
-    std::map<std::string, double> kinds = by_kind_;
-    for (auto& [kind, seconds] : kinds) seconds /= profiled_;
-    return kinds;
+  // Of a profiled step, in the order of the plan.
+  std::vector<StepRow> rows() const {
+    std::vector<StepRow> rows = rows_;
+    for (StepRow& row : rows) {
+      row.seconds /= profiled_;
+      row.flops /= profiled_;
+      row.bytes /= profiled_;
+    }
+    return rows;
   }
-  double profiled_seconds() const {
-    double sum = 0;
-    for (const auto& [kind, seconds] : by_kind()) sum += seconds;
-    return sum;
-  }
-  double multiply_share() const { return multiply_seconds_ / profiled_ / profiled_seconds(); }  // products
   const Replica& replica() const { return *replica_; }
   Replica& replica() { return *replica_; }
   const ResolvedBatch& batch() const { return batch_; }
@@ -111,19 +107,33 @@ class Bench {
     return std::make_unique<Replica>(std::move(plan->model), backend, plan->options);
   }
 
-  // "conv2d_12 backward_weights" → "conv2d backward_weights"
-  static std::string kind_of(const std::string& step) {
-    const size_t space = step.find(' ');
-    const size_t number = step.find_last_of('_', space);
-    const bool numbered =
-        number != std::string::npos && number + 1 < space && step.find_first_not_of("0123456789", number + 1) == space;
-    return numbered ? step.substr(0, number) + step.substr(space) : step;
+  // "layer3.0.conv1 backward_weights" → "conv2d backward_weights", "stem.convert forward" → "convert forward".  Of a
+  // teacher's network only the names are known: "teacher/conv2d_12 forward" → "teacher/conv2d forward".
+  std::string kind_of(const Step& step) const {
+    if (step.communicates) return "reduce";
+    const size_t space = std::min(step.name.find(' '), step.name.size());
+    const std::string node = step.name.substr(0, space), what = step.name.substr(space);
+    const auto& nodes = replica_->graph().nodes();
+    if (const auto found = std::ranges::find(nodes, node, &Graph::Node::name); found != nodes.end()) {
+      return found->layer->type() + what;
+    }
+    for (const std::string added : {"convert", "gradients"}) {  // by the program
+      if (node.ends_with("." + added)) return added + what;
+    }
+    const size_t number = node.find_last_not_of("0123456789") + 1;
+    const bool numbered = number > 1 && number < node.size() && node[number - 1] == '_';
+    return (numbered ? node.substr(0, number - 1) : node) + what;
   }
   void add_times(const Plan& plan, const std::vector<double>& seconds) {
     for (size_t i = 0; i < plan.steps().size(); ++i) {
       const Step& step = plan.steps()[i];
-      by_kind_[step.communicates ? "reduce" : kind_of(step.name)] += seconds[i];
-      if (step.flops > 0) multiply_seconds_ += seconds[i];
+      auto row = std::ranges::find(rows_, step.name, &StepRow::name);
+      if (row == rows_.end()) {
+        row = rows_.insert(row, {.name = step.name, .kind = kind_of(step), .communicates = step.communicates});
+      }
+      row->seconds += seconds[i];
+      row->flops += step.flops;
+      row->bytes += step.bytes;
     }
   }
   template <class Run>
@@ -150,8 +160,8 @@ class Bench {
   int64_t passes_;
   Buffer pixels_, targets_;
   std::vector<double> seconds_;  // by step
-  std::map<std::string, double> by_kind_;
-  double communication_wait_ = 0, multiply_seconds_ = 0;
+  std::vector<StepRow> rows_;    // of all profiled steps together
+  double communication_wait_ = 0;
   int profiled_ = 0;
 };
 
@@ -170,21 +180,6 @@ struct Context {
   }
 };
 
-void print_step_table(const Context& context, const Bench& bench) {
-  const double seconds = bench.seconds_per_step();
-  std::printf("%s, %s on %s: %.2f ms a step, %.1f img/s on %d rank(s); %.1f%% in convolutions and matrix products\n\n",
-              context.experiment.model.name.c_str(), to_string(context.backend.precision),
-              context.backend.device->name().c_str(), 1e3 * seconds, bench.batch().global / seconds,
-              context.host->size(), 100 * bench.multiply_share());
-  std::vector<std::pair<std::string, double>> rows;
-  for (const auto& row : bench.by_kind()) rows.push_back(row);
-  std::ranges::sort(rows, std::greater{}, [](const auto& row) { return row.second; });
-  std::printf("| step by step | ms | share |\n|---|--:|--:|\n");
-  for (const auto& [kind, sum] : rows) {
-    std::printf("| %s | %.3f | %.1f%% |\n", kind.c_str(), 1e3 * sum, 100 * sum / bench.profiled_seconds());
-  }
-}
-
 // How long a training step takes, and where the time goes.
 int bench_step(const CommandLine& line, Context& context) {
   const std::unique_ptr<Bench> bench = context.make_bench(context.experiment.distributed.overlap);
@@ -192,23 +187,28 @@ int bench_step(const CommandLine& line, Context& context) {
   bench->restart();
   bench->steps(line.repeat);
   bench->profile(std::min(line.repeat, kWarmUpSteps));
+  context.host->barrier();
+  const MachinePeak peak = measure_peak(context.backend);
   if (context.host->rank() != 0) return 0;
-  if (!line.json) {
-    print_step_table(context, *bench);
+  const double seconds = bench->seconds_per_step(), images_per_second = bench->batch().global / seconds;
+  const std::vector<StepRow> rows = bench->rows();
+  const std::string device = context.backend.device->name(), precision = to_string(context.backend.precision);
+  const int ranks = context.host->size();
+  if (line.json) {
+    nlohmann::json result = step_json(rows, peak);
+    result.update({{"seconds_per_step", seconds},
+                   {"images_per_second", images_per_second},
+                   {"parameters", bench->replica().parameters().parameter_count()},
+                   {"ranks", ranks},
+                   {"device", device},
+                   {"precision", precision},
+                   {"libraries", context.backend.libraries}});
+    std::printf("%s\n", result.dump().c_str());
     return 0;
   }
-  const double seconds = bench->seconds_per_step();
-  std::printf("%s\n", nlohmann::json{{"seconds_per_step", seconds},
-                                     {"images_per_second", bench->batch().global / seconds},
-                                     {"parameters", bench->replica().parameters().parameter_count()},
-                                     {"ranks", context.host->size()},
-                                     {"device", context.backend.device->name()},
-                                     {"precision", to_string(context.backend.precision)},
-                                     {"libraries", context.backend.libraries},
-                                     {"multiply_share", bench->multiply_share()},
-                                     {"seconds_by_kind", bench->by_kind()}}
-                          .dump()
-                          .c_str());
+  std::printf("%s, %s on %s: %.2f ms a step, %.1f img/s on %d rank(s); %.1f%% in convolutions and matrix products\n%s",
+              context.experiment.model.name.c_str(), precision.c_str(), device.c_str(), 1e3 * seconds,
+              images_per_second, ranks, 100 * multiply_share(rows), step_tables(rows, peak).c_str());
   return 0;
 }
 

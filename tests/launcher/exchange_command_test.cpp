@@ -271,6 +271,7 @@ threads: 1
   expect_fine(bench);
   EXPECT_NE(bench.errors.find("warning: train.stages are not measured"), std::string::npos) << bench.errors;
   EXPECT_NE(bench.output.find("| teacher/conv2d forward |"), std::string::npos) << bench.output;
+  EXPECT_NE(bench.output.find("| step | ms | share | GFLOP/s | GB/s | of peak |\n"), std::string::npos) << bench.output;
   expect_fine(convoy("train x.yaml"));
   expect_fine(convoy("eval x.yaml"));
 }

@@ -1,0 +1,37 @@
+// What `convoy bench step` prints: where the time of a training step goes, and how far each part is from what the
+// machine can do.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "launcher/machine_peak.h"
+
+namespace convoy {
+
+// A row of the plan, over all passes of one training step.
+struct StepRow {
+  std::string name;  // "layer3.0.conv1 backward_weights"
+  std::string kind;  // "conv2d backward_weights"
+  double seconds = 0;
+  int64_t flops = 0, bytes = 0;
+  bool communicates = false;  // has no floor of this machine
+};
+
+double seconds_of(const std::vector<StepRow>& rows);
+// The share of them in convolutions and matrix products.
+double multiply_share(const std::vector<StepRow>& rows);
+
+// Rows of one kind as one, by time.
+std::vector<StepRow> by_kind(const std::vector<StepRow>& rows);
+
+// Two Markdown tables, by kind and by row, the longest first.
+std::string step_tables(std::vector<StepRow> rows, const MachinePeak& peak);
+
+// {"rows": [{"name", "kind", "seconds", "flops", "bytes"}, …], "seconds_by_kind", "multiply_share",
+//  "peak": {"flops_per_second", "bytes_per_second"}}
+nlohmann::json step_json(const std::vector<StepRow>& rows, const MachinePeak& peak);
+
+}  // namespace convoy
