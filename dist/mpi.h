@@ -13,6 +13,9 @@ namespace convoy {
 // The environment variable in which a launcher (mpirun, srun) told this process its rank; null: none started it.
 const char* rank_variable();
 
+class MpiComm;
+struct MpiOptions;
+
 // MPI from first to last use.  One per process, made before and destroyed after everything else that uses MPI, in the
 // thread that made it.  Where MPI is initialised already (test programs), it is used and left running.
 // Rank and place come from MPI itself: the environment variables differ from launcher to launcher.
@@ -25,10 +28,15 @@ class MpiSession : public RankGroup {
   ~MpiSession() override;
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
+  // Collective.  The ranks that call it with the same `part` >= 0, in the order of their ranks, as a session of their
+  // own, which this one must outlive.  abort() ends all ranks all the same.
+  std::unique_ptr<MpiSession> split(int part);
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   std::vector<std::string> all_gather_bytes(const std::string& mine) override;
+  // Collective.  As a barrier, but a rank that waits leaves its processor to others.
+  void wait_asleep();
   int local_rank() const { return local_rank_; }  // among the ranks of this host
   int local_size() const { return local_size_; }
   int hosts() const { return hosts_; }
@@ -39,8 +47,14 @@ class MpiSession : public RankGroup {
   [[noreturn]] void abort(ExitCode code) noexcept;
 
  private:
-  bool owns_ = false;
+  friend std::unique_ptr<Communicator> make_mpi_communicator(MpiSession& session, const MpiOptions& options);
+  friend class MpiCommunicator;
+  explicit MpiSession(MpiComm comm);
+  void find_place();
+
+  bool owns_ = false;   // MPI itself
   int exceptions_ = 0;  // on their way when it was made
+  std::unique_ptr<MpiComm> comm_;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1, hosts_ = 1;
   bool threads_ = false;
 };

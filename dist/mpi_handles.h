@@ -29,6 +29,12 @@ class MpiComm {
     check(MPI_Comm_dup(of, &comm));
     return MpiComm(comm);
   }
+  // The ranks with the same `part`, in their order.
+  static MpiComm split(MPI_Comm of, int part) {
+    MPI_Comm comm = MPI_COMM_NULL;
+    check(MPI_Comm_split(of, part, 0, &comm));
+    return MpiComm(comm);
+  }
   // The ranks of this host.
   static MpiComm local(MPI_Comm of) {
     MPI_Comm comm = MPI_COMM_NULL;

@@ -63,6 +63,27 @@ TEST(MpiSession, KnowsItsPlace) {
   EXPECT_FALSE(session.library().empty());
 }
 
+TEST(MpiSession, IsSplitIntoSessions) {
+  MpiSession all;
+  const int part = all.rank() % 2;
+  {
+    const std::unique_ptr<MpiSession> mine = all.split(part);
+    EXPECT_EQ(mine->size(), (all.size() + 1 - part) / 2);
+    EXPECT_EQ(mine->rank(), all.rank() / 2);
+    const auto communicator = make_mpi_communicator(*mine);
+    const Buffer buffer(communicator->allocator(), sizeof(float));
+    *buffer.as<float>() = static_cast<float>(1 << all.rank());
+    communicator->all_reduce_sum({buffer.data(), {{1, 1, 1, 1}}});
+    communicator->stream().synchronize();
+    int sum = 0;
+    for (int rank = part; rank < all.size(); rank += 2) sum += 1 << rank;
+    EXPECT_EQ(*buffer.as<float>(), static_cast<float>(sum));
+    EXPECT_EQ(communicator->all_gather_bytes(std::to_string(all.rank())).back(),
+              std::to_string(2 * (mine->size() - 1) + part));
+  }
+  all.wait_asleep();
+}
+
 TEST(MpiName, SaysWhichTransportAndWhy) {
   MpiSession session;
   if (session.size() == 1) {
