@@ -90,6 +90,16 @@ void Snapshot::for_each_shard(const Part& part, Copy copy) const {
   }
 }
 
+void Snapshot::reserve() {
+  if (!leads()) return;
+  for (Part& part : parts_) reserve(part);
+}
+
+void Snapshot::reserve(Part& part) {
+  if (part.copy.data() != nullptr) return;
+  part.copy = Buffer(backend_.device->host_allocator(), part.elements * size_of(Dtype::kF32));
+}
+
 void Snapshot::take() {
   for (Part& part : parts_) {
     if (part.shards != nullptr) {
@@ -125,9 +135,7 @@ void Snapshot::take_model() {
 }
 
 void Snapshot::copy_from(Part& part) {
-  if (part.copy.data() == nullptr) {
-    part.copy = Buffer(backend_.device->host_allocator(), part.elements * size_of(Dtype::kF32));
-  }
+  reserve(part);
   backend_.device->copy(part.copy.data(), part.on_device, part.copy.bytes(), backend_.device->compute());
 }
 

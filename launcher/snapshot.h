@@ -22,6 +22,8 @@ class Snapshot {
   // Copies nothing yet.  `optimizer` may be null: then there is only the model.  All outlive it.
   Snapshot(Replica& replica, Optimizer* optimizer, Backend& backend, WeightAverage* average = nullptr);
 
+  // Memory for the copy, of this rank alone; throws Error(kOutOfMemory).  take() does it where nobody did.
+  void reserve();
   // Both between steps: gradients are lost.
   void take();  // collective: from the devices; waits for their work
   void put();   // collective: to the devices of all ranks; the copy is gone
@@ -55,6 +57,7 @@ class Snapshot {
   void add(float* on_device, int64_t elements, float* shards = nullptr);
   template <class Copy>
   void for_each_shard(const Part& part, Copy copy) const;
+  void reserve(Part& part);
   void copy_from(Part& part);
   void broadcast(const Part& part);
   void finish();

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "launcher/collective_errors.h"
+
 namespace convoy {
 namespace {
 
@@ -219,8 +221,7 @@ void Trainer::follow_evaluation() {
   }
   const bool best = parts_.checkpointer != nullptr && parts_.checkpointer->is_best(*last_evaluation_);
   if (parts_.communicator.broadcast_bytes(best ? "best" : "", 0).empty()) return;
-  parts_.snapshot.take();
-  if (parts_.checkpointer == nullptr) return;
+  if (!take_snapshot("best checkpoint") || parts_.checkpointer == nullptr) return;
   try {
     parts_.progress.line("best so far: " + parts_.checkpointer->save_best(moment(), *last_evaluation_));
   } catch (const Error& error) {
@@ -234,13 +235,27 @@ Checkpointer::Moment Trainer::moment() const {
           parts_.watchers.any() ? parts_.watchers.text() : ""};
 }
 
+// Collective.  False where rank 0 has no memory for it.
+bool Trainer::take_snapshot(const char* what) {
+  try {
+    run_on_all_ranks(parts_.communicator, [&] { parts_.snapshot.reserve(); });
+  } catch (const CollectiveError& error) {
+    save_error_ = error.code();
+    if (parts_.checkpointer == nullptr) return false;
+    parts_.progress.finish();
+    parts_.log.warning(std::string(what) + " not saved: " + error.what());
+    return false;
+  }
+  parts_.snapshot.take();
+  return true;
+}
+
 // Collective.  Whether this step's checkpoint is on the disk; rank 0 knows, so only its answer counts.
 bool Trainer::save() {
   if (save_tried_at_ == step_) return saved_;
   save_tried_at_ = step_;
-  saved_ = true;
-  parts_.snapshot.take();
-  if (parts_.checkpointer == nullptr) return saved_;
+  saved_ = take_snapshot("checkpoint");
+  if (!saved_ || parts_.checkpointer == nullptr) return saved_;
   try {
     parts_.checkpointer->save(moment());
   } catch (const Error& error) {

@@ -86,6 +86,7 @@ class Trainer {
   void swap_average();
   void follow_evaluation();
   void report_bad_samples();
+  bool take_snapshot(const char* what);
   bool save();
   Checkpointer::Moment moment() const;
   std::string nonfinite_origin();
