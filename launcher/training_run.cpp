@@ -364,7 +364,10 @@ void TrainingRun::announce() const {
   if (!speaks()) return;
   std::string text = run_header({options_.version, experiment_, batch_, stages_, horizon_, backend_, communicator_,
                                  *replica_, *optimizer_, data_.train->size(), data_.test ? data_.test->size() : 0});
-  if (!backend_.note.empty() && !backend_.note.starts_with("libconvoy_cuda.so not found")) {
+  // Of a machine without a driver, or a program built without CUDA, nobody expects one.
+  const bool expected =
+      !backend_.note.starts_with("no CUDA driver") && !backend_.note.starts_with("libconvoy_cuda.so not");
+  if (!backend_.note.empty() && expected) {
     text += "\n  device    no GPU: " + backend_.note;
   }
   for (const std::string& done : {options_.binding, near_}) {

@@ -100,7 +100,8 @@ int CudaLibrary::device_count() const {
 }
 
 void require_cuda_driver() {
-  if (std::getenv("CONVOY_CUDA_LIBRARY") != nullptr) return;
+  const char* chosen = std::getenv("CONVOY_CUDA_LIBRARY");
+  if (chosen != nullptr && *chosen != '\0') return;
   if (dlopen("libcuda.so.1", RTLD_LAZY) != nullptr) return;  // it stays, for ours
   throw Error(ExitCode::kUnavailable, "no CUDA driver: " + last_error());
 }
