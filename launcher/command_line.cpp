@@ -25,7 +25,8 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"train", "EXPERIMENT", 1, "train a network; with mpirun on several processes"},
     {"eval", "EXPERIMENT", 1, "evaluate a checkpoint on the test samples"},
-    {"bench", "step|overlap EXPERIMENT", 2, "time a training step; what overlapped communication gains"},
+    {"bench", "step|overlap|all-reduce|scaling EXPERIMENT, or diff BEFORE AFTER", 3,
+     "time training steps, communication, sums over ranks; scaling report"},
     {"inspect", "EXPERIMENT|MODEL...", 1000, "print layers, plan and memory, without training; of models, their size"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
     {"convert", "FROM TO", 2, "turn a network with its weights into another format"},
@@ -76,7 +77,8 @@ constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality",
                kSha256[] = "sha256", kTo[] = "to", kSamples[] = "samples", kOut[] = "out";
 constexpr char kTop[] = "top", kFormat[] = "format", kBatch[] = "batch_size", kClasses[] = "classes",
                kLogits[] = "logits", kConfusion[] = "confusion", kDevice[] = "device", kPrecision[] = "precision",
-               kEma[] = "ema";
+               kEma[] = "ema", kRanks[] = "ranks", kScaling[] = "scaling", kMode[] = "mode", kMinBytes[] = "minbytes",
+               kMaxBytes[] = "maxbytes";
 
 template <const char* name>
 void set_flag(CommandLine& line, const std::string& value) {
@@ -122,6 +124,14 @@ constexpr Flag kFlags[] = {
     {kEma, nullptr, "eval convert predict", set_flag<kEma>, "the averaged weights of a checkpoint (train.ema_decay)"},
     {kConfusion, nullptr, "eval", set_flag<kConfusion>, "also print which classes are taken for which"},
     {"repeat", "N", "bench", set_repeat, "timed steps; default 20"},
+    {kMinBytes, "N", "bench", set_number<kMinBytes>, "all-reduce: the smallest size; default 4096"},
+    {kMaxBytes, "N", "bench", set_number<kMaxBytes, 1 << 30>,
+     "all-reduce: sizes are doubled up to this; default 134217728"},
+    {kRanks, "P,P,...", "bench", set_flag<kRanks>, "scaling: how many; default 1, 2, 4 ... and all"},
+    {kScaling, "weak,strong", "bench", set_flag<kScaling>,
+     "scaling: by a batch for each rank, or one for all; default both"},
+    {kMode, "MODE,...", "bench", set_flag<kMode>, "scaling: synthetic, loader, full; default all three"},
+    {kOut, "DIR", "bench", set_flag<kOut>, "scaling: where to; default scaling-NAME"},
     {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
     {kTop, "N", "predict", set_number<kTop>, "classes shown of each image; default 5"},
     {kFormat, "text|csv|jsonl", "predict", set_flag<kFormat>, "of what is printed; default text"},

@@ -11,7 +11,7 @@ namespace convoy {
 namespace {
 
 constexpr int kWidth = 2048;
-constexpr int64_t kCopied = int64_t{32} << 20;  // elements
+constexpr int64_t kVector = int64_t{32} << 20;  // elements
 
 // Seconds of one run, in the fastest of five rounds; a round on a device that runs ahead has ten.
 template <class Run>
@@ -55,17 +55,17 @@ double product_flops(Backend& backend) {
   return 2.0 * kWidth * static_cast<double>(elements) / fastest(device, [&] { plan.run(); });
 }
 
-double copied_bytes(Backend& backend) {
-  Device& device = *backend.device;
-  const ValueType type{{1, 1, 1, static_cast<int>(kCopied)}};
-  const Buffer from(device.allocator(), type.bytes()), to(device.allocator(), type.bytes());
-  backend.ops->clear(from.as<float>(), kCopied, device.compute());  // memory that nobody wrote may be all one page
-  const auto copy = [&] { backend.ops->copy(to.as<float>(), from.as<float>(), kCopied, device.compute()); };
-  return 2.0 * static_cast<double>(type.bytes()) / fastest(device, copy);
-}
-
 }  // namespace
 
-MachinePeak measure_peak(Backend& backend) { return {product_flops(backend), copied_bytes(backend)}; }
+double measure_bandwidth(Backend& backend) {
+  Device& device = *backend.device;
+  const ValueType type{{1, 1, 1, static_cast<int>(kVector)}};
+  const Buffer from(device.allocator(), type.bytes()), to(device.allocator(), type.bytes());
+  backend.ops->clear(from.as<float>(), kVector, device.compute());  // memory that nobody wrote may be all one page
+  const auto add = [&] { backend.ops->add(to.as<float>(), from.as<float>(), kVector, device.compute()); };
+  return 3.0 * static_cast<double>(type.bytes()) / fastest(device, add);
+}
+
+MachinePeak measure_peak(Backend& backend) { return {product_flops(backend), measure_bandwidth(backend)}; }
 
 }  // namespace convoy

@@ -172,8 +172,10 @@ void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
       append_update(plan, shards_, optimizer, parameters_, device_scalars(), *backend_.ops, device_.compute(),
                     *backend_.communicator);
       if (average == nullptr) continue;
-      plan.append(
-          named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); }));
+      Step step =
+          named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); });
+      step.bytes = 3 * (average->value_elements() + average->state_elements()) * size_of(Dtype::kF32);
+      plan.append(std::move(step));
     }
   }
 }

@@ -26,15 +26,6 @@ int64_t in_steps(double epochs, int64_t steps_per_epoch) {
   return std::llround(epochs * static_cast<double>(steps_per_epoch));
 }
 
-MpiOptions mpi_options(const DistributedConfig& distributed) {
-  switch (distributed.transport) {
-    case Transport::kAuto: return {.transport = MpiTransport::kAuto};
-    case Transport::kShared: return {.transport = MpiTransport::kShared};
-    case Transport::kProgressThread: return {.transport = MpiTransport::kProgressThread};
-  }
-  return {};
-}
-
 std::string lines_of(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += word + "\n";
@@ -58,6 +49,16 @@ std::string host_name() {
   return host;
 }
 
+std::unique_ptr<Communicator> make_host_communicator(MpiSession& session, const DistributedConfig& distributed) {
+  switch (distributed.transport) {
+    case Transport::kAuto: return make_mpi_communicator(session);
+    case Transport::kShared: return make_mpi_communicator(session, {.transport = MpiTransport::kShared});
+    case Transport::kProgressThread:
+      return make_mpi_communicator(session, {.transport = MpiTransport::kProgressThread});
+  }
+  return nullptr;
+}
+
 Start start(MpiSession& session, const CommandLine& line, size_t index) {
   Start result;
   run_on_all_ranks(session, [&] {
@@ -70,9 +71,8 @@ Start start(MpiSession& session, const CommandLine& line, size_t index) {
   run_on_all_ranks(session, [&] { agree(session, {{"experiment", show(result.experiment)}}); });
   result.binding = undo_default_binding(session.size(), session.local_size());  // before any thread is made
   result.threads = result.experiment.threads > 0 ? result.experiment.threads : usable_processors(session);
-  run_on_all_ranks(session, [&] {
-    result.communicator = make_mpi_communicator(session, mpi_options(result.experiment.distributed));
-  });
+  run_on_all_ranks(session,
+                   [&] { result.communicator = make_host_communicator(session, result.experiment.distributed); });
   return result;
 }
 

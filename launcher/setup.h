@@ -22,6 +22,9 @@ std::string host_name();
 // Of this rank.  Collective: it depends on what the other ranks of this host may use.
 int usable_processors(RankGroup& group);
 
+// Collective.  What the experiment asks for.
+std::unique_ptr<Communicator> make_host_communicator(MpiSession& session, const DistributedConfig& distributed);
+
 struct Start {
   Experiment experiment;
   int threads = 1;      // of this rank

@@ -17,20 +17,20 @@ struct StepRow {
   std::string kind;  // "conv2d backward_weights"
   double seconds = 0;
   int64_t flops = 0, bytes = 0;
-  bool communicates = false;  // has no floor of this machine
+  double floor = 0;  // seconds, of its peak; 0: it has none
 };
 
 double seconds_of(const std::vector<StepRow>& rows);
 // The share of them in convolutions and matrix products.
 double multiply_share(const std::vector<StepRow>& rows);
 
-// Rows of one kind as one, by time.
+// Rows of one kind as one, in the order in which they first come.
 std::vector<StepRow> by_kind(const std::vector<StepRow>& rows);
 
 // Two Markdown tables, by kind and by row, the longest first.
 std::string step_tables(std::vector<StepRow> rows, const MachinePeak& peak);
 
-// {"rows": [{"name", "kind", "seconds", "flops", "bytes"}, …], "seconds_by_kind", "multiply_share",
+// {"rows": [{"name", "kind", "seconds", "flops", "bytes", "floor_seconds"}, …], "seconds_by_kind", "multiply_share",
 //  "peak": {"flops_per_second", "bytes_per_second"}}
 nlohmann::json step_json(const std::vector<StepRow>& rows, const MachinePeak& peak);
 
