@@ -14,7 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENT = "configs/resnet18-synthetic.yaml"
-PLAIN = ["batch.global=128", "batch.micro=64", "train.precision=f32", "device=cpu", "threads=1"]
+ROWS = 64  # of each rank in a step
+PLAIN = ["train.precision=f32", "device=cpu", "threads=1"]
 OPTIONS = {
     "plain": [],
     "train.sync_bn": ["train.sync_bn=true"],
@@ -29,7 +30,7 @@ OPTIONS = {
 
 def step_seconds(options, overrides):
     command = ["mpirun", "--oversubscribe", "-np", str(options.np), options.convoy, "bench", "step", EXPERIMENT,
-               *PLAIN, *overrides, "--repeat", str(options.repeat), "--json"]  # fmt: skip
+               *PLAIN, f"batch.global={ROWS * options.np}", f"batch.micro={ROWS}", *overrides, "--repeat", str(options.repeat), "--json"]  # fmt: skip
     run = subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"'{' '.join(command)}' failed with exit code {run.returncode}: {run.stderr.strip()}")
@@ -49,7 +50,7 @@ def main():
         for name, overrides in OPTIONS.items():
             seconds[name].append(step_seconds(options, overrides))
     plain = statistics.median(seconds["plain"])
-    print(f"| {EXPERIMENT}, {options.np} ranks, {' '.join(PLAIN)} | ms a step, by round | of plain |\n|---|---|--:|")
+    print(f"| {EXPERIMENT}, {options.np} ranks, {ROWS} rows each, {' '.join(PLAIN)} | ms a step, by round | of plain |\n|---|---|--:|")
     for name, times in seconds.items():
         print(f"| {name} | {', '.join(f'{1e3 * it:.1f}' for it in times)} | {statistics.median(times) / plain:.2f} |")
 

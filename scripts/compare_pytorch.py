@@ -3,7 +3,8 @@
 Started by scripts/compare-pytorch.  In one run, for every network, batch and number of threads, several rounds measure
 in turn: PyTorch (eager in N,C,H,W and channels_last, torch.compile in channels_last; f32 and bf16 autocast) and
 `convoy bench step` (f32 and bf16).  What a table shows is the median of all steps of a variant, so that other load on the
-machine hits all alike.  --memory adds a table of what processes of their own took, see measure_process().
+machine hits all alike.  --memory adds a table of what processes of their own took, see measure_process().  --ranks P
+adds one of P processes that train together, each with the batch, see RanksOfPyTorch and RanksOfConvoy.
 
 Both sides: the same network, cross entropy, SGD with momentum 0.9 and weight decay, made-up data.  PyTorch gets images
 that are ready f32 tensors; Convoy turns u8 into normalised f32 within the measured step.
@@ -20,6 +21,7 @@ import json
 import os
 import pathlib
 import platform
+import socket
 import statistics
 import subprocess
 import sys
@@ -226,6 +228,113 @@ def memory_rows(name, case, options):
     return rows
 
 
+RANKS_HEADER = [
+    "",
+    "Processes that train together on this machine, each with the batch and one thread a rank; images per second of all of them. "
+    "Efficiency: the same processes by turns without communication, by with it (PyTorch: `no_sync()`; Convoy: `bench overlap`).",
+    "",
+    "| network | batch a rank | ranks | precision | | images per second | efficiency | of the best of PyTorch |",
+    "|---|--:|--:|---|---|--:|--:|--:|",
+]
+
+
+class RanksOfPyTorch:
+    """DistributedDataParallel over gloo: processes that stay, each a rank; they take turns with the others by standard input."""
+
+    def __init__(self, name, case, memory_format, precision, ranks, threads):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, __file__, "--rank-of", name, memory_format, precision, str(threads)]
+        environment = os.environ | {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+                                    "OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": "lo"}  # fmt: skip
+        self.images = case.batch * ranks
+        self.processes = [subprocess.Popen(command, env=environment | {"RANK": str(rank)}, cwd=ROOT, text=True,
+                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) for rank in range(ranks)]  # fmt: skip
+        self.step_seconds = self.ask(2)[0]
+
+    def ask(self, steps):
+        """Seconds of a step with and without communication, of the slowest rank."""
+        for process in self.processes:
+            process.stdin.write(f"{steps}\n")
+            process.stdin.flush()
+        answers = [process.stdout.readline().split() for process in self.processes]
+        if not all(answers):
+            sys.exit(f"compare-pytorch: a rank of PyTorch ended with exit code {[it.wait() for it in self.processes]}")
+        return tuple(max(float(answer[i]) for answer in answers) for i in range(2))
+
+    def measure(self, seconds):
+        return self.ask(max(3, round(seconds / self.step_seconds)))
+
+    def close(self):
+        for process in self.processes:
+            process.stdin.close()
+            process.wait()
+
+
+def rank_of_pytorch(cases, name, memory_format, precision, threads):
+    """One rank: for each line with a number of steps, the median seconds with and without communication."""
+    torch.set_num_threads(int(threads))
+    torch.distributed.init_process_group("gloo")
+    variant = PyTorchVariant(cases[name], memory_format, precision)
+    model = torch.nn.parallel.DistributedDataParallel(variant.model, gradient_as_bucket_view=True)
+    variant.forward = torch.compile(model) if memory_format == "compiled" else model
+
+    def seconds(steps, context):
+        times = []
+        for _ in range(steps):
+            torch.distributed.barrier()
+            begin = time.perf_counter()
+            with context():
+                variant.step()
+            times.append(time.perf_counter() - begin)
+        return statistics.median(times)
+
+    for line in sys.stdin:
+        variant.step()
+        print(seconds(int(line), contextlib.nullcontext), seconds(int(line), model.no_sync), flush=True)
+    torch.distributed.destroy_process_group()
+
+
+class RanksOfConvoy:
+    def __init__(self, convoy, case, precision, ranks, threads):
+        self.command = ["mpirun", "--oversubscribe", "-np", str(ranks), convoy, "bench", "overlap", case.config,
+                        f"batch.global={case.batch * ranks}", f"batch.micro={case.batch}", f"train.precision={precision}",
+                        f"threads={threads}", *case.overrides]  # fmt: skip
+        self.environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        self.images = case.batch * ranks
+        self.step_seconds = None
+
+    def measure(self, seconds):
+        repeat = 3 if self.step_seconds is None else max(3, round(seconds / self.step_seconds))
+        result = run_convoy([*self.command, "--repeat", str(repeat), "--json"], self.environment)
+        self.step_seconds = result["seconds_per_step"]
+        return result["seconds_per_step"], result["seconds_alone"]
+
+    def close(self):
+        pass
+
+
+def ranks_rows(name, case, ranks, options):
+    rows = []
+    for precision in options.precisions:
+        variants = {f"PyTorch DDP {it}": RanksOfPyTorch(name, case, it, precision, ranks, 1) for it in FORMATS}
+        if not options.pytorch_only:
+            variants["Convoy"] = RanksOfConvoy(options.convoy, case, precision, ranks, 1)
+        times = {who: [] for who in variants}
+        for _ in range(options.rounds):
+            for who, variant in variants.items():
+                times[who].append(variant.measure(options.seconds))
+        speeds = {who: variants[who].images / statistics.median(it[0] for it in times[who]) for who in variants}
+        best = max(speed for who, speed in speeds.items() if who != "Convoy")
+        for who, variant in variants.items():
+            variant.close()
+            efficiency = statistics.median(alone / together for together, alone in times[who])
+            rows.append(f"| {case.title} | {case.batch} | {ranks} | {precision} | {who} | {number(speeds[who])} "
+                        f"| {100 * efficiency:.1f} % | {speeds[who] / best:.2f} |")  # fmt: skip
+    return rows
+
+
 def processor():
     with contextlib.suppress(OSError, StopIteration), open("/proc/cpuinfo", encoding="utf-8") as lines:
         return next(line.split(": ")[1].strip() for line in lines if line.startswith("model name"))
@@ -267,6 +376,8 @@ def parse_options(cases):
     parser.add_argument("--convoy", default=str(ROOT / "build/release/convoy"), help="default: build/release/convoy")
     parser.add_argument("--pytorch-only", action="store_true", help="leave Convoy out")
     parser.add_argument("--memory", action="store_true", help="also the memory and the start of a process of each")
+    parser.add_argument("--ranks", nargs="+", type=int, default=[], help="also so many processes that train together")
+    parser.add_argument("--rank-of", nargs=4, metavar="ARGUMENT", help=argparse.SUPPRESS)  # see rank_of_pytorch()
     parser.add_argument("--one", nargs=4, metavar="ARGUMENT", help=argparse.SUPPRESS)  # see run_one()
     parser.add_argument("--write", action="store_true", help="also write benchmarks/results/pytorch-cpu-DATE.md")
     return parser.parse_args()
@@ -284,6 +395,9 @@ def main():
     if options.one:
         run_one(cases, *options.one)
         return
+    if options.rank_of:
+        rank_of_pytorch(cases, *options.rank_of)
+        return
     if not options.pytorch_only:
         check_convoy(options, cases[options.cases[0]])
     load_before = os.getloadavg()[0]
@@ -294,6 +408,9 @@ def main():
             rows += [table_row(cases[name], threads, precision, speeds, parameters) for precision in options.precisions]
     if options.memory:
         rows += MEMORY_HEADER + [row for name in options.cases for row in memory_rows(name, cases[name], options)]
+    if options.ranks:
+        rows += RANKS_HEADER
+        rows += [row for name in options.cases for ranks in options.ranks for row in ranks_rows(name, cases[name], ranks, options)]
     text = "\n".join(header(options, load_before) + rows) + "\n"
     print(text, end="")
     if options.write:
