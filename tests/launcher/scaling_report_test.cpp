@@ -9,7 +9,7 @@
 namespace convoy {
 namespace {
 
-ScalingPoint point(int ranks, const std::string& scaling, std::vector<double> seconds) {
+ScalingPoint point(int ranks, const std::string& scaling, const std::vector<double>& seconds) {
   ScalingPoint point{.ranks = ranks,
                      .scaling = scaling,
                      .mode = "synthetic",
