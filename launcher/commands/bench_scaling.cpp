@@ -18,9 +18,6 @@
 namespace convoy {
 namespace {
 
-constexpr int kRounds = 5;
-constexpr double kWidestSpread = 0.1;
-
 std::vector<std::string> parts_of(const std::string& list) {
   std::vector<std::string> parts;
   std::istringstream in(list);
@@ -174,6 +171,9 @@ class ScalingBench {
             .communication_wait = mean(bench->communication_wait(), *host),
             .data_wait = mean(bench->data_wait(), *host)};
   }
+
+  static constexpr int kRounds = 5;
+  static constexpr double kWidestSpread = 0.1;
 
   const int repeat_;
   MpiSession& session_;

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <functional>
 #include <limits>
 #include <set>
 
 #include "launcher/commands/step_bench.h"
+#include "launcher/config/values.h"
 #include "launcher/svg_chart.h"
 
 namespace convoy {
@@ -17,12 +17,6 @@ double median_of(const std::vector<ScalingPoint::Round>& rounds, double ScalingP
   std::vector<double> values;
   for (const auto& round : rounds) values.push_back(round.*what);
   return median(values);
-}
-
-std::string printed(double value, int decimals) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  return text;
 }
 
 std::string series(const ScalingPoint& point) { return point.scaling + ", " + point.mode; }
@@ -40,12 +34,12 @@ std::map<std::string, std::vector<const ScalingPoint*>> published(const ScalingR
 std::string row(const ScalingReport& report, const ScalingPoint& point) {
   std::string text = "| " + point.scaling + " | " + point.mode + " | " + std::to_string(point.ranks) + " | " +
                      std::to_string(point.global_batch) + " | ";
-  const std::string spread = printed(100 * point.spread(), 1) + "%";
+  const std::string spread = decimal(100 * point.spread(), 1) + "%";
   if (!report.published(point)) return text + "not published | – | – | – | – | **" + spread + "** |\n";
   const double efficiency = report.efficiency(point), ms = 1e3;
-  return text + printed(point.images_per_second(), 1) + " | " + printed(ms * point.seconds(), 3) + " | " +
-         (std::isnan(efficiency) ? "–" : printed(100 * efficiency, 1) + "%") + " | " +
-         printed(ms * point.communication_wait(), 3) + " | " + printed(ms * point.data_wait(), 3) + " | " + spread +
+  return text + decimal(point.images_per_second(), 1) + " | " + decimal(ms * point.seconds(), 3) + " | " +
+         (std::isnan(efficiency) ? "–" : decimal(100 * efficiency, 1) + "%") + " | " +
+         decimal(ms * point.communication_wait(), 3) + " | " + decimal(ms * point.data_wait(), 3) + " | " + spread +
          " |\n";
 }
 
@@ -113,7 +107,7 @@ std::string to_markdown(const ScalingReport& report) {
           std::to_string(report.repeat) +
           " steps each. Weak: every rank has the experiment's batch; strong: all ranks together have it. A point whose "
           "rounds differ by more than " +
-          printed(100 * report.widest_spread, 0) + "% of their median is not published.\n\n";
+          decimal(100 * report.widest_spread, 0) + "% of their median is not published.\n\n";
   text +=
       "| scaling | mode | ranks | global batch | images per second | ms a step | efficiency | waits for other ranks, "
       "ms "

@@ -1,26 +1,21 @@
 #include "launcher/commands/step_table.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <functional>
 #include <numeric>
+
+#include "launcher/config/values.h"
 
 namespace convoy {
 namespace {
 
-std::string printed(double value, int decimals) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  return text;
-}
-
 std::string cells(const StepRow& row, double total) {
   const auto rate = [&](int64_t count, int decimals) {
-    return count == 0 ? std::string("–") : printed(static_cast<double>(count) / row.seconds * 1e-9, decimals);
+    return count == 0 ? std::string("–") : decimal(static_cast<double>(count) / row.seconds * 1e-9, decimals);
   };
-  return " | " + printed(1e3 * row.seconds, 3) + " | " + printed(100 * row.seconds / total, 1) + "% | " +
+  return " | " + decimal(1e3 * row.seconds, 3) + " | " + decimal(100 * row.seconds / total, 1) + "% | " +
          rate(row.flops, 0) + " | " + rate(row.bytes, 1) + " | " +
-         (row.floor == 0 ? "–" : printed(100 * row.floor / row.seconds, 0) + "%") + " |\n";
+         (row.floor == 0 ? "–" : decimal(100 * row.floor / row.seconds, 0) + "%") + " |\n";
 }
 
 std::string table(const char* title, std::vector<StepRow> rows) {
@@ -64,10 +59,10 @@ std::vector<StepRow> by_kind(const std::vector<StepRow>& rows) {
 std::string step_tables(std::vector<StepRow> rows, const MachinePeak& peak) {
   double floors = 0;  // slack of one row is not made up for by another that finds its data in a cache
   for (const StepRow& row : rows) floors += std::min(row.floor, row.seconds);
-  std::string text = "Peak of this machine: " + printed(1e-9 * peak.flops_per_second, 0) +
-                     " GFLOP/s in a matrix product, " + printed(1e-9 * peak.bytes_per_second, 1) +
-                     " GB/s in a += b; a step row by row, " + printed(1e3 * seconds_of(rows), 2) + " ms, is at " +
-                     printed(100 * floors / seconds_of(rows), 0) + "% of it.\n\n";
+  std::string text = "Peak of this machine: " + decimal(1e-9 * peak.flops_per_second, 0) +
+                     " GFLOP/s in a matrix product, " + decimal(1e-9 * peak.bytes_per_second, 1) +
+                     " GB/s in a += b; a step row by row, " + decimal(1e3 * seconds_of(rows), 2) + " ms, is at " +
+                     decimal(100 * floors / seconds_of(rows), 0) + "% of it.\n\n";
   text += table("kind", by_kind(rows)) + "\n";
   return text + table("step", std::move(rows));
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 
 namespace convoy {
 namespace {
@@ -159,6 +160,12 @@ std::string child_path(std::string_view parent, std::string_view key) {
 
 std::string child_path(std::string_view parent, size_t index) {
   return std::string(parent) + "[" + std::to_string(index) + "]";
+}
+
+std::string decimal(double value, int places) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", places, value);
+  return text;
 }
 
 std::string shortest(double value) {

@@ -55,6 +55,7 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
 
 std::string child_path(std::string_view parent, std::string_view key);  // "optimizer.momentum"
 std::string child_path(std::string_view parent, size_t index);          // "model.layers[3]"
+std::string decimal(double value, int places);                          // "3.140"
 std::string shortest(double value);                                     // fewest digits that read back equal
 std::string join(std::span<const std::string_view> words, std::string_view last_separator);  // "a, b or c"
 
