@@ -12,13 +12,17 @@ namespace {
 
 constexpr double kWidth = 640, kHeight = 400, kLeft = 72, kRight = 16, kTop = 40, kBottom = 96;
 // Okabe and Ito's, told apart by everyone.
-constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"};
+constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
 
 const char* colour(size_t i) { return kColours[i % std::size(kColours)]; }
 
 std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
+  char text[64];
+  if (std::abs(value) < 1000) {
+    std::snprintf(text, sizeof text, "%.4g", value);
+  } else {
+    std::snprintf(text, sizeof text, "%.0f", value);
+  }
   return text;
 }
 
@@ -107,13 +111,13 @@ class Canvas {
       text(kLeft - 8, y.at(it) + 4, number(it), "end");
     }
   }
-  void legend(const std::vector<std::string>& names) {
+  void legend(const std::vector<std::pair<std::string, const char*>>& names) {
     double x = kLeft, y = kHeight - kBottom + 64;
-    for (size_t i = 0; i < names.size(); ++i) {
-      const double width = 30 + 7 * static_cast<double>(names[i].size());
+    for (const auto& [name, fill] : names) {
+      const double width = 30 + 7 * static_cast<double>(name.size());
       if (x > kLeft && x + width > kWidth - kRight) x = kLeft, y += 18;
-      rectangle(x, y - 9, 12, 12, colour(i));
-      text(x + 17, y + 1, names[i], "start");
+      rectangle(x, y - 9, 12, 12, fill);
+      text(x + 17, y + 1, name, "start");
       x += width;
     }
   }
@@ -127,7 +131,7 @@ class Canvas {
 
 std::string svg(const LineChart& chart) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  double left = kInfinity, right = -kInfinity, low = chart.log2 ? kInfinity : 0, high = -kInfinity;
+  double left = kInfinity, right = -kInfinity, low = chart.log2_y ? kInfinity : 0, high = -kInfinity;
   std::vector<double> at;
   for (const Line& line : chart.lines) {
     for (const auto& [x, y] : line.points) {
@@ -139,10 +143,10 @@ std::string svg(const LineChart& chart) {
   std::ranges::sort(at);
   at.erase(std::ranges::unique(at).begin(), at.end());
   if (left == right) left *= 0.5, right *= 2;
-  const std::vector<double> marks = ticks(low, high, chart.log2);
-  const Axis x{left, right, kLeft + 16, kWidth - kRight - 16, chart.log2};
+  const std::vector<double> marks = ticks(low, high, chart.log2_y);
+  const Axis x{left, right, kLeft + 16, kWidth - kRight - 16, chart.log2_x};
   const double last = marks.size() > 1 ? marks.back() : 2 * marks.front();
-  const Axis y{marks.front(), last, kHeight - kBottom, kTop, chart.log2};
+  const Axis y{marks.front(), last, kHeight - kBottom, kTop, chart.log2_y};
   Canvas canvas(chart.title, chart.x_label, chart.y_label);
   canvas.y_ticks(marks, y);
   for (const double it : at) {  // the numbers that were measured
@@ -150,10 +154,11 @@ std::string svg(const LineChart& chart) {
     canvas.text(x.at(it), kHeight - kBottom + 20, number(it), "middle");
   }
   canvas.line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, "#000000");
-  std::vector<std::string> names;
+  std::vector<std::pair<std::string, const char*>> names;
+  size_t measured = 0;
   for (const Line& line : chart.lines) {
-    canvas.curve(line, x, y, colour(names.size()));
-    names.push_back(line.name);
+    names.emplace_back(line.name, line.dashed ? "#000000" : colour(measured++));
+    canvas.curve(line, x, y, names.back().second);
   }
   canvas.legend(names);
   return canvas.finish();
@@ -183,10 +188,13 @@ std::string svg(const BarChart& chart) {
       canvas.rectangle(middle - width / 2, y.at(top), width, y.at(below) - y.at(top), colour(part));
       below = top;
     }
-    canvas.text(middle, kHeight - kBottom + 20, name, "middle");
+    const double below_axis = kHeight - kBottom + (i % 2 == 0 ? 18 : 34);  // so that neighbours have room
+    canvas.text(middle, below_axis, name, "middle");
   }
   canvas.line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, "#000000");
-  canvas.legend(chart.parts);
+  std::vector<std::pair<std::string, const char*>> names;
+  for (const std::string& part : chart.parts) names.emplace_back(part, colour(names.size()));
+  canvas.legend(names);
   return canvas.finish();
 }
 

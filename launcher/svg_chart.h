@@ -10,12 +10,12 @@ namespace convoy {
 struct Line {
   std::string name;
   std::vector<std::pair<double, double>> points;
-  bool dashed = false;  // for what is not measured
+  bool dashed = false;  // for what is not measured: black, without marks
 };
 
 struct LineChart {
   std::string title, x_label, y_label;
-  bool log2 = false;  // both axes; all numbers are positive then
+  bool log2_x = false, log2_y = false;  // all numbers are positive there
   std::vector<Line> lines;
 };
 

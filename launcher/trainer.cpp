@@ -240,7 +240,6 @@ bool Trainer::take_snapshot(const char* what) {
   try {
     run_on_all_ranks(parts_.communicator, [&] { parts_.snapshot.reserve(); });
   } catch (const CollectiveError& error) {
-    save_error_ = error.code();
     if (parts_.checkpointer == nullptr) return false;
     parts_.progress.finish();
     parts_.log.warning(std::string(what) + " not saved: " + error.what());
@@ -255,6 +254,7 @@ bool Trainer::save() {
   if (save_tried_at_ == step_) return saved_;
   save_tried_at_ = step_;
   saved_ = take_snapshot("checkpoint");
+  if (!saved_) save_error_ = ExitCode::kOutOfMemory;
   if (!saved_ || parts_.checkpointer == nullptr) return saved_;
   try {
     parts_.checkpointer->save(moment());

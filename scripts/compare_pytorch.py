@@ -259,8 +259,11 @@ class RanksOfPyTorch:
             process.stdin.write(f"{steps}\n")
             process.stdin.flush()
         answers = [process.stdout.readline().split() for process in self.processes]
-        if not all(answers):
-            sys.exit(f"compare-pytorch: a rank of PyTorch ended with exit code {[it.wait() for it in self.processes]}")
+        if not all(answers):  # the others wait for it
+            codes = [process.poll() for process in self.processes]
+            for process in self.processes:
+                process.kill()
+            sys.exit(f"compare-pytorch: a rank of PyTorch ended; exit codes by rank: {codes}")
         return tuple(max(float(answer[i]) for answer in answers) for i in range(2))
 
     def measure(self, seconds):
@@ -303,13 +306,14 @@ class RanksOfConvoy:
                         f"threads={threads}", *case.overrides]  # fmt: skip
         self.environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         self.images = case.batch * ranks
-        self.step_seconds = None
+        self.step_seconds = self.ask(3)[0]
+
+    def ask(self, repeat):
+        result = run_convoy([*self.command, "--repeat", str(repeat), "--json"], self.environment)
+        return result["seconds_per_step"], result["seconds_alone"]
 
     def measure(self, seconds):
-        repeat = 3 if self.step_seconds is None else max(3, round(seconds / self.step_seconds))
-        result = run_convoy([*self.command, "--repeat", str(repeat), "--json"], self.environment)
-        self.step_seconds = result["seconds_per_step"]
-        return result["seconds_per_step"], result["seconds_alone"]
+        return self.ask(max(3, round(seconds / self.step_seconds)))
 
     def close(self):
         pass

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "dist/staged.h"
@@ -167,21 +169,40 @@ int bench_overlap(const CommandLine& line, Context& context) {
   return 0;
 }
 
+constexpr const char* kWhat = "step, overlap, all-reduce, scaling or diff";
+
+// Whether this kind of bench is there, and has the flags and words that were given.
+void require_flags(const std::string& what, const CommandLine& line) {
+  static const std::map<std::string, std::set<std::string>> kinds{{"step", {}},
+                                                                  {"overlap", {}},
+                                                                  {"all-reduce", {"minbytes", "maxbytes"}},
+                                                                  {"scaling", {"ranks", "scaling", "mode", "out"}},
+                                                                  {"diff", {}}};
+  const auto kind = kinds.find(what);
+  if (kind == kinds.end()) {
+    throw Error(ExitCode::kUsage, std::string("bench: expected ") + kWhat + ", found '" + what + "'");
+  }
+  for (const char* flag : {"minbytes", "maxbytes", "ranks", "scaling", "mode", "out"}) {
+    if (!line.flags.contains(flag) || kind->second.contains(flag)) continue;
+    throw Error(ExitCode::kUsage, "bench " + what + ": has no --" + flag);
+  }
+  const bool diff = what == "diff";
+  if (diff && line.json) throw Error(ExitCode::kUsage, "bench diff: has no --json");
+  if (diff && !line.overrides.empty())
+    throw Error(ExitCode::kUsage, "bench diff: unexpected '" + line.overrides[0] + "'");
+  if (diff || line.words.size() <= 2) return;
+  throw Error(ExitCode::kUsage, "bench: unexpected '" + line.words[2] + "' after '" + line.words[1] + "'");
+}
+
 }  // namespace
 
 int bench_command(const CommandLine& line, MpiSession& session) {
-  constexpr const char* kWhat = "step, overlap, all-reduce, scaling or diff";
   std::string what;
   run_on_all_ranks(session, [&] {
     what = require_word(line, 0, kWhat);
+    require_flags(what, line);
     if (what == "diff") require_word(line, 2, "two results of bench scaling");
-    if (what != "diff" && line.words.size() > 2) {
-      throw Error(ExitCode::kUsage, "bench: unexpected '" + line.words[2] + "' after '" + line.words[1] + "'");
-    }
     if (what == "step" || what == "scaling" || what == "diff") return;
-    if (what != "overlap" && what != "all-reduce") {
-      throw Error(ExitCode::kUsage, std::string("bench: expected ") + kWhat + ", found '" + what + "'");
-    }
     if (session.size() == 1) throw Error(ExitCode::kUsage, "bench " + what + ": expected several ranks, found one");
   });
   if (what == "diff") return session.rank() == 0 ? bench_diff(line.words[1], line.words[2]) : 0;

@@ -8,12 +8,12 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "launcher/collective_errors.h"
+#include "launcher/commands/step_bench.h"
 #include "launcher/machine_peak.h"
 
 namespace convoy {
@@ -55,13 +55,12 @@ class AllReduceBench {
     ops_.clear(static_cast<float*>(tensor.data), bytes / size_of(Dtype::kF32), device_.compute());
     std::vector<double> rounds;
     for (int round = -1; round < kRounds; ++round) {  // -1: not counted
-      const double seconds = slowest(time(tensor, repeat));
+      const double seconds = most(time(tensor, repeat), host_);
       if (round >= 0) rounds.push_back(seconds);
     }
-    std::ranges::sort(rounds);
-    result.fastest = rounds.front();
-    result.seconds = rounds[kRounds / 2];
-    result.slowest = rounds.back();
+    result.fastest = std::ranges::min(rounds);
+    result.slowest = std::ranges::max(rounds);
+    result.seconds = median(rounds);
     return result;
   }
 
@@ -76,16 +75,6 @@ class AllReduceBench {
     for (int i = 0; i < repeat; ++i) sum(tensor);
     communicator_.stream().synchronize();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / repeat;
-  }
-  double slowest(double mine) {
-    std::string bytes(sizeof mine, '\0');
-    std::memcpy(bytes.data(), &mine, sizeof mine);
-    for (const std::string& other : host_.all_gather_bytes(bytes)) {
-      double seconds = 0;
-      std::memcpy(&seconds, other.data(), sizeof seconds);
-      mine = std::max(mine, seconds);
-    }
-    return mine;
   }
   // Over all ranks, after one sum of addends.
   int64_t count_wrong(const Tensor& tensor) {
@@ -163,15 +152,15 @@ void print_table(const std::vector<Measured>& rows, Dtype dtype, int repeat, dou
 void bench_all_reduce(const CommandLine& line, const Experiment& experiment, Communicator& host, Backend& backend) {
   const Dtype dtype = experiment.distributed.gradients;
   const int64_t least = std::stoll(flag(line, "minbytes", "4096")),
-                most = std::stoll(flag(line, "maxbytes", "134217728"));
+                largest = std::stoll(flag(line, "maxbytes", "134217728"));
   run_on_all_ranks(host, [&] {
-    if (least % size_of(dtype) == 0 && least <= most) return;
-    throw Error(ExitCode::kUsage, "--minbytes: expected a multiple of " + std::to_string(size_of(dtype)) +
-                                      " up to --maxbytes, found '" + std::to_string(least) + "'");
+    if (least % 4 == 0 && least <= largest) return;
+    throw Error(ExitCode::kUsage, "bench all-reduce: expected sizes from a multiple of 4 on, found --minbytes=" +
+                                      std::to_string(least) + " and --maxbytes=" + std::to_string(largest));
   });
-  AllReduceBench bench(dtype, most, host, backend);
+  AllReduceBench bench(dtype, largest, host, backend);
   std::vector<Measured> rows;
-  for (int64_t bytes = least; bytes <= most; bytes *= 2) rows.push_back(bench.measure(bytes, line.repeat));
+  for (int64_t bytes = least; bytes <= largest; bytes *= 2) rows.push_back(bench.measure(bytes, line.repeat));
   host.barrier();
   const double bandwidth = measure_bandwidth(backend);
   if (host.rank() == 0) (line.json ? print_json : print_table)(rows, dtype, line.repeat, bandwidth, host, backend);

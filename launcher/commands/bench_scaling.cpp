@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <numeric>
 #include <set>
 #include <sstream>
@@ -30,12 +31,14 @@ std::vector<std::string> chosen(const CommandLine& line, const std::string& name
                                 const std::vector<std::string>& known) {
   const std::string given = flag(line, name);
   if (given.empty()) return known;
-  std::vector<std::string> parts = parts_of(given);
-  for (const std::string& part : parts) {
-    if (std::ranges::count(known, part) > 0) continue;
-    std::string all;
-    for (const std::string& it : known) all += (all.empty() ? "" : ", ") + it;
-    throw Error(ExitCode::kUsage, "--" + name + ": expected some of " + all + ", found '" + part + "'");
+  std::vector<std::string> parts;
+  for (const std::string& part : parts_of(given)) {
+    if (std::ranges::count(known, part) == 0) {
+      std::string all;
+      for (const std::string& it : known) all += (all.empty() ? "" : ", ") + it;
+      throw Error(ExitCode::kUsage, "--" + name + ": expected some of " + all + ", found '" + part + "'");
+    }
+    if (std::ranges::count(parts, part) == 0) parts.push_back(part);
   }
   return parts;
 }
@@ -72,19 +75,14 @@ BatchConfig batch_for(const ScalingPoint& point, const ResolvedBatch& whole) {
     batch.micro = micro;
     return batch;
   }
-  if (global % point.ranks != 0) {
-    throw Error(ExitCode::kConfig, "strong scaling: batch.global = " + std::to_string(global) +
-                                       " is not a multiple of " + std::to_string(point.ranks) + " ranks");
-  }
   batch.global = global;
   batch.micro = std::gcd(micro, global / point.ranks);
   return batch;
 }
 
-double mean(double mine, Communicator& host) {
-  double sum = 0;
-  for (const std::string& other : host.all_gather_bytes(nlohmann::json(mine).dump())) sum += std::stod(other);
-  return sum / host.size();
+double mean(double mine, RankGroup& group) {
+  const std::vector<double> all = gathered(mine, group);
+  return std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
 }
 
 class ScalingBench {
@@ -102,7 +100,13 @@ class ScalingBench {
       for (const std::string& mode : modes) {
         for (const int ranks : rank_counts(line, session_.size())) {
           ScalingPoint point{.ranks = ranks, .scaling = scaling, .mode = mode, .rounds = {}};
+          if (scaling == "strong" && !divides(ranks, whole, line)) continue;
           const ResolvedBatch batch = resolve(batch_for(point, whole), ranks);
+          if (mode != "synthetic" && data_.train->size() < batch.global) {
+            throw Error(ExitCode::kConfig, scaling + " scaling, " + mode + ", " + std::to_string(ranks) +
+                                               " ranks: a global batch has " + std::to_string(batch.global) +
+                                               " samples, the data set only " + std::to_string(data_.train->size()));
+          }
           point.global_batch = batch.global;
           point.micro_batch = batch.micro;
           report_.points.push_back(std::move(point));
@@ -131,6 +135,16 @@ class ScalingBench {
   }
 
  private:
+  // Strong scaling over so many ranks.  Where nobody asked for it, it is left out.
+  bool divides(int ranks, const ResolvedBatch& whole, const CommandLine& line) const {
+    if (whole.global % ranks == 0) return true;
+    const std::string why = "strong scaling: the batch of " + std::to_string(whole.global) +
+                            " rows is not a multiple of " + std::to_string(ranks) + " ranks";
+    if (line.flags.contains("scaling") || line.flags.contains("ranks")) throw Error(ExitCode::kConfig, why);
+    if (session_.rank() == 0) std::fprintf(stderr, "left out: %s\n", why.c_str());
+    return false;
+  }
+
   void measure(ScalingPoint& point) {
     const bool takes_part = session_.rank() < point.ranks;
     const std::unique_ptr<MpiSession> group = session_.split(takes_part ? 0 : 1);
@@ -231,11 +245,20 @@ void bench_scaling(const CommandLine& line, MpiSession& session, const Experimen
     report.environment["date"] = date;
     report.environment["hosts"] = hosts;
     report.environment["load average before and after"] = load + ", " + load_average();
-    write_file_atomic(files, directory + "/results.json", to_json(report).dump(2) + "\n");
-    for (const auto& [name, chart] : charts(report)) write_file_atomic(files, directory + "/" + name, chart);
-    const std::string text = to_markdown(report);
+    const std::string text = to_markdown(report), json = to_json(report).dump(2) + "\n";
+    std::printf("%s", line.json ? json.c_str() : text.c_str());  // before what may fail
+    const std::map<std::string, std::string> drawn = charts(report);
+    for (const char* name : {"throughput.svg", "efficiency.svg", "breakdown.svg"}) {
+      const std::string path = directory + "/" + name;
+      std::error_code ignored;
+      if (drawn.contains(name)) {
+        write_file_atomic(files, path, drawn.at(name));
+      } else {
+        std::filesystem::remove(path, ignored);  // of an earlier report
+      }
+    }
     write_file_atomic(files, directory + "/report.md", text);
-    std::printf("%s", line.json ? (to_json(report).dump() + "\n").c_str() : text.c_str());
+    write_file_atomic(files, directory + "/results.json", json);
   });
 }
 

@@ -123,15 +123,20 @@ std::map<std::string, std::string> charts(const ScalingReport& report) {
   LineChart throughput{.title = report.network + ": throughput",
                        .x_label = "ranks",
                        .y_label = "images per second",
-                       .log2 = true,
+                       .log2_x = true,
+                       .log2_y = true,
                        .lines = {}};
-  LineChart efficiency{
-      .title = report.network + ": efficiency", .x_label = "ranks", .y_label = "of the fewest ranks, %", .lines = {}};
+  LineChart efficiency{.title = report.network + ": efficiency",
+                       .x_label = "ranks",
+                       .y_label = "of the fewest ranks, %",
+                       .log2_x = true,
+                       .lines = {}};
   BarChart breakdown{.title = report.network + ": a step",
                      .y_label = "ms",
                      .parts = {"compute", "waits for other ranks", "waits for data"},
                      .bars = {}};
-  std::set<std::string> ideal;
+  std::map<std::string, const ScalingPoint*> fewest;  // by mode, of which training has an ideal
+  std::set<double> ranks;
   for (const auto& [name, points] : all) {
     Line speed{name, {}}, share{name, {}};
     for (const ScalingPoint* point : points) {
@@ -146,10 +151,17 @@ std::map<std::string, std::string> charts(const ScalingReport& report) {
     }
     throughput.lines.push_back(speed);
     if (!share.points.empty()) efficiency.lines.push_back(std::move(share));
-    if (points.front()->mode == "loader" || !ideal.insert(points.front()->mode).second) continue;
-    Line line{"ideal, " + points.front()->mode, {}, true};
-    for (const auto& [ranks, images] : speed.points) {
-      line.points.emplace_back(ranks, speed.points.front().second * ranks / speed.points.front().first);
+    for (const ScalingPoint* point : points) {
+      ranks.insert(point->ranks);
+      const ScalingPoint*& first = fewest[point->mode];
+      if (first == nullptr || point->ranks < first->ranks) first = point;
+    }
+  }
+  for (const auto& [mode, first] : fewest) {
+    if (mode == "loader") continue;
+    Line line{"ideal, " + mode, {}, true};
+    for (const double it : ranks) {
+      if (it >= first->ranks) line.points.emplace_back(it, first->images_per_second() * it / first->ranks);
     }
     throughput.lines.push_back(std::move(line));
   }

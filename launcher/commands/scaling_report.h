@@ -13,7 +13,7 @@ namespace convoy {
 struct ScalingPoint {
   struct Round {
     double seconds = 0;             // of a step, of the slowest rank
-    double communication_wait = 0;  // seconds of it, mean over ranks
+    double communication_wait = 0;  // seconds of it, mean over ranks of their medians
     double data_wait = 0;           // likewise
   };
   int ranks = 1;
@@ -31,7 +31,7 @@ struct ScalingPoint {
 };
 
 struct ScalingReport {
-  std::map<std::string, std::string> environment;  // "date", "host", "program", …
+  std::map<std::string, std::string> environment;  // "date", "hosts", "program", …
   std::string experiment;                          // YAML, all of it
   std::string network;
   int repeat = 0;

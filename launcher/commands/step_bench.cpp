@@ -13,11 +13,14 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-double most(double mine, RankGroup& group) {
-  for (const std::string& other : group.all_gather_bytes(nlohmann::json(mine).dump()))
-    mine = std::max(mine, std::stod(other));
-  return mine;
+std::vector<double> gathered(double mine, RankGroup& group) {
+  std::vector<double> by_rank;
+  for (const std::string& text : group.all_gather_bytes(nlohmann::json(mine).dump()))
+    by_rank.push_back(std::stod(text));
+  return by_rank;
 }
+
+double most(double mine, RankGroup& group) { return std::ranges::max(gathered(mine, group)); }
 
 StepBench::StepBench(const Experiment& experiment, const Hdf5Options& hdf5, Communicator& host, Backend& backend,
                      const Dataset& data, BenchMode mode, int threads)
@@ -41,14 +44,15 @@ StepBench::StepBench(const Experiment& experiment, const Hdf5Options& hdf5, Comm
   scalars.one_over_micro_batches = 1.0F / static_cast<float>(batch_.micro_batches);
   if (mode != BenchMode::kSynthetic) {
     feeding_ = std::make_unique<Feeding>(feeding_from_all(data.size(), batch_, seed, host.rank(), host.size()));
-    feed_ = std::make_unique<Feed>(DataSource{&data}, feeding_->sampler, *replica_, device_,
-                                   Loader::Options{.rank = feeding_->rank,
-                                                   .world = feeding_->world,
-                                                   .threads = experiment.data.workers,
-                                                   .most_threads = threads,
-                                                   .prefetch = experiment.data.prefetch,
-                                                   .mix = mix_options(experiment.data.mix, seed)},
-                                   feeding_->first_row);
+    feed_ = std::make_unique<Feed>(
+        DataSource{&data}, feeding_->sampler, *replica_, device_,
+        Loader::Options{.rank = feeding_->rank,
+                        .world = feeding_->world,
+                        .threads = experiment.data.workers > 0 ? experiment.data.workers : threads,
+                        .most_threads = threads,
+                        .prefetch = experiment.data.prefetch,
+                        .mix = mix_options(experiment.data.mix, seed)},
+        feeding_->first_row);
     return;
   }
   const int64_t elements = data.sample().elements();
@@ -69,7 +73,7 @@ std::unique_ptr<Replica> StepBench::make_replica(const Experiment& experiment, c
 
 void StepBench::load() {
   if (feed_) {
-    data_wait_ += feed_->load_next();
+    data_waits_.back() += feed_->load_next();
     return;
   }
   replica_->wait_until_read();
@@ -89,8 +93,10 @@ void StepBench::for_each_pass(Run run) {
 void StepBench::steps(int count) {
   for (int i = 0; i < count; ++i) {
     const Stopwatch watch;
+    communication_waits_.push_back(0);
+    data_waits_.push_back(0);
     for_each_pass([&](const PassPosition& position) {
-      if (mode_ != BenchMode::kLoader) communication_wait_ += replica_->run(position).value_or(0);
+      if (mode_ != BenchMode::kLoader) communication_waits_.back() += replica_->run(position).value_or(0);
     });
     if (i + 1 == count) device_.compute().synchronize();
     seconds_.push_back(watch.seconds());
@@ -110,8 +116,9 @@ void StepBench::profile(int count) {
 
 void StepBench::restart() {
   seconds_.clear();
+  communication_waits_.clear();
+  data_waits_.clear();
   profiles_.clear();
-  communication_wait_ = data_wait_ = 0;
   profiled_ = 0;
 }
 

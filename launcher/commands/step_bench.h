@@ -13,10 +13,12 @@ namespace convoy {
 // What a measured step consists of.
 enum class BenchMode : uint8_t {
   kSynthetic,  // training, on one micro-batch of real data again and again
-  kLoader,     // the loader alone: micro-batches, as fast as they come
+  kLoader,     // the loader alone, with all the threads that it may have
   kFull        // both
 };
 
+// What each rank has, by rank.  Collective.
+std::vector<double> gathered(double mine, RankGroup& group);
 // Of the rank that has most.  Collective.
 double most(double mine, RankGroup& group);
 
@@ -41,9 +43,9 @@ class StepBench {
 
   // Of one step: the median where the host sees each step end, else the mean.
   double seconds_per_step() const;
-  // Seconds of one step, mean, that this rank waited for other ranks, and for the loader.
-  double communication_wait() const { return communication_wait_ / static_cast<double>(seconds_.size()); }
-  double data_wait() const { return data_wait_ / static_cast<double>(seconds_.size()); }
+  // Seconds of one step, medians, that this rank waited for other ranks, and for the loader.
+  double communication_wait() const { return median(communication_waits_); }
+  double data_wait() const { return median(data_waits_); }
   // Of a profiled step, medians, in the order of the plan.
   std::vector<StepRow> rows(const MachinePeak& peak) const;
 
@@ -77,9 +79,8 @@ class StepBench {
   Buffer pixels_, targets_;           // of kSynthetic
   std::unique_ptr<Feeding> feeding_;  // of the others
   std::unique_ptr<Feed> feed_;
-  std::vector<double> seconds_;  // by step
+  std::vector<double> seconds_, communication_waits_, data_waits_;  // by step
   std::vector<Profile> profiles_;
-  double communication_wait_ = 0, data_wait_ = 0;
   size_t profiled_ = 0;  // steps
 };
 

@@ -91,12 +91,33 @@ TEST_F(BenchCommand, ScalingSaysWhatItCannotDo) {
   fails("--ranks=3", ExitCode::kUsage, "--ranks: expected numbers in [1, 2], the ranks of this job, found '3'");
   fails("--mode=fast", ExitCode::kUsage, "--mode: expected some of synthetic, loader, full, found 'fast'");
   fails("batch.global=3 batch.micro=1 --scaling=strong", ExitCode::kConfig,
-        "strong scaling: batch.global = 3 is not a multiple of 2 ranks");
+        "strong scaling: the batch of 3 rows is not a multiple of 2 ranks");
+  fails("data.train_size=20 --mode=full --scaling=weak", ExitCode::kConfig,
+        "weak scaling, full, 2 ranks: a global batch has 32 samples, the data set only 20");
+  EXPECT_EQ(convoy(3, "bench scaling x.yaml --repeat=1 --mode=synthetic").code, 0);  // without strong scaling over 3
   put_file(directory_ / "bad.json", "{}");
   const Result result = convoy("bench diff bad.json bad.json");
   EXPECT_EQ(result.code, static_cast<int>(ExitCode::kBadData));
   EXPECT_NE(result.errors.find("bad.json: not as `convoy bench scaling` writes it"), std::string::npos)
       << result.errors;
+}
+
+TEST_F(BenchCommand, DiffRefusesWhatIsNoResult) {
+  const std::string good = R"({"format": "convoy.scaling/1", "network": "n", "points": [
+      {"scaling": "weak", "mode": "full", "ranks": 2, "global_batch": 8, "rounds": [{"seconds": 1}]}]})";
+  const auto message = [&](const std::string& what, const std::string& by) {
+    put_file(directory_ / "good.json", good);
+    put_file(directory_ / "bad.json", replace_all(good, what, by));
+    const Result result = convoy("bench diff good.json bad.json");
+    EXPECT_NE(result.code, 0) << by << result.output;
+    return result.errors.substr(result.errors.find("error: "));
+  };
+  EXPECT_EQ(message("\"n\"", "\"m\""), "error: bench diff: 'n' and 'm' are two networks\n");
+  EXPECT_EQ(message("\"weak\"", "\"\\u001b[31m\""), "error: bad.json: scaling: unknown '?[31m'\n");
+  EXPECT_EQ(message("\"ranks\": 2", "\"ranks\": 1.7"), "error: bad.json: ranks: no count\n");
+  EXPECT_EQ(message("\"seconds\": 1", "\"seconds\": 1e308"),
+            "error: bad.json: expected rounds of more than 0 seconds\n");
+  EXPECT_EQ(message("\"seconds\": 1", "\"second\": 1"), "error: bad.json: not as `convoy bench scaling` writes it\n");
 }
 
 TEST_F(BenchCommand, WhatNeedsSeveralRanksSaysSo) {
@@ -106,6 +127,8 @@ TEST_F(BenchCommand, WhatNeedsSeveralRanksSaysSo) {
     EXPECT_NE(result.errors.find("bench " + what + ": expected several ranks, found one"), std::string::npos)
         << result.errors;
   }
+  EXPECT_NE(convoy("bench step x.yaml --ranks=2").errors.find("bench step: has no --ranks"), std::string::npos);
+  EXPECT_NE(convoy("bench diff a b --json").errors.find("bench diff: has no --json"), std::string::npos);
   const Result result = convoy("bench reduce x.yaml");
   EXPECT_EQ(result.code, static_cast<int>(ExitCode::kUsage));
   EXPECT_NE(result.errors.find("expected step, overlap, all-reduce, scaling or diff, found 'reduce'"),

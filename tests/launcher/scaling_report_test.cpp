@@ -76,8 +76,12 @@ TEST(ScalingReport, DrawsWhatIsPublished) {
 }
 
 TEST(SvgChart, EscapesNamesAndDrawsOnePoint) {
-  const std::string chart =
-      svg(LineChart{.title = "a < b & c", .x_label = "x", .y_label = "y", .log2 = true, .lines = {{"one", {{1, 8}}}}});
+  const std::string chart = svg(LineChart{.title = "a < b & c",
+                                          .x_label = "x",
+                                          .y_label = "y",
+                                          .log2_x = true,
+                                          .log2_y = true,
+                                          .lines = {{"one", {{1, 8}}}}});
   EXPECT_NE(chart.find("a &lt; b &amp; c"), std::string::npos);
   EXPECT_EQ(chart.find("nan"), std::string::npos) << chart;
   EXPECT_EQ(chart.find("inf"), std::string::npos) << chart;
