@@ -45,7 +45,7 @@ echo "a rank that is killed on the other host ends the job"
 cat >kill.sh <<'KILL'
 "$1" -np 2 --map-by node "$2" train x.yaml experiment.name=killed train.steps=1000000 >killed.log 2>&1 &
 job=$!
-until grep -q 'step 2' killed.log; do sleep 0.1; done
+until grep -qs 'step 2' killed.log; do sleep 0.1; done
 victim=$(pgrep -f 'experiment.name=killed' | while read -r pid; do
   grep -qz OMPI_COMM_WORLD_RANK=1 "/proc/$pid/environ" 2>/dev/null && [[ $(readlink "/proc/$pid/exe") == */convoy ]] && echo "$pid"; done)
 kill -9 $victim
