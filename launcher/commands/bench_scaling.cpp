@@ -15,6 +15,7 @@
 #include "launcher/commands/commands.h"
 #include "launcher/commands/scaling_report.h"
 #include "launcher/commands/step_bench.h"
+#include "launcher/config/values.h"
 
 namespace convoy {
 namespace {
@@ -210,9 +211,7 @@ std::string date_and_time() {
 std::string load_average() {
   double load = 0;
   if (getloadavg(&load, 1) != 1) return "unknown";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f", load);
-  return text;
+  return decimal(load, 2);
 }
 
 // Each host with its ranks: "node1: 0-7, node2: 8-15".
