@@ -14,6 +14,32 @@ const char* to_string(Collective::Kind kind) {
   return "?";
 }
 
+namespace {
+
+class QueueEvent : public Event {
+ public:
+  explicit QueueEvent(CollectiveQueue& queue) : queue_(queue) {}
+  void record(Stream& stream) override {
+    CHECK(&stream == &queue_, "this event marks points of a communicator's stream");
+    mark_ = queue_.mark();
+  }
+  void wait() override { queue_.wait_past(mark_); }
+
+ private:
+  CollectiveQueue& queue_;
+  uint64_t mark_ = 0;
+};
+
+}  // namespace
+
+void add_time(std::vector<CollectiveTime>& times, const CollectiveTime& time) {
+  constexpr size_t kMost = 65536;
+  if (times.size() == kMost) times.clear();
+  times.push_back(time);
+}
+
+std::unique_ptr<Event> QueueCommunicator::make_event() { return std::make_unique<QueueEvent>(queue()); }
+
 void QueueCommunicator::enqueue(const Collective& collective) {
   const auto& [kind, tensor, root] = collective;
   const bool sums = kind == Collective::Kind::kAllReduce || kind == Collective::Kind::kReduceScatter;

@@ -17,6 +17,9 @@ struct Collective {
 };
 const char* to_string(Collective::Kind kind);  // "all_reduce", …
 
+// Appends, and forgets all where nobody takes them.
+void add_time(std::vector<CollectiveTime>& times, const CollectiveTime& time);
+
 // Rank r's part of `elements`, as reduce_scatter and all_gather cut it; may be empty.
 constexpr ElementRange part_of_rank(int rank, int ranks, int64_t elements) {
   const int64_t part = (elements + ranks - 1) / ranks;
@@ -29,6 +32,11 @@ class CollectiveQueue : public Stream {
   virtual void enqueue(const Collective& collective) = 0;
   virtual void progress() = 0;
   virtual int64_t in_flight() = 0;
+  // A point behind all that was enqueued so far, and waiting until that has ended.
+  virtual uint64_t mark() = 0;
+  virtual void wait_past(uint64_t mark) = 0;
+  virtual std::vector<CollectiveTime> take_times() = 0;
+  void synchronize() override { wait_past(mark()); }
   // Work may start as soon as it is enqueued.
   void wait_for(Stream& other) override { other.synchronize(); }
 };
@@ -43,6 +51,8 @@ class QueueCommunicator : public Communicator {
   void broadcast(Tensor inout, int root) override { enqueue({Collective::Kind::kBroadcast, inout, root}); }
   void progress() override { queue().progress(); }
   int64_t in_flight() override { return queue().in_flight(); }
+  std::unique_ptr<Event> make_event() override;
+  std::vector<CollectiveTime> take_times() override { return queue().take_times(); }
 
  protected:
   virtual CollectiveQueue& queue() = 0;

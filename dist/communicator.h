@@ -20,6 +20,14 @@ class RankGroup {
   virtual std::vector<std::string> all_gather_bytes(const std::string& mine) = 0;  // by rank
 };
 
+// What a collective cost this rank.
+struct CollectiveTime {
+  int64_t bytes = 0;  // of the tensor
+  // Spent on it.  Where ranks share memory: adding and copying.  Between hosts: from its turn to its end, waiting for
+  // late peers included.
+  double busy_seconds = 0;
+};
+
 // Ranks that add numbers together.  One per process (or per thread, in a thread group).
 //
 // Implementations: solo (one rank), thread_group (N ranks as threads, for tests), mpi (shared window within a host,
@@ -48,10 +56,16 @@ class Communicator : public RankGroup {
   // The inverse: rank r's part is copied to all ranks.
   virtual void all_gather(Tensor inout) = 0;
   virtual void broadcast(Tensor inout, int root) = 0;
+  // Marks points of stream(), for compute to wait until.
+  virtual std::unique_ptr<Event> make_event() = 0;
   // Moves enqueued work on as far as it goes without blocking.  A plan calls this between its steps.
   virtual void progress() = 0;
   // Pieces of work given to stream() that have not ended on this rank; for traces.
   virtual int64_t in_flight() = 0;
+  // What collectives cost that ended since the last call, in their order; none where the host does not see them.
+  virtual std::vector<CollectiveTime> take_times() { return {}; }
+  // Whether the bits of a sum depend on how tensors are cut into those that are summed.
+  virtual bool cuts_change_bits() const { return false; }
   // Whether collectives may be part of Device::capture().
   virtual bool capturable() const { return false; }
 

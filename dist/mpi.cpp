@@ -152,11 +152,16 @@ void MpiSession::abort(ExitCode code) noexcept {
 
 std::unique_ptr<Communicator> make_mpi_communicator(MpiSession& session, const MpiOptions& options) {
   if (session.size() == 1) return make_solo_communicator();
-  const std::string hosts = "ranks are on " + std::to_string(session.hosts()) + " hosts";
-  std::string why = options.transport == MpiTransport::kProgressThread ? "asked for" : session.hosts() > 1 ? hosts : "";
+  const MPI_Comm comm = session.comm_->get();
+  const MpiTransport wanted = options.transport;
+  const bool may_choose = wanted == MpiTransport::kAuto;
+  const bool several_hosts = session.hosts() > 1 || options.ranks_per_host > 0;
+  std::string why = several_hosts ? "ranks are on " + std::to_string(session.hosts()) + " hosts" : "";
   std::unique_ptr<MpiTransportLayer> transport;
-  if (why.empty()) transport = make_window_transport(session.comm_->get(), options.shared_bytes, why);
-  if (!transport && options.transport == MpiTransport::kShared) {
+  if ((may_choose || wanted == MpiTransport::kShared) && !several_hosts) {
+    transport = make_window_transport(comm, options.shared_bytes, why);
+  }
+  if (!transport && wanted == MpiTransport::kShared) {
     throw Error(ExitCode::kUnavailable, "the shared window cannot be had: " + why);
   }
   if (!transport && !session.threads()) {
@@ -165,7 +170,14 @@ std::unique_ptr<Communicator> make_mpi_communicator(MpiSession& session, const M
                 "there is no shared window (" +
                     why + ")");
   }
-  if (!transport) transport = make_progress_thread_transport(session.comm_->get(), why);
+  if (!transport && several_hosts && wanted != MpiTransport::kProgressThread) {
+    transport = make_hierarchical_transport(comm, options.ranks_per_host, options.shared_bytes, why);
+  }
+  if (!transport && wanted == MpiTransport::kHierarchical) {
+    throw Error(ExitCode::kUnavailable,
+                "the hierarchical transport cannot be had: " + (several_hosts ? why : "all ranks are on one host"));
+  }
+  if (!transport) transport = make_progress_thread_transport(comm, may_choose ? why : "asked for");
   return std::make_unique<MpiCommunicator>(session, std::move(transport));
 }
 

@@ -60,15 +60,18 @@ class MpiSession : public RankGroup {
 };
 
 enum class MpiTransport {
-  kAuto,           // shared window where all ranks are on one host and /dev/shm has room, else progress thread
-  kShared,         // sums in place in memory that all ranks of the host map
-  kProgressThread  // MPI_Allreduce and the like on a thread of their own, because MPI makes no progress between calls
+  kAuto,           // the first that can be had: shared window, hierarchical, progress thread
+  kShared,         // all ranks are on one host: sums in place in memory that they all map
+  kHierarchical,   // hosts with as many ranks each: the shared window in a host, messages between hosts
+  kProgressThread  // messages between all, on a thread of their own, because MPI makes no progress between calls
 };
 
 struct MpiOptions {
   MpiTransport transport = MpiTransport::kAuto;
   // At most so much of /dev/shm for all ranks together.  What does not fit is private memory, and copied.
   int64_t shared_bytes = std::numeric_limits<int64_t>::max();
+  // For tests: so many ranks, in their order, are taken to share a host.  0: those that do.
+  int ranks_per_host = 0;
 };
 
 // Collective.  name() tells the transport, why it was not the shared window, and what did not fit.

@@ -21,11 +21,16 @@ class MpiTransportLayer {
   virtual void fail() noexcept = 0;
 };
 
-// Both are collective over `comm`, and use duplicates of it.
+// All are collective over `comm`, and use duplicates of it.
 
 // Null where /dev/shm is too small even to start; `why` says so, the same on all ranks.
 // Requires: all ranks are on one host.
 std::unique_ptr<MpiTransportLayer> make_window_transport(MPI_Comm comm, int64_t shared_bytes, std::string& why);
+
+// Null where the hosts have one rank each, or different numbers, or too small a /dev/shm; `why` then says so.
+// `ranks_per_host`: 0, or how many ranks, in their order, are taken to share a host.
+std::unique_ptr<MpiTransportLayer> make_hierarchical_transport(MPI_Comm comm, int ranks_per_host, int64_t shared_bytes,
+                                                               std::string& why);
 
 std::unique_ptr<MpiTransportLayer> make_progress_thread_transport(MPI_Comm comm, const std::string& why);
 

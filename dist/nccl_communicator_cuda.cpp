@@ -138,8 +138,10 @@ class NcclCommunicator : public DeviceCommunicator {
     connection_.call(
         [&](ncclComm_t comm) { return ncclBroadcast(it.at(0), it.at(0), it.elements, it.type, root, comm, queue()); });
   }
+  std::unique_ptr<Event> make_event() override { return std::make_unique<CudaEvent>(); }
   void progress() override { connection_.poll(); }
   int64_t in_flight() override { return 0; }
+  bool cuts_change_bits() const override { return true; }  // a ring adds each piece of a tensor in another order
   bool capturable() const override { return true; }
 
  private:

@@ -11,6 +11,12 @@ class IdleStream : public Stream {
   void synchronize() override {}
 };
 
+class PastEvent : public Event {
+ public:
+  void record(Stream&) override {}
+  void wait() override {}
+};
+
 class SoloCommunicator : public Communicator {
  public:
   int rank() const override { return 0; }
@@ -25,6 +31,7 @@ class SoloCommunicator : public Communicator {
   void reduce_scatter_sum(Tensor) override {}
   void all_gather(Tensor) override {}
   void broadcast(Tensor, int) override {}
+  std::unique_ptr<Event> make_event() override { return std::make_unique<PastEvent>(); }
   void progress() override {}
   int64_t in_flight() override { return 0; }
 

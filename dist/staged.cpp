@@ -30,6 +30,7 @@ class StagedCommunicator : public DeviceCommunicator {
   void broadcast(Tensor inout, int root) override {
     on_host(inout, [this, root](Tensor it) { host().broadcast(it, root); });
   }
+  std::unique_ptr<Event> make_event() override { return device_.make_event(); }
   void progress() override {}
   int64_t in_flight() override { return 0; }
 

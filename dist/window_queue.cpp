@@ -1,5 +1,6 @@
 #include "dist/window_queue.h"
 
+#include <chrono>
 #include <cstring>
 #include <string>
 
@@ -17,6 +18,20 @@ ElementRange slice_of_rank(int rank, int ranks, int64_t elements, Dtype dtype) {
   const int64_t lines = (elements + line - 1) / line;
   return {std::min(lines * rank / ranks * line, elements), std::min(lines * (rank + 1) / ranks * line, elements)};
 }
+
+// Adds the time that it lives to `seconds`.
+class BusyTime {
+ public:
+  explicit BusyTime(double& seconds) : seconds_(seconds) {}
+  ~BusyTime() { seconds_ += std::chrono::duration<double>(Clock::now() - begin_).count(); }
+  BusyTime(const BusyTime&) = delete;
+  BusyTime& operator=(const BusyTime&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double& seconds_;
+  const Clock::time_point begin_ = Clock::now();
+};
 
 // A unit in 64 bits, to compare and to print.
 struct Signature {
@@ -76,7 +91,7 @@ void WindowQueue::enqueue_staged(const Collective& collective) {
   const int64_t elements = type.shape.elements(), per_slot = kSlotBytes / size_of(type.dtype);
   for (int64_t begin = 0; begin < elements; begin += per_slot) {
     const ElementRange range{begin, std::min(begin + per_slot, elements)};
-    units_.push_back({collective, range, &scratch_, next_slot_ * kSlotBytes, true});
+    units_.push_back({collective, range, &scratch_, next_slot_ * kSlotBytes, true, range.end == elements});
     next_slot_ = (next_slot_ + 1) % kSlots;
   }
 }
@@ -86,9 +101,9 @@ void WindowQueue::progress() {
   }
 }
 
-void WindowQueue::synchronize() {
+void WindowQueue::wait_past(uint64_t mark) {
   Backoff backoff(500, 2000);
-  while (!units_.empty()) {
+  while (completed_ < mark) {
     if (advance()) {
       backoff.reset();
     } else {
@@ -115,8 +130,9 @@ bool WindowQueue::can_post() const {
 }
 
 void WindowQueue::post() {
-  const Unit& next = unit(posted_);
+  Unit& next = unit(posted_);
   if (next.staged) {
+    const BusyTime busy(next.busy_seconds);
     std::memcpy(scratch_.copies[static_cast<size_t>(rank_)] + next.offset, next.mine(),
                 static_cast<size_t>(next.bytes()));
     ++slots_in_flight_;
@@ -128,7 +144,8 @@ void WindowQueue::post() {
 }
 
 void WindowQueue::work() {
-  const Unit& next = unit(worked_);
+  Unit& next = unit(worked_);
+  const BusyTime busy(next.busy_seconds);
   check_peers(worked_, next);
   const ElementRange mine = share(next);
   const std::span<std::byte* const> all = copies(next, mine.begin);
@@ -145,12 +162,15 @@ void WindowQueue::work() {
 }
 
 void WindowQueue::complete() {
-  const Unit& oldest = units_.front();
+  Unit& oldest = units_.front();
   if (oldest.staged) {
+    const BusyTime busy(oldest.busy_seconds);
     std::memcpy(oldest.mine(), scratch_.copies[static_cast<size_t>(rank_)] + oldest.offset,
                 static_cast<size_t>(oldest.bytes()));
     --slots_in_flight_;
   }
+  busy_seconds_ += oldest.busy_seconds;
+  if (oldest.last) add_time(times_, {oldest.collective.tensor.type.bytes(), std::exchange(busy_seconds_, 0)});
   units_.pop_front();
   ++completed_;
 }

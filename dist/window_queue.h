@@ -16,6 +16,7 @@
 #include <deque>
 #include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "dist/collective_queue.h"
@@ -62,8 +63,10 @@ class WindowQueue final : public CollectiveQueue {
   void enqueue(const Collective& collective) override;
   void progress() override;
   int64_t in_flight() override { return static_cast<int64_t>(units_.size()); }
+  uint64_t mark() override { return completed_ + units_.size(); }
   // Throws PeerFailed when a peer calls fail(), and Error(kRanksDisagree) when peers are at another collective.
-  void synchronize() override;
+  void wait_past(uint64_t mark) override;
+  std::vector<CollectiveTime> take_times() override { return std::exchange(times_, {}); }
 
   // Tells waiting peers that this rank will not come.  Any thread.
   void fail() noexcept;
@@ -76,6 +79,8 @@ class WindowQueue final : public CollectiveQueue {
     const SharedRegion* region;
     int64_t offset;
     bool staged;
+    bool last = true;  // of its collective
+    double busy_seconds = 0;
     int64_t bytes() const { return range.size() * size_of(collective.tensor.type.dtype); }
     std::byte* mine() const;  // where the elements are in the tensor
   };
@@ -105,6 +110,8 @@ class WindowQueue final : public CollectiveQueue {
   uint64_t posted_ = 0, worked_ = 0, completed_ = 0;
   uint64_t posted_by_all_ = 0, done_by_all_ = 0;  // as last seen
   int64_t next_slot_ = 0, slots_in_flight_ = 0;
+  double busy_seconds_ = 0;  // of the units of a collective that have ended
+  std::vector<CollectiveTime> times_;
   std::vector<std::byte*> pointers_;  // of copies(); kept to save the allocation
 };
 

@@ -22,6 +22,12 @@ MpiOptions small_window(const MpiSession& session) {
   return {.transport = MpiTransport::kShared, .shared_bytes = session.size() * 3 * kMiB / 2};
 }
 
+// As if every two ranks had a host; all ranks one, where that does not go.
+MpiOptions two_on_a_host(const MpiSession& session) {
+  if (session.size() % 2 != 0) return progress_thread();
+  return {.transport = MpiTransport::kHierarchical, .ranks_per_host = 2};
+}
+
 struct Case {
   const char* name;
   std::function<MpiOptions(const MpiSession&)> options;
@@ -43,7 +49,7 @@ TEST_P(Mpi, ManyInFlightWithDelays) { check_many_in_flight_with_delays(*communic
 TEST_P(Mpi, ReplicasAreBitwiseEqual) { check_replicas_bitwise_equal(*communicator_, *device_); }
 TEST_P(Mpi, HostCollectives) { check_host_collectives(*communicator_, *device_); }
 TEST_P(Mpi, SumsInRankOrder) {
-  if (!GetParam().rank_order) GTEST_SKIP() << "the order is MPI's";
+  if (!GetParam().rank_order) GTEST_SKIP() << "sums of hosts are summed";
   check_sum_in_rank_order(*communicator_, *device_);
 }
 
@@ -51,7 +57,8 @@ INSTANTIATE_TEST_SUITE_P(Transports, Mpi,
                          testing::Values(Case{"Shared", [](const MpiSession&) { return shared_window(); }, true},
                                          Case{"SmallWindow", small_window, true},
                                          Case{"ProgressThread", [](const MpiSession&) { return progress_thread(); },
-                                              false}),
+                                              true},
+                                         Case{"Hierarchical", two_on_a_host, false}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(MpiSession, KnowsItsPlace) {

@@ -1,0 +1,59 @@
+#include "dist/progress_thread.h"
+
+#include <chrono>
+#include <utility>
+
+namespace convoy {
+
+void ProgressThread::enqueue(const Collective& collective) {
+  const std::lock_guard lock(mutex_);
+  queue_.push_back(collective);
+  work_.notify_one();
+}
+
+int64_t ProgressThread::in_flight() {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(queue_.size());
+}
+
+uint64_t ProgressThread::mark() {
+  const std::lock_guard lock(mutex_);
+  return ended_ + queue_.size();
+}
+
+void ProgressThread::wait_past(uint64_t mark) {
+  std::unique_lock lock(mutex_);
+  moved_.wait(lock, [&] { return ended_ >= mark || error_; });
+  if (error_) std::rethrow_exception(error_);
+}
+
+std::vector<CollectiveTime> ProgressThread::take_times() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(times_, {});
+}
+
+void ProgressThread::loop(const std::stop_token& stop) {
+  using Clock = std::chrono::steady_clock;
+  std::unique_lock lock(mutex_);
+  while (work_.wait(lock, stop, [this] { return !queue_.empty(); })) {
+    const Collective next = queue_.front();
+    lock.unlock();
+    const Clock::time_point begin = Clock::now();
+    std::exception_ptr error;
+    try {
+      if (!runner_.run(next, stop)) return;
+    } catch (...) {
+      error = std::current_exception();
+    }
+    const std::chrono::duration<double> seconds = Clock::now() - begin;
+    lock.lock();
+    error_ = error;
+    queue_.pop_front();
+    ++ended_;
+    add_time(times_, {next.tensor.type.bytes(), seconds.count()});
+    moved_.notify_all();
+    if (error_) return;
+  }
+}
+
+}  // namespace convoy
