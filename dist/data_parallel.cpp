@@ -21,6 +21,17 @@ int64_t frontier_below(int64_t end, std::vector<std::pair<int64_t, int64_t>>& ra
   return end;
 }
 
+// The step behind which only one more makes gradients.
+size_t last_but_one(const std::vector<Step>& steps) {
+  size_t last = 0, before = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].gradient_end == 0) continue;
+    before = last;
+    last = i;
+  }
+  return before;
+}
+
 Step simple_step(std::string name, std::function<void()> run, int64_t bytes) {
   Step step;
   step.name = std::move(name);
@@ -44,68 +55,87 @@ Step to_bf16(const GradientBucket& bucket, size_t index, Parameters& parameters,
   const float* from = parameters.gradients() + bucket.begin;
   uint16_t* to = parameters.bf16_gradients() + bucket.begin;
   const int64_t elements = bucket.end - bucket.begin;
-  return simple_step(
-      "bucket " + std::to_string(index) + " to bf16",
+  Step step = simple_step(
+      "to bf16 bucket " + std::to_string(index),
       [=, &ops, &compute] { ops.convert(to, Dtype::kBF16, from, Dtype::kF32, elements, compute); },
       elements * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
+  step.bucket = static_cast<int>(index);
+  return step;
 }
 
-Step from_bf16(Parameters& parameters, FlatOps& ops, Stream& compute) {
+// Of a bucket, what this rank updates.
+Step from_bf16(const GradientBucket& bucket, size_t index, Parameters& parameters, FlatOps& ops, Stream& compute) {
   float* to = parameters.gradients();
   const uint16_t* from = parameters.bf16_gradients();
-  const Ownership& own = parameters.own();
-  return simple_step(
-      "gradients from bf16",
-      [=, &own, &ops, &compute] {
-        for (const auto& [begin, end] : own.parts) {
+  std::vector<ElementRange> own;
+  int64_t elements = 0;
+  for (const ElementRange& part : parameters.own().parts) {
+    const ElementRange common{std::max(part.begin, bucket.begin), std::min(part.end, bucket.end)};
+    if (common.size() <= 0) continue;
+    own.push_back(common);
+    elements += common.size();
+  }
+  Step step = simple_step(
+      "from bf16 bucket " + std::to_string(index),
+      [=, &ops, &compute] {
+        for (const auto& [begin, end] : own) {
           ops.convert(to + begin, Dtype::kF32, from + begin, Dtype::kBF16, end - begin, compute);
         }
       },
-      own.elements() * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
+      elements * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
+  step.bucket = static_cast<int>(index);
+  return step;
 }
 
-Step communicate(std::string name, void (Communicator::*collective)(Tensor), Tensor tensor, Stream& compute,
-                 Communicator& communicator) {
-  Step step = simple_step(
+// A collective, and the wait for it, which may stand further behind.
+struct Exchange {
+  Step begin, join;
+};
+
+Exchange exchange(std::string name, void (Communicator::*collective)(Tensor), Tensor tensor, Stream& compute,
+                  Communicator& communicator) {
+  const std::shared_ptr<Event> end = communicator.make_event();
+  Exchange steps;
+  steps.begin = simple_step(
       std::move(name),
       [=, &compute, &communicator] {
         communicator.stream().wait_for(compute);
         (communicator.*collective)(tensor);
+        end->record(communicator.stream());
       },
       tensor.type.bytes());
-  step.communicates = true;
-  step.capturable = communicator.capturable();
-  return step;
+  steps.begin.communicates = true;
+  steps.begin.capturable = communicator.capturable();
+  steps.join = simple_step(
+      "join", [=, &compute] { compute.wait_until(*end); }, 0);
+  steps.join.waits = true;
+  steps.join.capturable = communicator.capturable();
+  return steps;
 }
 
 std::string slice_text(const char* buffer, int64_t begin, int64_t end) {
   return std::string(buffer) + " [" + std::to_string(begin) + ", " + std::to_string(end) + ") ";
 }
 
-Step reduce(const GradientBucket& bucket, size_t index, bool scatters, Tensor slice, Stream& compute,
-            Communicator& communicator) {
-  Step step = communicate((scatters ? "reduce_scatter bucket " : "reduce bucket ") + std::to_string(index),
-                          scatters ? &Communicator::reduce_scatter_sum : &Communicator::all_reduce_sum, slice, compute,
-                          communicator);
-  step.detail = slice_text("gradients", bucket.begin, bucket.end) + to_string(slice.type.dtype);
-  return step;
-}
-
-Step join(Stream& compute, Communicator& communicator) {
-  Step step = simple_step(
-      kJoinStep, [&compute, &communicator] { compute.wait_for(communicator.stream()); }, 0);
-  step.capturable = communicator.capturable();
-  return step;
+Exchange reduce(const GradientBucket& bucket, size_t index, bool scatters, Tensor slice, Stream& compute,
+                Communicator& communicator) {
+  Exchange steps = exchange((scatters ? "reduce_scatter bucket " : "reduce bucket ") + std::to_string(index),
+                            scatters ? &Communicator::reduce_scatter_sum : &Communicator::all_reduce_sum, slice,
+                            compute, communicator);
+  steps.begin.detail = slice_text("gradients", bucket.begin, bucket.end) + to_string(slice.type.dtype);
+  steps.join.name += " bucket " + std::to_string(index);
+  steps.begin.bucket = steps.join.bucket = static_cast<int>(index);
+  return steps;
 }
 
 void exchange_statistics(Plan& plan, Stream& compute, Communicator& communicator) {
   for (size_t i = plan.steps().size(); i-- > 0;) {  // from the last, so that earlier positions stay true
     const Tensor gathered = plan.steps()[i].gathered;
     if (!gathered) continue;
-    Step step =
-        communicate("all_gather " + plan.steps()[i].name, &Communicator::all_gather, gathered, compute, communicator);
-    plan.insert(i + 1, join(compute, communicator));
-    plan.insert(i + 1, std::move(step));
+    Exchange steps =
+        exchange("all_gather " + plan.steps()[i].name, &Communicator::all_gather, gathered, compute, communicator);
+    plan.insert(i + 1, std::move(steps.join));
+    plan.insert(i + 1, std::move(steps.begin));
   }
 }
 
@@ -114,6 +144,7 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
   const std::vector<GradientBucket> buckets = cut_buckets(plan, parameters, policy);
   const int64_t trainable = parameters.trainable_elements();
   const bool narrow = policy.dtype == Dtype::kBF16 && trainable > 0;
+  std::vector<Step> joins(buckets.size());
   for (size_t i = buckets.size(); i-- > 0;) {  // from the last, so that earlier positions stay true
     const GradientBucket& bucket = buckets[i];
     const size_t position = bucket.ready_after + 1;
@@ -122,15 +153,19 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
     if (narrow && holds_gradients) {
       slice = {parameters.bf16_gradients() + bucket.begin, {slice.type.shape, Dtype::kBF16}};
     }
-    plan.insert(position, reduce(bucket, i, policy.sharded && holds_gradients, slice, compute, communicator));
+    Exchange steps = reduce(bucket, i, policy.sharded && holds_gradients, slice, compute, communicator);
+    joins[i] = std::move(steps.join);
+    plan.insert(position, std::move(steps.begin));
     if (narrow && holds_gradients) plan.insert(position, to_bf16(bucket, i, parameters, ops, compute));
     const int64_t end = std::min(bucket.end, trainable);
     if (accumulates && end > bucket.begin) {
       plan.insert(position, add_accumulated(parameters, ops, compute, bucket.begin, end));
     }
   }
-  plan.append(join(compute, communicator));
-  if (narrow) plan.append(from_bf16(parameters, ops, compute));
+  for (size_t i = 0; i < buckets.size(); ++i) {
+    plan.append(std::move(joins[i]));
+    if (narrow && buckets[i].begin < trainable) plan.append(from_bf16(buckets[i], i, parameters, ops, compute));
+  }
   plan.set_between_steps([&communicator] { communicator.progress(); });
 }
 
@@ -145,11 +180,12 @@ std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& para
   std::vector<std::pair<int64_t, int64_t>> final_ranges;
   int64_t cut = parameters.reduced_elements();  // everything from here on is in a bucket
   int64_t frontier = trainable;                 // everything from here on is final, once backward has begun
+  const size_t before_last = last_but_one(steps);
   for (size_t i = 0; policy.overlap && i + 1 < steps.size(); ++i) {
     if (steps[i].gradient_end == 0) continue;
     final_ranges.emplace_back(steps[i].gradient_begin, steps[i].gradient_end);
     frontier = frontier_below(frontier, final_ranges);
-    const int64_t wanted = buckets.empty() ? policy.first_bytes : policy.bytes;
+    const int64_t wanted = i < before_last ? policy.bytes : std::min(policy.last_bytes, policy.bytes);
     if (frontier >= trainable || (cut - frontier) * size_of(policy.dtype) < wanted) continue;
     buckets.push_back({frontier, cut, i});
     cut = frontier;
@@ -223,10 +259,13 @@ void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimize
   }
   append("check gradients", own,
          [&optimizer, &parameters, &compute] { optimizer.check_gradients(parameters, compute); });
+  Step join;  // with the last, all others are back too
   for (const Tensor& found : optimizer.checked(parameters)) {
-    plan.append(communicate("all_reduce checks", &Communicator::all_reduce_sum, found, compute, communicator));
+    Exchange steps = exchange("all_reduce checks", &Communicator::all_reduce_sum, found, compute, communicator);
+    plan.append(std::move(steps.begin));
+    join = std::move(steps.join);
   }
-  plan.append(join(compute, communicator));
+  plan.append(std::move(join));
   append("optimizer", updated,
          [=, &optimizer, &parameters, &compute] { optimizer.apply(parameters, scalars, compute); });
   append_gathers(plan, parameters.values(), shards, compute, communicator);
@@ -240,13 +279,15 @@ void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimize
 
 void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, Stream& compute,
                     Communicator& communicator) {
+  Step join;
   for (const auto& [begin, end] : shards) {
     const Tensor slice{flat + begin, {{1, 1, 1, static_cast<int>(end - begin)}}};
-    Step step = communicate("all_gather", &Communicator::all_gather, slice, compute, communicator);
-    step.detail = slice_text("elements", begin, end) + to_string(slice.type.dtype);
-    plan.append(std::move(step));
+    Exchange steps = exchange("all_gather", &Communicator::all_gather, slice, compute, communicator);
+    steps.begin.detail = slice_text("elements", begin, end) + to_string(slice.type.dtype);
+    plan.append(std::move(steps.begin));
+    join = std::move(steps.join);
   }
-  plan.append(join(compute, communicator));
+  plan.append(std::move(join));
 }
 
 }  // namespace convoy

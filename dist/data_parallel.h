@@ -21,8 +21,9 @@ struct GradientBucket {
 };
 
 struct BucketPolicy {
-  int64_t first_bytes = int64_t{1} << 20;  // the first is small, so that communication starts early
-  int64_t bytes = int64_t{25} << 20;
+  int64_t bytes = int64_t{25} << 20;  // a bucket leaves when it has so many
+  // Before the last gradients are there, what has come leaves if it has so many, so that little is left to wait for.
+  int64_t last_bytes = int64_t{1} << 20;
   bool overlap = true;  // false: no bucket before the last step
   // As what gradients travel.  f32: in place.  bf16: half the bytes, through a copy; every sum is rounded to bf16.
   Dtype dtype = Dtype::kF32;
@@ -30,6 +31,19 @@ struct BucketPolicy {
   // arXiv:1910.02054).
   bool sharded = false;
 };
+
+// How long a sum over all ranks takes: latency + bytes / bytes_per_second.
+struct SumTime {
+  double latency = 0;  // seconds
+  double bytes_per_second = 0;
+
+  // Buckets are cut by time: each takes ten times the latency, and what leaves last twice.
+  BucketPolicy cut(BucketPolicy policy) const;
+};
+
+// Of sums in place in `zeros`, memory of the communicator with `elements` f32 that are 0.  Collective; the same on all
+// ranks.
+SumTime measure_sum(Communicator& communicator, float* zeros, int64_t elements);
 
 // Cuts [0, reduced_elements) from its end, the order in which backward fills it.  What lies behind the trainable
 // parameters (batch-norm statistics, control block) is final after the forward pass and travels with the first bucket,
@@ -41,9 +55,6 @@ std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& para
 std::vector<ElementRange> share_updates(const Plan& plan, Parameters& parameters, const BucketPolicy& policy,
                                         const RankGroup& group);
 
-// Name of steps that wait until what was given to the communicator is back: at the end of a last pass, all buckets.
-inline constexpr const char* kJoinStep = "join";
-
 struct PassPosition {
   bool first = true, last = true;  // of the rank's micro-batches of this step
 };
@@ -53,8 +64,8 @@ struct PassPosition {
 //   first       clears the batch-norm statistics and the control block
 //   not last    adds the gradients to the accumulated ones
 //   last        adds the accumulated ones to the gradients, bucket by bucket, and sums each bucket over all ranks while
-//               the steps behind it run; the pass ends when the last bucket is back (kJoinStep, and where gradients
-//               travel as bf16, their way back to f32)
+//               the steps behind it run; at its end it waits for them one by one, and where gradients travel as bf16,
+//               makes them f32
 // All arguments must outlive the plan.  Collective where there are several ranks and gradients travel as bf16: the copy
 // is memory of the communicator.
 Plan make_pass(Plan steps, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,

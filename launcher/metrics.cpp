@@ -78,6 +78,21 @@ struct MetricsExporter::Series {
     return prometheus::BuildGauge().Name(name).Help(help).Labels(labels).Register(*registry).Add(own);
   }
 
+  void publish(const Communication& it) {
+    exposed.Increment(it.exposed_seconds);
+    busy.Increment(it.busy_seconds);
+    exchanged.Increment(static_cast<double>(it.bytes));
+    for (size_t i = buckets.size(); i < it.buckets.size(); ++i) {
+      const std::map<std::string, std::string> own{{"bucket", std::to_string(i)}};
+      buckets.emplace_back(&counter("convoy_bucket_exposed_seconds_total", "Time compute waited for a bucket", own),
+                           &counter("convoy_bucket_busy_seconds_total", "Time spent on a bucket", own));
+    }
+    for (size_t i = 0; i < it.buckets.size(); ++i) {
+      buckets[i].first->Increment(it.buckets[i].exposed_seconds);
+      buckets[i].second->Increment(it.buckets[i].busy_seconds);
+    }
+  }
+
   const std::map<std::string, std::string> labels;
   std::shared_ptr<prometheus::Registry> registry;  // prometheus-cpp's interface asks for it
   std::unique_ptr<prometheus::Exposer> exposer;
@@ -94,8 +109,13 @@ struct MetricsExporter::Series {
   prometheus::Gauge& loader_threads = gauge("convoy_loader_threads", "Threads of this rank that decode");
   prometheus::Gauge& bad_samples =
       gauge("convoy_bad_samples", "Different samples that this rank could not read and passed over");
-  prometheus::Counter& communication_wait =
+  prometheus::Counter& exposed =
       counter("convoy_communication_exposed_seconds_total", "Time compute waited for communication");
+  prometheus::Counter& busy =
+      counter("convoy_communication_busy_seconds_total", "Time spent on communication, hidden or not");
+  prometheus::Counter& exchanged =
+      counter("convoy_communication_bytes_total", "Bytes of the tensors that ranks exchanged");
+  std::vector<std::pair<prometheus::Counter*, prometheus::Counter*>> buckets;  // exposed, busy
   prometheus::Gauge& loss = gauge("convoy_loss", "Mean loss of the last step or evaluation", {{"split", "train"}});
   prometheus::Gauge& test_loss = gauge("convoy_loss", "Mean loss of the last step or evaluation", {{"split", "test"}});
   prometheus::Gauge& accuracy =
@@ -129,7 +149,7 @@ void MetricsExporter::publish(const StepReport& report) {
   to.ready_batches.Set(report.ready_batches);
   to.loader_threads.Set(report.loader_threads);
   to.bad_samples.Set(static_cast<double>(report.bad_samples));
-  to.communication_wait.Increment(report.communication_wait_seconds.value_or(0));
+  if (report.communication) to.publish(*report.communication);
   to.loss.Set(report.loss);
   to.accuracy.Set(report.accuracy);
   to.learning_rate.Set(report.learning_rate);

@@ -45,9 +45,10 @@ std::string Progress::text(const StepReport& report, double rate) const {
   const auto steps_done = static_cast<double>(report.step - first_step_);
   const double left = steps_done > 0 ? elapsed / steps_done * static_cast<double>(report.steps - report.step) : 0;
   std::string communication;
-  if (report.communication_wait_seconds) {
+  if (report.communication) {
     char share[32];
-    std::snprintf(share, sizeof share, " comm %.1f%%", 100 * *report.communication_wait_seconds / report.step_seconds);
+    std::snprintf(share, sizeof share, " comm %.1f%%",
+                  100 * report.communication->exposed_seconds / report.step_seconds);
     communication = share;
   }
   char text[256];

@@ -43,6 +43,10 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       recomputes_(options.recompute),
       parameters_(model_.graph, device_.allocator(), backend.communicator->allocator(), shadow_dtype(backend),
                   options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1, options.buckets.sharded),
+      sum_time_(options.buckets.bytes > 0 ? std::nullopt
+                                          : std::optional(measure_sum(*backend.communicator, parameters_.gradients(),
+                                                                      parameters_.reduced_elements()))),
+      buckets_(sum_time_ ? sum_time_->cut(options.buckets) : options.buckets),
       upload_(device_, sizeof(StepScalars)),
       controls_(device_, kControlSize * sizeof(float)),
       courses_(make_courses(options)),
@@ -57,15 +61,15 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       inputs_(device_, pixels_.bytes() + targets_.bytes()),
       arena_(device_.allocator(),
              std::max({training_memory().arena_bytes, evaluation_program_.memory().arena_bytes, int64_t{1}})),
-      shards_(share_updates(course_->program.plan(), parameters_, options.buckets, *backend.communicator)) {
+      shards_(share_updates(course_->program.plan(), parameters_, buckets_, *backend.communicator)) {
   if (class_weights_.bytes() > 0) {
     device_.copy(class_weights_.data(), model_.class_weights.data(), class_weights_.bytes(), device_.compute());
   }
   for (const std::unique_ptr<Course>& course : courses_) {
-    const auto shards = share_updates(course->program.plan(), parameters_, options.buckets, *backend.communicator);
+    const auto shards = share_updates(course->program.plan(), parameters_, buckets_, *backend.communicator);
     CHECK(shards == shards_, "ranks would own other parts for images of another size");
     bind(course->program, course->graph);
-    make_passes(*course, options.buckets);
+    make_passes(*course);
   }
   bind(evaluation_program_, model_.graph);
   evaluation_.plan = evaluation_program_.plan();
@@ -114,12 +118,12 @@ void Replica::bind(Program& program, const Graph& graph) {
   program.bind(arena_.data(), parameters_, inputs, device_scalars(), device_.compute());
 }
 
-void Replica::make_passes(Course& course, const BucketPolicy& buckets) {
+void Replica::make_passes(Course& course) {
   FlatOps& ops = *backend_.ops;
   Stream& compute = device_.compute();
   const auto make = [&](PassPosition position) {
     Pass& pass = course.at(position);
-    pass.plan = make_pass(course.program.plan(), position, parameters_, ops, compute, *backend_.communicator, buckets);
+    pass.plan = make_pass(course.program.plan(), position, parameters_, ops, compute, *backend_.communicator, buckets_);
     if (position.first) insert_requests(pass.plan, device_scalars(), parameters_.control(), ops, compute);
     ask_teacher(course, pass.plan);
     make_runner(pass);
@@ -202,21 +206,40 @@ const float* Replica::take_control() {
   return static_cast<const float*>(control);
 }
 
-std::optional<double> Replica::run(PassPosition position) {
+void Replica::run(PassPosition position) {
   const Pass& pass = course_->at(position);
   upload_.send(&scalars_);
-  if (device_.runs_ahead()) {
-    pass.runner->run();
-    return std::nullopt;
-  }
-  const std::vector<Step>& steps = pass.plan.steps();
-  seconds_.assign(steps.size(), 0);
+  if (device_.runs_ahead()) return pass.runner->run();
+  backend_.communicator->take_times();  // of what was outside of passes
+  seconds_.assign(pass.plan.steps().size(), 0);
   pass.runner->run_timed(seconds_);
-  double waited = 0;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].name == kJoinStep) waited += seconds_[i];
+  follow_communication(pass.plan);
+}
+
+// Of a pass that has just ended.
+void Replica::follow_communication(const Plan& plan) {
+  const std::vector<CollectiveTime> times = backend_.communicator->take_times();
+  auto time = times.begin();
+  for (size_t i = 0; i < plan.steps().size(); ++i) {
+    const Step& step = plan.steps()[i];
+    const double exposed = step.waits ? seconds_[i] : 0;
+    const CollectiveTime took = step.communicates && time != times.end() ? *time++ : CollectiveTime{};
+    communication_.exposed_seconds += exposed;
+    communication_.busy_seconds += took.busy_seconds;
+    communication_.bytes += took.bytes;
+    if (step.bucket < 0) continue;
+    const auto number = static_cast<size_t>(step.bucket);
+    communication_.buckets.resize(std::max(communication_.buckets.size(), number + 1));
+    Communication::Bucket& bucket = communication_.buckets[number];
+    bucket.bytes += took.bytes;
+    bucket.exposed_seconds += exposed;
+    bucket.busy_seconds += took.busy_seconds;
   }
-  return waited;
+}
+
+std::optional<Communication> Replica::take_communication() {
+  if (device_.runs_ahead()) return std::nullopt;
+  return std::exchange(communication_, {});
 }
 
 void Replica::run_timed(PassPosition position, std::vector<double>& seconds) {

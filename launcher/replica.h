@@ -18,6 +18,7 @@
 #include "launcher/device_cache.h"
 #include "launcher/input_slots.h"
 #include "launcher/model_builder.h"
+#include "launcher/step_report.h"
 #include "launcher/teacher.h"
 
 namespace convoy {
@@ -39,11 +40,11 @@ struct TrainedOn {
 
 struct ReplicaOptions {
   std::vector<TrainedOn> shapes = {{}};  // of different ones, at least one
-  BucketPolicy buckets;
-  bool recompute = false;     // parts of the network, in backward, so that activations need less memory
-  int ranks = 1;              // that share the statistics of a batch
-  bool capture = true;        // plans, where the device can
-  bool keeps_logits = false;  // of an evaluation, for answers()
+  BucketPolicy buckets;                  // bytes 0: by time, as it is measured
+  bool recompute = false;                // parts of the network, in backward, so that activations need less memory
+  int ranks = 1;                         // that share the statistics of a batch
+  bool capture = true;                   // plans, where the device can
+  bool keeps_logits = false;             // of an evaluation, for answers()
 };
 
 // Of the training program; `recompute` what leaves least memory in use, see recompute_for_least_memory().
@@ -90,13 +91,13 @@ class Replica {
   std::string first_nonfinite_step();
   void wait_until_read() { inputs_.wait_until_read(); }
 
-  // Forward and backward of the loaded micro-batch, and the update.  Returns the seconds that it waited for
-  // communication, or nothing where the device runs ahead of the host.
-  std::optional<double> run(PassPosition position);
+  // Forward and backward of the loaded micro-batch, and the update.
+  void run(PassPosition position);
+  // Of all passes since the last call; nothing where the device runs ahead of the host.
+  std::optional<Communication> take_communication();
   // Step by step; adds each step's seconds to seconds[i].  For measurements.
   void run_timed(PassPosition position, std::vector<double>& seconds);
   const Plan& pass(PassPosition position) const { return course_->at(position).plan; }
-  const std::vector<double>& last_seconds() const { return seconds_; }  // of the steps of the last run(), on the CPU
   // Forward only, from a cleared control block.
   void evaluate();
 
@@ -115,6 +116,8 @@ class Replica {
   // Throws what ended the communication of ranks: then it was not summed.
   const float* take_control();
 
+  // What buckets were cut by, where that was measured.
+  const std::optional<SumTime>& sum_time() const { return sum_time_; }
   bool recomputes() const { return recomputes_; }
   const MemoryPlan& training_memory() const;  // the largest of all shapes
   const MemoryPlan& evaluation_memory() const { return evaluation_program_.memory(); }
@@ -136,7 +139,8 @@ class Replica {
   std::vector<std::unique_ptr<Course>> make_courses(const ReplicaOptions& options);
   int64_t most_bytes(std::string_view input) const;
   void bind(Program& program, const Graph& graph);
-  void make_passes(Course& course, const BucketPolicy& buckets);
+  void make_passes(Course& course);
+  void follow_communication(const Plan& plan);
   void ask_teacher(const Course& course, Plan& plan);
   void make_runner(Pass& pass) { pass.runner = std::make_unique<PlanRunner>(pass.plan, device_, capture_); }
   const StepScalars* device_scalars() const { return static_cast<const StepScalars*>(upload_.data()); }
@@ -146,6 +150,8 @@ class Replica {
   Device& device_;
   const bool capture_, recomputes_;
   Parameters parameters_;
+  const std::optional<SumTime> sum_time_;
+  const BucketPolicy buckets_;
   StepScalars scalars_;
   Upload upload_;  // of scalars_
   Download controls_;
@@ -158,7 +164,8 @@ class Replica {
   Buffer arena_;
   const std::vector<ElementRange> shards_;  // of which each rank updates a part; none where all update all
   Pass evaluation_;
-  std::vector<double> seconds_;  // by step
+  std::vector<double> seconds_;  // by step of the last pass, on the CPU
+  Communication communication_;
 };
 
 }  // namespace convoy

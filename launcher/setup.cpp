@@ -53,6 +53,7 @@ std::unique_ptr<Communicator> make_host_communicator(MpiSession& session, const 
   switch (distributed.transport) {
     case Transport::kAuto: return make_mpi_communicator(session);
     case Transport::kShared: return make_mpi_communicator(session, {.transport = MpiTransport::kShared});
+    case Transport::kHierarchical: return make_mpi_communicator(session, {.transport = MpiTransport::kHierarchical});
     case Transport::kProgressThread:
       return make_mpi_communicator(session, {.transport = MpiTransport::kProgressThread});
   }
@@ -166,10 +167,21 @@ Model stage_model(const Experiment& experiment, const StageSettings& stage, cons
   return model;
 }
 
+BucketPolicy bucket_policy(const Experiment& experiment, const Communicator& communicator, int world) {
+  const DistributedConfig& distributed = experiment.distributed;
+  BucketPolicy policy{.overlap = distributed.overlap,
+                      .dtype = distributed.gradients,
+                      .sharded = experiment.optimizer.sharded && world > 1};
+  // Where the bits of a result depend on how it is cut, what was measured, which is never the same, must not decide.
+  const bool by_time = world > 1 && !policy.sharded && !communicator.cuts_change_bits();
+  if (distributed.bucket_mib > 0 || by_time) {
+    policy.bytes = static_cast<int64_t>(distributed.bucket_mib * (1 << 20));
+  }
+  return policy;
+}
+
 ReplicaOptions replica_options(const Experiment& experiment, const std::vector<StageSettings>& stages,
                                const Graph& graph, Backend& backend, int rank, int world, const Hdf5Options& hdf5) {
-  const auto bytes = [](double mib) { return static_cast<int64_t>(mib * (1 << 20)); };
-  const DistributedConfig& distributed = experiment.distributed;
   const Shape own = graph.inputs().front().type.shape;
   std::optional<ForeignModel> file;
   if (experiment.loss.teacher) file = read_teacher(*experiment.loss.teacher, hdf5);
@@ -177,13 +189,11 @@ ReplicaOptions replica_options(const Experiment& experiment, const std::vector<S
     if (!file) return nullptr;
     return std::make_shared<Teacher>(*experiment.loss.teacher, *file, experiment.model.classes, images, backend);
   };
-  ReplicaOptions options{
-      .shapes = {},
-      .buckets = {bytes(distributed.first_bucket_mib), bytes(distributed.bucket_mib), distributed.overlap,
-                  distributed.gradients, experiment.optimizer.sharded && world > 1},
-      .recompute = experiment.train.recompute != Recompute::kNone,
-      .ranks = experiment.train.sync_bn ? world : 1,
-      .capture = experiment.train.cuda_graph != CudaGraph::kOff};
+  ReplicaOptions options{.shapes = {},
+                         .buckets = bucket_policy(experiment, *backend.communicator, world),
+                         .recompute = experiment.train.recompute != Recompute::kNone,
+                         .ranks = experiment.train.sync_bn ? world : 1,
+                         .capture = experiment.train.cuda_graph != CudaGraph::kOff};
   std::vector<Shape> done;
   for (const StageSettings& stage : stages) {
     const Shape images = stage.images();

@@ -3,8 +3,21 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace convoy {
+
+// What communication cost one step, on this rank.  Exposed and busy are two views of it, never to be summed.
+struct Communication {
+  struct Bucket {
+    int64_t bytes = 0;
+    double exposed_seconds = 0, busy_seconds = 0;
+  };
+  double exposed_seconds = 0;   // compute waited for it: what overlap did not hide
+  double busy_seconds = 0;      // see CollectiveTime
+  int64_t bytes = 0;            // of all tensors that ranks exchanged
+  std::vector<Bucket> buckets;  // of the gradients, in the order in which they leave
+};
 
 struct StepReport {
   int64_t step = 0;   // finished steps, 1 after the first
@@ -19,9 +32,8 @@ struct StepReport {
   double data_wait_seconds = 0;  // waiting for the loader
   int ready_batches = 0;         // micro-batches that were decoded when the last one was asked for
   int loader_threads = 0;
-  int64_t bad_samples = 0;  // that this rank passed over, since the start
-  // In the join of the last pass: what overlap did not hide.  Nothing where the host does not see the device wait.
-  std::optional<double> communication_wait_seconds;
+  int64_t bad_samples = 0;                     // that this rank passed over, since the start
+  std::optional<Communication> communication;  // nothing where the host does not see the device wait
   bool nonfinite = false;       // loss or gradient was NaN or infinite; the update was skipped on all ranks
   bool overflow = false;        // f16: gradients were too large; skipped likewise, the loss scale is halved
   bool stop_requested = false;  // some rank was asked to save and stop …

@@ -20,6 +20,18 @@ const char* phase_at_end(ExitCode code) {
   }
 }
 
+nlohmann::json to_json(const Communication& it) {
+  nlohmann::json buckets = nlohmann::json::array();
+  for (const Communication::Bucket& bucket : it.buckets) {
+    buckets.push_back(
+        {{"bytes", bucket.bytes}, {"exposed_seconds", bucket.exposed_seconds}, {"busy_seconds", bucket.busy_seconds}});
+  }
+  return {{"bytes", it.bytes},
+          {"exposed_seconds", it.exposed_seconds},
+          {"busy_seconds", it.busy_seconds},
+          {"buckets", std::move(buckets)}};
+}
+
 }  // namespace
 
 Trainer::Trainer(const Parts& parts, Schedule schedule, const Loading& loading, uint64_t seed, const Horizon& horizon,
@@ -68,8 +80,9 @@ void Trainer::step() {
     report.data_wait_seconds += feed_->load_next();
     report.ready_batches = feed_->loader().ready();
     // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs, and updates.
-    report.communication_wait_seconds = replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
+    replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
   }
+  report.communication = replica.take_communication();
   replica.fetch_control();
 
   report.step = ++step_;
@@ -169,6 +182,7 @@ void Trainer::publish(const StepReport& report) {
                        {"learning_rate", report.learning_rate},
                        {"step_seconds", report.step_seconds}};
   if (report.gradient_norm) event["gradient_norm"] = *report.gradient_norm;
+  if (report.communication && parts_.communicator.size() > 1) event["communication"] = to_json(*report.communication);
   parts_.run_directory->append_log(event.dump());
 }
 

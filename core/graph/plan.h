@@ -21,6 +21,8 @@ struct Step {
   int64_t gradient_begin = 0, gradient_end = 0;
   Tensor gathered;            // ranks exchange their parts of it before the next step; no data: nothing
   bool communicates = false;  // runs on the communicator's stream
+  bool waits = false;         // for what communicates
+  int bucket = -1;            // of the gradients, that it sums over ranks or waits for
   bool capturable = true;     // false: the host takes part in it (a reduction through the host)
 };
 

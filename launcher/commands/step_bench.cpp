@@ -93,11 +93,11 @@ void StepBench::for_each_pass(Run run) {
 void StepBench::steps(int count) {
   for (int i = 0; i < count; ++i) {
     const Stopwatch watch;
-    communication_waits_.push_back(0);
     data_waits_.push_back(0);
     for_each_pass([&](const PassPosition& position) {
-      if (mode_ != BenchMode::kLoader) communication_waits_.back() += replica_->run(position).value_or(0);
+      if (mode_ != BenchMode::kLoader) replica_->run(position);
     });
+    communication_.push_back(replica_->take_communication().value_or(Communication{}));
     if (i + 1 == count) device_.compute().synchronize();
     seconds_.push_back(watch.seconds());
   }
@@ -116,10 +116,16 @@ void StepBench::profile(int count) {
 
 void StepBench::restart() {
   seconds_.clear();
-  communication_waits_.clear();
+  communication_.clear();
   data_waits_.clear();
   profiles_.clear();
   profiled_ = 0;
+}
+
+double StepBench::communication_wait() const {
+  std::vector<double> waits;
+  for (const Communication& it : communication_) waits.push_back(it.exposed_seconds);
+  return median(std::move(waits));
 }
 
 double StepBench::seconds_per_step() const {
@@ -145,6 +151,8 @@ std::vector<StepRow> StepBench::rows(const MachinePeak& peak) const {
 // teacher's network only the names are known: "teacher/conv2d_12 forward" → "teacher/conv2d forward".
 std::string StepBench::kind_of(const Step& step) const {
   if (step.communicates) return "reduce";
+  if (step.waits) return "join";
+  if (step.bucket >= 0) return step.name.substr(0, step.name.find(" bucket "));
   const size_t space = std::min(step.name.find(' '), step.name.size());
   const std::string node = step.name.substr(0, space), what = step.name.substr(space);
   const auto& nodes = replica_->graph().nodes();

@@ -44,7 +44,7 @@ class StepBench {
   // Of one step: the median where the host sees each step end, else the mean.
   double seconds_per_step() const;
   // Seconds of one step, medians, that this rank waited for other ranks, and for the loader.
-  double communication_wait() const { return median(communication_waits_); }
+  double communication_wait() const;
   double data_wait() const { return median(data_waits_); }
   // Of a profiled step, medians, in the order of the plan.
   std::vector<StepRow> rows(const MachinePeak& peak) const;
@@ -79,7 +79,8 @@ class StepBench {
   Buffer pixels_, targets_;           // of kSynthetic
   std::unique_ptr<Feeding> feeding_;  // of the others
   std::unique_ptr<Feed> feed_;
-  std::vector<double> seconds_, communication_waits_, data_waits_;  // by step
+  std::vector<double> seconds_, data_waits_;  // by step
+  std::vector<Communication> communication_;  // likewise
   std::vector<Profile> profiles_;
   size_t profiled_ = 0;  // steps
 };

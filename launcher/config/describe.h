@@ -337,9 +337,8 @@ void describe(Visitor& v, ScheduleConfig& c) {
 
 template <class Visitor>
 void describe(Visitor& v, DistributedConfig& c) {
-  v.key(c.bucket_mib, {.name = "bucket_mib", .doc = "gradient bytes reduced at once", .range = above_up_to(0, 4096)});
-  v.key(c.first_bucket_mib,
-        {.name = "first_bucket_mib", .doc = "size of the bucket that is ready first", .range = above_up_to(0, 4096)});
+  v.key(c.bucket_mib,
+        {.name = "bucket_mib", .doc = "gradients summed at once; 0: by time, measured", .range = between(0, 4096)});
   v.key(c.overlap, {.name = "overlap", .doc = "reduce while backward still runs"});
   v.key(c.transport, {.name = "transport", .doc = "how ranks on the CPU reduce"});
   v.key(c.gradients, {.name = "gradients", .doc = "dtype in which gradients travel"});

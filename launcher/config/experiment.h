@@ -37,7 +37,7 @@ enum class Precision { kAuto, kF32, kBF16, kF16 };
 enum class Recompute { kNone, kBlocks, kAuto };
 enum class CudaGraph { kAuto, kOn, kOff };
 enum class DeviceChoice { kAuto, kCpu, kCuda };
-enum class Transport { kAuto, kShared, kProgressThread };
+enum class Transport { kAuto, kShared, kHierarchical, kProgressThread };
 enum class ProgressStyle { kAuto, kBar, kPlain, kNone };
 
 struct ExperimentConfig {
@@ -290,10 +290,9 @@ struct ScheduleConfig : ScheduleShape {
 };
 
 struct DistributedConfig {
-  double bucket_mib = 25;                  // large enough to hide latency, small enough to start early
-  double first_bucket_mib = 1;             // the first bucket should leave as soon as it can
+  double bucket_mib = 0;                   // 0: by time, ten times the latency of a sum, which is measured
   bool overlap = true;                     // false: one reduction after backward, to measure what overlap gains
-  Transport transport = Transport::kAuto;  // shared window within a host, progress thread between hosts
+  Transport transport = Transport::kAuto;  // shared window within a host, messages between hosts
   Dtype gradients = Dtype::kF32;           // as which they travel; bf16 is half the bytes, and rounds
   bool share_device = false;  // ranks may share a GPU: sums then go through the host, which is slow; for tests
 };

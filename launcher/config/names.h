@@ -32,7 +32,9 @@ constexpr std::array<std::string_view, 7> names_of(ScheduleType) {
 constexpr std::array<std::string_view, 2> names_of(Metric) { return {"loss", "accuracy"}; }
 constexpr std::array<std::string_view, 2> names_of(ThresholdMode) { return {"rel", "abs"}; }
 constexpr std::array<std::string_view, 3> names_of(DeviceChoice) { return {"auto", "cpu", "cuda"}; }
-constexpr std::array<std::string_view, 3> names_of(Transport) { return {"auto", "shared", "progress_thread"}; }
+constexpr std::array<std::string_view, 4> names_of(Transport) {
+  return {"auto", "shared", "hierarchical", "progress_thread"};
+}
 constexpr std::array<std::string_view, 4> names_of(ProgressStyle) { return {"auto", "bar", "plain", "none"}; }
 constexpr std::array<std::string_view, 4> names_of(Precision) { return {"auto", "f32", "bf16", "f16"}; }
 constexpr std::array<std::string_view, 3> names_of(Recompute) { return {"none", "blocks", "auto"}; }

@@ -65,16 +65,50 @@ std::vector<Row> rows(const std::vector<GradientBucket>& buckets) {
 
 constexpr int64_t bytes(int64_t elements) { return elements * 4; }
 
-TEST(CutBuckets, SmallFirstThenFromTheEndInTheOrderOfTheBackwardPass) {
+TEST(CutBuckets, FromTheEndInTheOrderOfTheBackwardPass) {
   const Layered net({128, 256, 256, 100});  // offsets 0, 128, 384, 640; 768 elements
-  EXPECT_EQ(rows(net.cut({.first_bytes = bytes(100), .bytes = bytes(500)})),
-            (std::vector<Row>{{640, 768 + kControlSize, 1}, {128, 640, 3}, {0, 128, 5}}));
+  EXPECT_EQ(rows(net.cut({.bytes = bytes(129)})),
+            (std::vector<Row>{{640, 768 + kControlSize, 1}, {384, 640, 2}, {128, 384, 3}, {0, 128, 5}}));
+  EXPECT_EQ(rows(net.cut({.bytes = bytes(300)})), (std::vector<Row>{{384, 768 + kControlSize, 2}, {0, 384, 4}}));
+}
+
+TEST(CutBuckets, WhatHasComeBeforeTheLastGradientsLeaves) {
+  const Layered net({128, 256, 256, 100});
+  const Row first{384, 768 + kControlSize, 2};
+  EXPECT_EQ(rows(net.cut({.bytes = bytes(300), .last_bytes = bytes(256)})),
+            (std::vector<Row>{first, {128, 384, 3}, {0, 128, 5}}));
+  EXPECT_EQ(rows(net.cut({.bytes = bytes(300), .last_bytes = bytes(128)})),
+            (std::vector<Row>{first, {128, 384, 3}, {0, 128, 4}}));
+  EXPECT_EQ(rows(net.cut({.bytes = bytes(300), .last_bytes = bytes(257)})), (std::vector<Row>{first, {0, 384, 4}}));
+}
+
+TEST(CutBuckets, ByTimeABucketTakesTenTimesTheLatency) {
+  const SumTime time{.latency = 1e-3, .bytes_per_second = 1e8};
+  const BucketPolicy policy = time.cut({.bytes = 0, .overlap = false, .dtype = Dtype::kBF16});
+  EXPECT_EQ(policy.bytes, 900'000);
+  EXPECT_EQ(policy.last_bytes, 100'000);
+  EXPECT_FALSE(policy.overlap);
+  EXPECT_EQ(policy.dtype, Dtype::kBF16);
+  EXPECT_EQ(SumTime({.latency = 0, .bytes_per_second = 1e9}).cut({}).bytes, 4096);
+  EXPECT_EQ(SumTime({.latency = 1, .bytes_per_second = 1e12}).cut({}).bytes, 256 << 20);
+}
+
+TEST(MeasureSum, IsTheSameOnAllRanksAndLeavesZeros) {
+  run_thread_group(3, [](Communicator& communicator) {
+    const Buffer memory(communicator.allocator(), int64_t{1} << 20);
+    const SumTime time = measure_sum(communicator, memory.as<float>(), memory.bytes() / 4);
+    EXPECT_GT(time.latency, 0);
+    EXPECT_GT(time.bytes_per_second, 0);
+    const std::string mine(reinterpret_cast<const char*>(&time), sizeof time);
+    for (const std::string& theirs : communicator.all_gather_bytes(mine)) EXPECT_EQ(theirs, mine);
+    const std::span<const float> floats(memory.as<float>(), static_cast<size_t>(memory.bytes() / 4));
+    EXPECT_TRUE(std::ranges::all_of(floats, [](float it) { return it == 0; }));
+  });
 }
 
 TEST(CutBuckets, WithoutOverlapOneBucketAfterTheLastStep) {
   const Layered net({128, 256, 256, 100});
-  EXPECT_EQ(rows(net.cut({.first_bytes = 1, .bytes = 1, .overlap = false})),
-            (std::vector<Row>{{0, 768 + kControlSize, 5}}));
+  EXPECT_EQ(rows(net.cut({.bytes = 1, .overlap = false})), (std::vector<Row>{{0, 768 + kControlSize, 5}}));
 }
 
 TEST(CutBuckets, ASmallNetworkIsOneBucket) {
@@ -87,20 +121,18 @@ TEST(CutBuckets, WithoutParametersTheControlBlockTravelsAlone) {
 
 TEST(CutBuckets, WaitsForTheLayerInBetween) {
   const Layered net({128, 128, 128, 128}, {3, 1, 0, 2});
-  EXPECT_EQ(rows(net.cut({.first_bytes = 1, .bytes = 1})),
-            (std::vector<Row>{{384, 512 + kControlSize, 1}, {0, 384, 4}}));
+  EXPECT_EQ(rows(net.cut({.bytes = 1})), (std::vector<Row>{{384, 512 + kControlSize, 1}, {0, 384, 4}}));
 }
 
 TEST(CutBuckets, AParameterWithoutGradientHoldsBackNothingButWhatLiesBelow) {
   const Layered net({128, 128, 128, 128}, {3, 2, 0});  // no loss reads layer 1
-  EXPECT_EQ(rows(net.cut({.first_bytes = 1, .bytes = 1})),
-            (std::vector<Row>{{384, 512 + kControlSize, 1}, {256, 384, 2}, {0, 256, 3}}));
+  EXPECT_EQ(rows(net.cut({.bytes = 1})), (std::vector<Row>{{384, 512 + kControlSize, 1}, {256, 384, 2}, {0, 256, 3}}));
 }
 
 TEST(CutBuckets, AsBf16CountsTravelAloneAndBucketsHoldTwiceAsMany) {
   const Layered net({128, 256, 256, 100});
-  EXPECT_EQ(rows(net.cut({.first_bytes = bytes(100), .bytes = bytes(250), .dtype = Dtype::kBF16})),
-            (std::vector<Row>{{768, 768 + kControlSize, 2}, {384, 768, 2}, {0, 384, 5}}));
+  EXPECT_EQ(rows(net.cut({.bytes = bytes(250), .dtype = Dtype::kBF16})),
+            (std::vector<Row>{{768, 768 + kControlSize, 3}, {128, 768, 3}, {0, 128, 5}}));
   EXPECT_EQ(rows(Layered(std::vector<int>{}).cut({.dtype = Dtype::kBF16})), (std::vector<Row>{{0, kControlSize, 1}}));
 }
 
@@ -115,7 +147,7 @@ void expect_sound(const Layered& net, const BucketPolicy& policy) {
     EXPECT_LT(bucket.begin, bucket.end);
     const bool last = i + 1 == buckets.size();
     if (!last) {
-      EXPECT_GE(bytes(bucket.end - bucket.begin), i == 0 ? policy.first_bytes : policy.bytes);
+      EXPECT_GE(bytes(bucket.end - bucket.begin), std::min(policy.bytes, policy.last_bytes));
     }
     if (i > 0) {
       EXPECT_LT(buckets[i - 1].ready_after, bucket.ready_after);
@@ -142,8 +174,8 @@ TEST(CutBuckets, RandomNetworksAreCoveredExactlyAndOnlyWhenReady) {
       std::swap(order[random() % order.size()], order[random() % order.size()]);
     }
     if (round % 5 == 0) order.pop_back();
-    const auto first = static_cast<int64_t>(random() % 1500), more = static_cast<int64_t>(random() % 6000);
-    expect_sound(Layered(elements, order), {.first_bytes = first, .bytes = more});
+    const auto last = static_cast<int64_t>(random() % 1500), more = static_cast<int64_t>(random() % 6000);
+    expect_sound(Layered(elements, order), {.bytes = more, .last_bytes = last});
   }
 }
 
@@ -172,6 +204,8 @@ class ScriptedCommunicator : public Communicator, private Stream {
     queue_.push_back(inout);
     if (eager_) synchronize();
   }
+  // The waits of these tests are for all that was given.
+  std::unique_ptr<Event> make_event() override { return std::make_unique<All>(stream()); }
   void progress() override { ++progress_calls; }
   int64_t in_flight() override { return static_cast<int64_t>(queue_.size()); }
 
@@ -184,6 +218,15 @@ class ScriptedCommunicator : public Communicator, private Stream {
   [[noreturn]] void abort(ExitCode code) noexcept override { std::exit(static_cast<int>(code)); }
 
  private:
+  class All : public Event {
+   public:
+    explicit All(Stream& stream) : stream_(stream) {}
+    void record(Stream& stream) override { EXPECT_EQ(&stream, &stream_); }
+    void wait() override { stream_.synchronize(); }
+
+   private:
+    Stream& stream_;
+  };
   void wait_for(Stream&) override { waited_ = true; }
   void synchronize() override {
     for (const Tensor& slice : queue_) {
@@ -245,7 +288,7 @@ std::vector<float> sum_of(Replica& replica, int begin, int end) {
   return sum;
 }
 
-constexpr BucketPolicy kTinyBuckets{.first_bytes = 1, .bytes = 1};
+constexpr BucketPolicy kTinyBuckets{.bytes = 1};
 
 // Runs `passes` micro-batches, from number `first`, as one step of a rank.
 void run_step(Replica& replica, Communicator& communicator, FlatOps& ops, int first, int passes,
@@ -293,7 +336,7 @@ std::vector<std::string> names_of(PassPosition position, int ranks, const Bucket
   std::vector<std::string> names;
   for (const Step& step : pass.steps()) {
     EXPECT_EQ(step.communicates, step.name.starts_with("reduce")) << step.name;
-    EXPECT_EQ(step.capturable, !step.communicates && step.name != kJoinStep) << step.name;
+    EXPECT_EQ(step.capturable, !step.communicates && !step.waits) << step.name;
     const bool forward = step.name.ends_with(" forward");
     if (!forward && !step.name.ends_with("backward") && !step.name.ends_with("backward_data"))
       names.push_back(step.name);
@@ -304,16 +347,18 @@ std::vector<std::string> names_of(PassPosition position, int ranks, const Bucket
 using Names = std::vector<std::string>;
 
 TEST(MakePass, ReductionsStandWhereTheirGradientsAreFinal) {
-  EXPECT_EQ(names_of({true, true}, 2), (Names{"clear statistics and control", "d backward_weights", "reduce bucket 0",
-                                              "c backward_weights", "reduce bucket 1", "b backward_weights",
-                                              "reduce bucket 2", "a backward_weights", "reduce bucket 3", "join"}));
+  EXPECT_EQ(names_of({true, true}, 2),
+            (Names{"clear statistics and control", "d backward_weights", "reduce bucket 0", "c backward_weights",
+                   "reduce bucket 1", "b backward_weights", "reduce bucket 2", "a backward_weights", "reduce bucket 3",
+                   "join bucket 0", "join bucket 1", "join bucket 2", "join bucket 3"}));
 }
 
 TEST(MakePass, AccumulatedGradientsJoinEachBucketBeforeItTravels) {
   EXPECT_EQ(names_of({false, true}, 2),
             (Names{"d backward_weights", "gradients += accumulated", "reduce bucket 0", "c backward_weights",
                    "gradients += accumulated", "reduce bucket 1", "b backward_weights", "gradients += accumulated",
-                   "reduce bucket 2", "a backward_weights", "gradients += accumulated", "reduce bucket 3", "join"}));
+                   "reduce bucket 2", "a backward_weights", "gradients += accumulated", "reduce bucket 3",
+                   "join bucket 0", "join bucket 1", "join bucket 2", "join bucket 3"}));
 }
 
 TEST(MakePass, OneRankSeesNoCommunication) {
@@ -351,7 +396,7 @@ TEST(MakePass, WhatAStepGathersIsThereBeforeTheNext) {
       std::vector<std::string> names;
       for (const Step& it : pass.steps()) names.push_back(it.name);
       const auto tell = std::ranges::find(names, "tell");
-      EXPECT_EQ(std::vector(tell, tell + 4), (std::vector<std::string>{"tell", "all_gather tell", kJoinStep, "read"}));
+      EXPECT_EQ(std::vector(tell, tell + 4), (std::vector<std::string>{"tell", "all_gather tell", "join", "read"}));
       pass.run();
       EXPECT_EQ(read, (std::vector<float>{0, 0, 1, 1, 2, 2}));
     }
@@ -363,12 +408,32 @@ TEST(MakePass, WhatAStepGathersIsThereBeforeTheNext) {
 TEST(MakePass, AsBf16EachBucketIsConvertedBeforeItTravelsAndAllAreBehindTheJoin) {
   BucketPolicy policy = kTinyBuckets;
   policy.dtype = Dtype::kBF16;
-  EXPECT_EQ(names_of({false, true}, 2, policy),
-            (Names{"d backward_weights", "reduce bucket 0", "gradients += accumulated", "bucket 1 to bf16",
-                   "reduce bucket 1", "c backward_weights", "gradients += accumulated", "bucket 2 to bf16",
-                   "reduce bucket 2", "b backward_weights", "gradients += accumulated", "bucket 3 to bf16",
-                   "reduce bucket 3", "a backward_weights", "gradients += accumulated", "bucket 4 to bf16",
-                   "reduce bucket 4", "join", "gradients from bf16"}));
+  EXPECT_EQ(names_of({false, true}, 2, policy), (Names{"d backward_weights",
+                                                       "reduce bucket 0",
+                                                       "gradients += accumulated",
+                                                       "to bf16 bucket 1",
+                                                       "reduce bucket 1",
+                                                       "c backward_weights",
+                                                       "gradients += accumulated",
+                                                       "to bf16 bucket 2",
+                                                       "reduce bucket 2",
+                                                       "b backward_weights",
+                                                       "gradients += accumulated",
+                                                       "to bf16 bucket 3",
+                                                       "reduce bucket 3",
+                                                       "a backward_weights",
+                                                       "gradients += accumulated",
+                                                       "to bf16 bucket 4",
+                                                       "reduce bucket 4",
+                                                       "join bucket 0",
+                                                       "join bucket 1",
+                                                       "from bf16 bucket 1",
+                                                       "join bucket 2",
+                                                       "from bf16 bucket 2",
+                                                       "join bucket 3",
+                                                       "from bf16 bucket 3",
+                                                       "join bucket 4",
+                                                       "from bf16 bucket 4"}));
 }
 
 float rounded(double value) { return bf16_to_f32(f32_to_bf16(static_cast<float>(value))); }
@@ -400,7 +465,7 @@ TEST(MakePass, AsBf16SumsExactlyWhatRanksRound) {
         run_thread_group(ranks, [&](Communicator& communicator) {
           SCOPED_TRACE(std::to_string(ranks) + " ranks, " + std::to_string(passes) + " passes");
           const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
-          const BucketPolicy policy{.first_bytes = 1, .bytes = 1, .overlap = overlap, .dtype = Dtype::kBF16};
+          const BucketPolicy policy{.bytes = 1, .overlap = overlap, .dtype = Dtype::kBF16};
           Replica replica(communicator.allocator());
           const std::vector<float> expected = sum_as_bf16(replica, ranks, passes);
           for (int step : {0, 1}) {

@@ -34,7 +34,7 @@ class Rank {
                     setting.travels_as == Dtype::kBF16, setting.sharded) {
     parameters_.initialize(1, 1, *device_);
     const Plan backward = plan();
-    const BucketPolicy policy{.first_bytes = 1, .bytes = 1000, .dtype = setting.travels_as, .sharded = setting.sharded};
+    const BucketPolicy policy{.bytes = 1000, .last_bytes = 1, .dtype = setting.travels_as, .sharded = setting.sharded};
     const auto shards = share_updates(backward, parameters_, policy, communicator);
     optimizer_ =
         rule(*ops_, device_->allocator(), parameters_, update_ranges(parameters_, 0.01F, {{"layer1.*", 0.5F, 0}}));
@@ -229,15 +229,18 @@ TEST(ShardedUpdate, IsStepsOfThePass) {
     const std::vector<std::string> wanted = {"clear statistics and control",
                                              "forward",
                                              "backward",
+                                             "backward",
                                              "reduce bucket 0",
                                              "reduce_scatter bucket 1",
                                              "backward",
                                              "reduce_scatter bucket 2",
                                              "backward",
-                                             "backward",
                                              "reduce_scatter bucket 3",
                                              "behind",
-                                             "join",
+                                             "join bucket 0",
+                                             "join bucket 1",
+                                             "join bucket 2",
+                                             "join bucket 3",
                                              "check gradients",
                                              "all_reduce checks",
                                              "all_reduce checks",

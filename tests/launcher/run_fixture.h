@@ -41,7 +41,7 @@ batch: {global: 96, micro: 8}
 train: {steps: 20, eval_every_epochs: 0}
 optimizer: {type: sgd, learning_rate: 0.05, momentum: 0.9, weight_decay: 0.0005}
 schedule: {type: cosine, warmup_epochs: 0.5}
-distributed: {first_bucket_mib: 0.002, bucket_mib: 0.004}
+distributed: {bucket_mib: 0.002}
 checkpoint: {every_epochs: 0}
 threads: 1
 progress: none
