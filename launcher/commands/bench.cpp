@@ -10,6 +10,7 @@
 #include "launcher/commands/bench_all_reduce.h"
 #include "launcher/commands/bench_diff.h"
 #include "launcher/commands/bench_layers.h"
+#include "launcher/commands/bench_loader.h"
 #include "launcher/commands/bench_scaling.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/step_bench.h"
@@ -170,12 +171,13 @@ int bench_overlap(const CommandLine& line, Context& context) {
   return 0;
 }
 
-constexpr const char* kWhat = "step, layers, overlap, all-reduce, scaling or diff";
+constexpr const char* kWhat = "step, layers, loader, overlap, all-reduce, scaling or diff";
 
 // Whether this kind of bench is there, and has the flags and words that were given.
 void require_flags(const std::string& what, const CommandLine& line) {
   static const std::map<std::string, std::set<std::string>> kinds{{"step", {}},
                                                                   {"layers", {}},
+                                                                  {"loader", {}},
                                                                   {"overlap", {}},
                                                                   {"all-reduce", {"minbytes", "maxbytes"}},
                                                                   {"scaling", {"ranks", "scaling", "mode", "out"}},
@@ -220,6 +222,7 @@ int bench_command(const CommandLine& line, MpiSession& session) {
     bench_all_reduce(line, context.experiment, *context.host, context.backend);
     return 0;
   }
+  if (what == "loader") context.experiment.data.cache = DataCache::kNone;  // measured is reading
   run_on_all_ranks(*context.host, [&] {
     context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed, bad_samples);
   });
@@ -233,6 +236,10 @@ int bench_command(const CommandLine& line, MpiSession& session) {
   }
   if (what == "layers") {
     bench_layers(line, context.experiment, context.hdf5, *context.host, context.backend, *context.data.train);
+    return 0;
+  }
+  if (what == "loader") {
+    bench_loader(line, context.experiment, *context.host, *context.backend.device, context.data, started.threads);
     return 0;
   }
   return what == "step" ? bench_step(line, context) : bench_overlap(line, context);

@@ -1,5 +1,6 @@
 // `convoy bench layers` and `bench loader`: what they say of the parts of a training step, not how fast those are.
 #include <algorithm>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -45,14 +46,54 @@ TEST_F(BenchParts, LayersRunOnAllRanksAtOnce) {
   EXPECT_NE(text.find("| linear 4x1x1x36, weight 7x1x1x36 | forward | 1 | "), std::string::npos) << text;
 }
 
+TEST_F(BenchParts, LoaderHasARowForEachNumberOfThreads) {
+  const json loader = json::parse(fine(convoy(2, "bench loader x.yaml --repeat=2 --json data.workers=2")));
+  EXPECT_EQ(loader["ranks"], 2);
+  EXPECT_EQ(loader["sample"], json({6, 6, 1}));
+  EXPECT_TRUE(loader["file_bytes_per_image"].is_null());
+  ASSERT_EQ(loader["points"].size(), 2U);
+  for (int threads = 1; const json& point : loader["points"]) {
+    EXPECT_EQ(point["threads"], threads++);
+    EXPECT_EQ(point["rounds"].size(), 5U);
+    EXPECT_GT(point["cpu_seconds_per_image"], 0);
+    EXPECT_GE(point["images_per_second"].get<double>(), 2 * point["images_per_second_slowest_rank"].get<double>());
+  }
+  const std::string text = fine(convoy("bench loader x.yaml --repeat=2"));
+  EXPECT_NE(text.find("x: 64 samples of [6,6,1]; micro-batches of 4 on 1 rank(s)"), std::string::npos) << text;
+  EXPECT_NE(text.find("\n| 1 | "), std::string::npos) << text;
+}
+
+TEST_F(BenchParts, LoaderReadsFilesOfImages) {
+  std::filesystem::create_directories(directory_ / "f/cat");
+  std::filesystem::create_directories(directory_ / "f/dog");
+  for (int i = 0; i < 16; ++i) {
+    put_file(directory_ / ("f/" + std::string(i % 2 == 0 ? "cat/" : "dog/") + std::to_string(i) + ".ppm"),
+             "P6 2 2 255\n" + std::string(12, static_cast<char>(i)));
+  }
+  const std::string images =
+      " data.format=images data.path=f data.shape=[6,6,3] data.classes=2 data.train_size=null "
+      "data.test_size=null data.crop.type=centre data.cache=ram";
+  // Of a set that the loader goes through again and again.
+  const json loader = json::parse(fine(convoy("bench loader x.yaml --repeat=2 --json" + images)));
+  EXPECT_EQ(loader["samples"], 16);
+  EXPECT_EQ(loader["file_bytes_per_image"], 11 + 12);
+  put_file(directory_ / "f/cat/2.ppm", "P6 2 2 255\nshort");
+  const Result bad = convoy(2, "bench loader x.yaml --repeat=2" + images);
+  EXPECT_EQ(bad.code, static_cast<int>(ExitCode::kBadData)) << bad.errors;
+  EXPECT_NE(bad.errors.find("2.ppm"), std::string::npos) << bad.errors;
+}
+
 TEST_F(BenchParts, WhatCannotBeMeasuredSaysSo) {
   const auto fails = [this](const std::string& command, ExitCode code, const std::string& message) {
     const Result result = convoy(command);
     EXPECT_EQ(result.code, static_cast<int>(code)) << result.errors;
     EXPECT_NE(result.errors.find(message), std::string::npos) << result.errors;
   };
+  fails("bench loader x.yaml --ranks=1", ExitCode::kUsage, "bench loader: has no --ranks");
   fails("bench layers x.yaml --out=d", ExitCode::kUsage, "bench layers: has no --out");
+  fails("bench loader", ExitCode::kUsage, "expected an experiment");
   fails("bench layers none.yaml", ExitCode::kNoInput, "none.yaml");
+  fails("bench loader x.yaml data.train_size=15", ExitCode::kConfig, "(16 samples), found 15");
 }
 
 }  // namespace
