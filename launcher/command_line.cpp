@@ -25,8 +25,8 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"train", "EXPERIMENT", 1, "train a network; with mpirun on several processes"},
     {"eval", "EXPERIMENT", 1, "evaluate a checkpoint on the test samples"},
-    {"bench", "step|overlap|all-reduce|scaling EXPERIMENT, or diff BEFORE AFTER", 3,
-     "time training steps, communication, sums over ranks; scaling report"},
+    {"bench", "step|layers|loader|overlap|all-reduce|scaling EXPERIMENT, or diff BEFORE AFTER", 3,
+     "time training steps, layers, the loader, communication, sums over ranks; scaling report"},
     {"inspect", "EXPERIMENT|MODEL...", 1000, "print layers, plan and memory, without training; of models, their size"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
     {"convert", "FROM TO", 2, "turn a network with its weights into another format"},

@@ -9,6 +9,8 @@
 #include "launcher/collective_errors.h"
 #include "launcher/commands/bench_all_reduce.h"
 #include "launcher/commands/bench_diff.h"
+#include "launcher/commands/bench_layers.h"
+#include "launcher/commands/bench_loader.h"
 #include "launcher/commands/bench_scaling.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/step_bench.h"
@@ -169,11 +171,13 @@ int bench_overlap(const CommandLine& line, Context& context) {
   return 0;
 }
 
-constexpr const char* kWhat = "step, overlap, all-reduce, scaling or diff";
+constexpr const char* kWhat = "step, layers, loader, overlap, all-reduce, scaling or diff";
 
 // Whether this kind of bench is there, and has the flags and words that were given.
 void require_flags(const std::string& what, const CommandLine& line) {
   static const std::map<std::string, std::set<std::string>> kinds{{"step", {}},
+                                                                  {"layers", {}},
+                                                                  {"loader", {}},
                                                                   {"overlap", {}},
                                                                   {"all-reduce", {"minbytes", "maxbytes"}},
                                                                   {"scaling", {"ranks", "scaling", "mode", "out"}},
@@ -202,7 +206,7 @@ int bench_command(const CommandLine& line, MpiSession& session) {
     what = require_word(line, 0, kWhat);
     require_flags(what, line);
     if (what == "diff") require_word(line, 2, "two results of bench scaling");
-    if (what == "step" || what == "scaling" || what == "diff") return;
+    if (what != "overlap" && what != "all-reduce") return;
     if (session.size() == 1) throw Error(ExitCode::kUsage, "bench " + what + ": expected several ranks, found one");
   });
   if (what == "diff") return session.rank() == 0 ? bench_diff(line.words[1], line.words[2]) : 0;
@@ -218,6 +222,7 @@ int bench_command(const CommandLine& line, MpiSession& session) {
     bench_all_reduce(line, context.experiment, *context.host, context.backend);
     return 0;
   }
+  if (what == "loader") context.experiment.data.cache = DataCache::kNone;  // measured is reading
   run_on_all_ranks(*context.host, [&] {
     context.data = open_datasets(context.experiment.data, context.experiment.experiment.seed, bad_samples);
   });
@@ -227,6 +232,14 @@ int bench_command(const CommandLine& line, MpiSession& session) {
   });
   if (what == "scaling") {
     bench_scaling(line, session, context.experiment, started.threads, context.hdf5, context.data);
+    return 0;
+  }
+  if (what == "layers") {
+    bench_layers(line, context.experiment, context.hdf5, *context.host, context.backend, *context.data.train);
+    return 0;
+  }
+  if (what == "loader") {
+    bench_loader(line, context.experiment, *context.host, *context.backend.device, context.data, started.threads);
     return 0;
   }
   return what == "step" ? bench_step(line, context) : bench_overlap(line, context);

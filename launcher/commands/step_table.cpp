@@ -10,12 +10,8 @@ namespace convoy {
 namespace {
 
 std::string cells(const StepRow& row, double total) {
-  const auto rate = [&](int64_t count, int decimals) {
-    return count == 0 ? std::string("–") : decimal(static_cast<double>(count) / row.seconds * 1e-9, decimals);
-  };
   return " | " + decimal(1e3 * row.seconds, 3) + " | " + decimal(100 * row.seconds / total, 1) + "% | " +
-         rate(row.flops, 0) + " | " + rate(row.bytes, 1) + " | " +
-         (row.floor == 0 ? "–" : decimal(100 * row.floor / row.seconds, 0) + "%") + " |\n";
+         rate_cells(row) + " |\n";
 }
 
 std::string table(const char* title, std::vector<StepRow> rows) {
@@ -28,6 +24,23 @@ std::string table(const char* title, std::vector<StepRow> rows) {
 }
 
 }  // namespace
+
+std::string rate_cells(const StepRow& row) {
+  const auto rate = [&](int64_t count, int decimals) {
+    return count == 0 ? std::string("–") : decimal(static_cast<double>(count) / row.seconds * 1e-9, decimals);
+  };
+  return rate(row.flops, 0) + " | " + rate(row.bytes, 1) + " | " +
+         (row.floor == 0 ? "–" : decimal(100 * row.floor / row.seconds, 0) + "%");
+}
+
+std::string to_text(const MachinePeak& peak) {
+  return "Peak of this machine: " + decimal(1e-9 * peak.flops_per_second, 0) + " GFLOP/s in a matrix product, " +
+         decimal(1e-9 * peak.bytes_per_second, 1) + " GB/s in a += b";
+}
+
+nlohmann::json to_json(const MachinePeak& peak) {
+  return {{"flops_per_second", peak.flops_per_second}, {"bytes_per_second", peak.bytes_per_second}};
+}
 
 double seconds_of(const std::vector<StepRow>& rows) {
   return std::transform_reduce(rows.begin(), rows.end(), 0.0, std::plus{},
@@ -59,9 +72,7 @@ std::vector<StepRow> by_kind(const std::vector<StepRow>& rows) {
 std::string step_tables(std::vector<StepRow> rows, const MachinePeak& peak) {
   double floors = 0;  // slack of one row is not made up for by another that finds its data in a cache
   for (const StepRow& row : rows) floors += std::min(row.floor, row.seconds);
-  std::string text = "Peak of this machine: " + decimal(1e-9 * peak.flops_per_second, 0) +
-                     " GFLOP/s in a matrix product, " + decimal(1e-9 * peak.bytes_per_second, 1) +
-                     " GB/s in a += b; a step row by row, " + decimal(1e3 * seconds_of(rows), 2) + " ms, is at " +
+  std::string text = to_text(peak) + "; a step row by row, " + decimal(1e3 * seconds_of(rows), 2) + " ms, is at " +
                      decimal(100 * floors / seconds_of(rows), 0) + "% of it.\n\n";
   text += table("kind", by_kind(rows)) + "\n";
   return text + table("step", std::move(rows));
@@ -78,10 +89,8 @@ nlohmann::json step_json(const std::vector<StepRow>& rows, const MachinePeak& pe
                       {"floor_seconds", row.floor}});
   }
   for (const StepRow& kind : by_kind(rows)) kinds[kind.name] = kind.seconds;
-  return {{"rows", listed},
-          {"seconds_by_kind", kinds},
-          {"multiply_share", multiply_share(rows)},
-          {"peak", {{"flops_per_second", peak.flops_per_second}, {"bytes_per_second", peak.bytes_per_second}}}};
+  return {
+      {"rows", listed}, {"seconds_by_kind", kinds}, {"multiply_share", multiply_share(rows)}, {"peak", to_json(peak)}};
 }
 
 }  // namespace convoy

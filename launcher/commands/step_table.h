@@ -27,11 +27,19 @@ double multiply_share(const std::vector<StepRow>& rows);
 // Rows of one kind as one, in the order in which they first come.
 std::vector<StepRow> by_kind(const std::vector<StepRow>& rows);
 
+// "201 | 1.9 | 59%": GFLOP/s, GB/s, of peak; "–" where it has none.
+std::string rate_cells(const StepRow& row);
+
+// "Peak of this machine: 343 GFLOP/s in a matrix product, 53.1 GB/s in a += b"
+std::string to_text(const MachinePeak& peak);
+// {"flops_per_second", "bytes_per_second"}
+nlohmann::json to_json(const MachinePeak& peak);
+
 // Two Markdown tables, by kind and by row, the longest first.
 std::string step_tables(std::vector<StepRow> rows, const MachinePeak& peak);
 
 // {"rows": [{"name", "kind", "seconds", "flops", "bytes", "floor_seconds"}, …], "seconds_by_kind", "multiply_share",
-//  "peak": {"flops_per_second", "bytes_per_second"}}
+//  "peak"}
 nlohmann::json step_json(const std::vector<StepRow>& rows, const MachinePeak& peak);
 
 }  // namespace convoy
