@@ -51,14 +51,22 @@ Step add_accumulated(Parameters& parameters, FlatOps& ops, Stream& compute, int6
 }
 
 // Conversions run on the compute stream, where kernels of any device may run: that of a communicator may be the host's.
-Step to_bf16(const GradientBucket& bucket, size_t index, Parameters& parameters, FlatOps& ops, Stream& compute) {
-  const float* from = parameters.gradients() + bucket.begin;
-  uint16_t* to = parameters.bf16_gradients() + bucket.begin;
+Step to_bf16(const GradientBucket& bucket, size_t index, bool feedback, Parameters& parameters, FlatOps& ops,
+             Stream& compute) {
+  float* const from = parameters.gradients() + bucket.begin;
+  uint16_t* const to = parameters.bf16_gradients() + bucket.begin;
+  float* const lost = feedback ? parameters.rounded_off() + bucket.begin : nullptr;
   const int64_t elements = bucket.end - bucket.begin;
   Step step = simple_step(
       "to bf16 bucket " + std::to_string(index),
-      [=, &ops, &compute] { ops.convert(to, Dtype::kBF16, from, Dtype::kF32, elements, compute); },
-      elements * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
+      [=, &ops, &compute] {
+        if (feedback) ops.add(from, lost, elements, compute);
+        ops.convert(to, Dtype::kBF16, from, Dtype::kF32, elements, compute);
+        if (!feedback) return;
+        ops.convert(lost, Dtype::kF32, to, Dtype::kBF16, elements, compute);
+        ops.combine(lost, 1, from, -1, elements, compute);
+      },
+      elements * (size_of(Dtype::kF32) * (feedback ? 8 : 1) + size_of(Dtype::kBF16) * (feedback ? 2 : 1)));
   step.bucket = static_cast<int>(index);
   return step;
 }
@@ -156,7 +164,8 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
     Exchange steps = reduce(bucket, i, policy.sharded && holds_gradients, slice, compute, communicator);
     joins[i] = std::move(steps.join);
     plan.insert(position, std::move(steps.begin));
-    if (narrow && holds_gradients) plan.insert(position, to_bf16(bucket, i, parameters, ops, compute));
+    if (narrow && holds_gradients)
+      plan.insert(position, to_bf16(bucket, i, policy.error_feedback, parameters, ops, compute));
     const int64_t end = std::min(bucket.end, trainable);
     if (accumulates && end > bucket.begin) {
       plan.insert(position, add_accumulated(parameters, ops, compute, bucket.begin, end));

@@ -27,6 +27,9 @@ struct BucketPolicy {
   bool overlap = true;  // false: no bucket before the last step
   // As what gradients travel.  f32: in place.  bf16: half the bytes, through a copy; every sum is rounded to bf16.
   Dtype dtype = Dtype::kF32;
+  // bf16: each rank adds what rounding took from its gradients to those of the next step (error feedback: Seide et al.
+  // 2014, Interspeech; Karimireddy et al. 2019, arXiv:1901.09847).
+  bool error_feedback = false;
   // Every rank gets the sum of its part of each bucket only, and updates that (ZeRO stage 1: Rajbhandari et al. 2020,
   // arXiv:1910.02054).
   bool sharded = false;

@@ -45,6 +45,7 @@ void AddressSpace::deallocate(void* data, int64_t bytes) noexcept { munmap(data,
 Blueprint::Blueprint(const Experiment& experiment, const Model& model, Backend& backend, const ReplicaOptions& options)
     : train_(experiment.train),
       travels_as_bf16_(options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1),
+      feeds_back_(travels_as_bf16_ && options.buckets.error_feedback),
       parameters_(model.graph, memory_, memory_, shadow_dtype(backend), travels_as_bf16_, options.buckets.sharded),
       evaluation_(model.graph, parameters_, *backend.kernels, {Mode::kEval, backend.precision, {}}) {
   for (const TrainedOn& shape : options.shapes) {
@@ -66,7 +67,8 @@ MemoryNeeds Blueprint::needs() const {
   const int64_t shadow = parameters_.shadow() == nullptr ? 0 : size_of(parameters_.shadow_dtype());
   const int64_t travelling = travels_as_bf16_ ? size_of(Dtype::kBF16) : 0;
   return {.parameters = parameters_.value_elements() * (each + shadow) + parameters_.state_elements() * each,
-          .gradients = parameters_.reduced_elements() * each + trainable * travelling,
+          .gradients =
+              parameters_.reduced_elements() * each + trainable * travelling + (feeds_back_ ? trainable * each : 0),
           .accumulated = most_passes_ > 1 ? trainable * each : 0,
           .optimizer = std::ssize(optimizer_->state()) * parameters_.own().elements() * each,
           .scratch = optimizer_->scratch_bytes(),

@@ -58,7 +58,7 @@ class Blueprint {
  private:
   const TrainConfig& train_;
   int most_passes_ = 0;
-  const bool travels_as_bf16_;
+  const bool travels_as_bf16_, feeds_back_;
   int64_t teacher_bytes_ = 0;
   AddressSpace memory_;
   Parameters parameters_;

@@ -168,6 +168,11 @@ void Replica::values_changed() {
                         parameters_.value_elements(), device_.compute());
 }
 
+void Replica::forget_rounding() {
+  if (!buckets_.error_feedback) return;
+  backend_.ops->clear(parameters_.rounded_off(), parameters_.trainable_elements(), device_.compute());
+}
+
 void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
   for (const auto& course : courses_) {
     for (const bool first : {false, true}) {

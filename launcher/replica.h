@@ -68,6 +68,9 @@ class Replica {
   void initialize(uint64_t seed, const LossScaleOptions& loss_scale);
   // To be called when the values were written by anybody but the optimizer.
   void values_changed();
+  // Forgets what error feedback would add to the next step.  It is in no checkpoint, so it is done behind each: a run
+  // that goes on and one that resumes then have the same bits.
+  void forget_rounding();
   // Collective, with BucketPolicy::sharded: the parts of `flat` [0, T) that each rank owns go to all ranks.
   void gather(float* flat);
   bool is_sharded() const { return !shards_.empty(); }

@@ -171,6 +171,7 @@ BucketPolicy bucket_policy(const Experiment& experiment, const Communicator& com
   const DistributedConfig& distributed = experiment.distributed;
   BucketPolicy policy{.overlap = distributed.overlap,
                       .dtype = distributed.gradients,
+                      .error_feedback = distributed.error_feedback,
                       .sharded = experiment.optimizer.sharded && world > 1};
   // Where the bits of a result depend on how it is cut, what was measured, which is never the same, must not decide.
   const bool by_time = world > 1 && !policy.sharded && !communicator.cuts_change_bits();

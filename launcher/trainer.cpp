@@ -260,6 +260,7 @@ bool Trainer::take_snapshot(const char* what) {
     return false;
   }
   parts_.snapshot.take();
+  parts_.replica.forget_rounding();
   return true;
 }
 

@@ -142,6 +142,13 @@ float* Parameters::accumulated() {
   return accumulated_.as<float>();
 }
 
+float* Parameters::rounded_off() {
+  if (rounded_off_.data() == nullptr) {
+    rounded_off_ = Buffer(allocator_, std::max<int64_t>(trainable_, 1) * size_of(Dtype::kF32));
+  }
+  return rounded_off_.as<float>();
+}
+
 uint16_t* Parameters::bf16_gradients() {
   if (bf16_gradients_.data() == nullptr) {
     bf16_gradients_ = Buffer(gradient_allocator_, std::max<int64_t>(trainable_, 1) * size_of(Dtype::kBF16));

@@ -76,6 +76,8 @@ class Parameters {
   float* gradients() const { return gradients_.as<float>(); }
   float* accumulated();        // allocated at the first call
   uint16_t* bf16_gradients();  // likewise, of the memory of `gradients`: all ranks make the first call
+  // [T], what was lost when this rank's gradients became bf16_gradients(); starts zero.  Allocated at the first call.
+  float* rounded_off();
   float* state() const { return state_.as<float>(); }
   float* batch_state() const { return gradients() + trainable_; }
   float* control() const { return batch_state() + moving_state_; }
@@ -104,7 +106,7 @@ class Parameters {
   std::vector<std::pair<std::string, std::pair<int, int>>> first_slots_;  // node name → (parameter, state)
   int64_t trainable_ = 0, value_elements_ = 0, state_elements_ = 0, moving_state_ = 0;
   Dtype shadow_dtype_;
-  Buffer values_, gradients_, state_, shadow_, loss_scale_, accumulated_, bf16_gradients_;
+  Buffer values_, gradients_, state_, shadow_, loss_scale_, accumulated_, bf16_gradients_, rounded_off_;
   Ownership own_;
 };
 

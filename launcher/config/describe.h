@@ -337,11 +337,13 @@ void describe(Visitor& v, ScheduleConfig& c) {
 
 template <class Visitor>
 void describe(Visitor& v, DistributedConfig& c) {
+  v.place(c.where);
   v.key(c.bucket_mib,
         {.name = "bucket_mib", .doc = "gradients summed at once; 0: by time, measured", .range = between(0, 4096)});
   v.key(c.overlap, {.name = "overlap", .doc = "reduce while backward still runs"});
   v.key(c.transport, {.name = "transport", .doc = "how ranks on the CPU reduce"});
   v.key(c.gradients, {.name = "gradients", .doc = "dtype in which gradients travel"});
+  v.key(c.error_feedback, {.name = "error_feedback", .doc = "bf16: what rounding took is added in the next step"});
   v.key(c.share_device, {.name = "share_device", .doc = "ranks may share a GPU and sum through the host"});
 }
 

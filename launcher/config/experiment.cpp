@@ -302,6 +302,12 @@ void check_sections(const Experiment& e) {
   if (e.train.export_ema && e.train.ema_decay == 0) {
     config_error(e.train.where, "train.export_ema", "needs ema_decay > 0");
   }
+  if (e.distributed.error_feedback && e.distributed.gradients != Dtype::kBF16) {
+    config_error(e.distributed.where, "distributed.error_feedback", "needs distributed.gradients: bf16");
+  }
+  if (e.distributed.error_feedback && e.train.precision == Precision::kF16) {
+    config_error(e.distributed.where, "distributed.error_feedback", "excludes train.precision: f16, whose scale moves");
+  }
   if (e.optimizer.clip_norm > 0 && e.optimizer.clip_value > 0) {
     config_error(e.optimizer.where, "optimizer.clip_value", "excludes optimizer.clip_norm; give one of the two");
   }

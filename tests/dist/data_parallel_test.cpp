@@ -481,5 +481,35 @@ TEST(MakePass, AsBf16SumsExactlyWhatRanksRound) {
   }
 }
 
+// How far the gradients of `steps` equal steps, summed up, are from the exact sum, at most, by the gradient; of two
+// ranks only the first has any, so that their sum needs no rounding.
+double drift_as_bf16(int steps, bool feedback) {
+  double worst = 0;
+  run_thread_group(2, [&](Communicator& communicator) {
+    const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
+    Replica replica(communicator.allocator());
+    replica.scale_images(1 / 3.0F);
+    const std::vector<float> exact = replica.contribution(0);
+    if (communicator.rank() == 1) replica.scale_images(0);
+    const BucketPolicy policy{.bytes = 1, .dtype = Dtype::kBF16, .error_feedback = feedback};
+    std::vector<double> sum(static_cast<size_t>(replica.parameters().trainable_elements()));
+    for (int step = 0; step < steps; ++step) {
+      run_step(replica, communicator, *ops, 0, 1, policy);
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += double{replica.reduced()[i]};
+    }
+    if (communicator.rank() == 1) return;
+    for (size_t i = 0; i < sum.size(); ++i) {
+      if (exact[i] == 0) continue;
+      worst = std::max(worst, std::abs(sum[i] - steps * double{exact[i]}) / std::abs(double{exact[i]}));
+    }
+  });
+  return worst;
+}
+
+TEST(MakePass, WithErrorFeedbackWhatRoundingTakesComesLater) {
+  EXPECT_GT(drift_as_bf16(200, false), 0.1);
+  EXPECT_LE(drift_as_bf16(200, true), 0x1.0p-7);  // that of one step
+}
+
 }  // namespace
 }  // namespace convoy
