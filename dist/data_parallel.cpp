@@ -171,6 +171,7 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
       plan.insert(position, add_accumulated(parameters, ops, compute, bucket.begin, end));
     }
   }
+  if (policy.averages() && accumulates) plan.append(add_accumulated(parameters, ops, compute, 0, trainable));
   for (size_t i = 0; i < buckets.size(); ++i) {
     plan.append(std::move(joins[i]));
     if (narrow && buckets[i].begin < trainable) plan.append(from_bf16(buckets[i], i, parameters, ops, compute));
@@ -185,6 +186,11 @@ std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& para
   CHECK(!steps.empty());
   CHECK(policy.dtype == Dtype::kF32 || policy.dtype == Dtype::kBF16, "gradients travel as f32 or bf16");
   const int64_t trainable = parameters.trainable_elements();
+  if (policy.averages()) {
+    const auto first = std::ranges::find_if(steps, [](const Step& step) { return step.gradient_end > 0; });
+    const auto ready_after = std::min<size_t>(static_cast<size_t>(first - steps.begin()), steps.size() - 1);
+    return {{trainable, parameters.reduced_elements(), ready_after}};
+  }
   std::vector<GradientBucket> buckets;
   std::vector<std::pair<int64_t, int64_t>> final_ranges;
   int64_t cut = parameters.reduced_elements();  // everything from here on is in a bucket
@@ -254,14 +260,15 @@ Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, FlatOps
   return plan;
 }
 
-void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimizer& optimizer, Parameters& parameters,
-                   const StepScalars* scalars, FlatOps& ops, Stream& compute, Communicator& communicator) {
+void append_update(Plan& plan, const BucketPolicy& policy, const std::vector<ElementRange>& shards,
+                   Optimizer& optimizer, Parameters& parameters, const StepScalars* scalars, FlatOps& ops,
+                   Stream& compute, Communicator& communicator) {
   const auto append = [&plan](const char* name, int64_t bytes, std::function<void()> run) {
     plan.append(simple_step(name, std::move(run), bytes));
   };
   const int64_t own = bytes_of(parameters.own().elements());
   const int64_t updated = own * (3 + 2 * std::ssize(optimizer.state()));  // reads gradients; reads and writes the rest
-  if (shards.empty()) {
+  if (shards.empty() && !policy.averages()) {
     append("optimizer", updated,
            [=, &optimizer, &parameters, &compute] { optimizer.step(parameters, scalars, compute); });
     return;
@@ -277,6 +284,7 @@ void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimize
   plan.append(std::move(join));
   append("optimizer", updated,
          [=, &optimizer, &parameters, &compute] { optimizer.apply(parameters, scalars, compute); });
+  if (shards.empty()) return;
   append_gathers(plan, parameters.values(), shards, compute, communicator);
   if (parameters.shadow() == nullptr) return;
   const int64_t shadow = parameters.trainable_elements() * (size_of(Dtype::kF32) + size_of(parameters.shadow_dtype()));
@@ -284,6 +292,25 @@ void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimize
     ops.convert(parameters.shadow(), parameters.shadow_dtype(), parameters.values(), Dtype::kF32,
                 parameters.trainable_elements(), compute);
   });
+}
+
+Plan average_over_ranks(const std::vector<Tensor>& tensors, FlatOps& ops, Stream& compute, Communicator& communicator) {
+  Plan plan;
+  Step join;
+  const float share = 1.0F / static_cast<float>(communicator.size());
+  for (const Tensor& tensor : tensors) {
+    const int64_t elements = tensor.type.shape.elements();
+    plan.append(simple_step(
+        "own share of the mean",
+        [=, &ops, &compute] { ops.combine(tensor.as<float>(), 0, tensor.as<float>(), share, elements, compute); },
+        2 * bytes_of(elements)));
+    Exchange steps = exchange("all_reduce mean", &Communicator::all_reduce_sum, tensor, compute, communicator);
+    plan.append(std::move(steps.begin));
+    join = std::move(steps.join);
+  }
+  plan.append(std::move(join));
+  plan.set_between_steps([&communicator] { communicator.progress(); });
+  return plan;
 }
 
 void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, Stream& compute,

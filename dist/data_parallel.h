@@ -30,6 +30,10 @@ struct BucketPolicy {
   // bf16: each rank adds what rounding took from its gradients to those of the next step (error feedback: Seide et al.
   // 2014, Interspeech; Karimireddy et al. 2019, arXiv:1901.09847).
   bool error_feedback = false;
+  // More than 1: every rank updates its own copy with its own gradients, and in so many steps once all go on from the
+  // mean of their copies (local SGD: Stich 2019, arXiv:1805.09767).  Passes then sum statistics and control only.
+  int64_t average_every = 1;
+  bool averages() const { return average_every > 1; }
   // Every rank gets the sum of its part of each bucket only, and updates that (ZeRO stage 1: Rajbhandari et al. 2020,
   // arXiv:1910.02054).
   bool sharded = false;
@@ -74,10 +78,15 @@ struct PassPosition {
 Plan make_pass(Plan steps, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,
                Communicator& communicator, const BucketPolicy& policy);
 
-// Appends the optimizer's step.  With `shards`, those of share_updates(), ranks tell each other what they found in
-// their gradients before it, and what they made of their values behind it.
-void append_update(Plan& plan, const std::vector<ElementRange>& shards, Optimizer& optimizer, Parameters& parameters,
-                   const StepScalars* scalars, FlatOps& ops, Stream& compute, Communicator& communicator);
+// Appends the optimizer's step.  Where ranks do not have the same gradients, because they average copies or have parts
+// of them, `shards` of share_updates(), they tell each other before it what they found in theirs; with `shards` behind it
+// what they made of their values.
+void append_update(Plan& plan, const BucketPolicy& policy, const std::vector<ElementRange>& shards,
+                   Optimizer& optimizer, Parameters& parameters, const StepScalars* scalars, FlatOps& ops,
+                   Stream& compute, Communicator& communicator);
+
+// Steps in which each of these, f32, becomes its mean over all ranks.
+Plan average_over_ranks(const std::vector<Tensor>& tensors, FlatOps& ops, Stream& compute, Communicator& communicator);
 
 // Appends steps in which every rank's part of each shard of `flat` goes to all ranks.
 void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, Stream& compute,

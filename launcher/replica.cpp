@@ -178,8 +178,8 @@ void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
     for (const bool first : {false, true}) {
       Plan& plan = course->at({.first = first, .last = true}).plan;
       if (plan.steps().empty()) continue;  // no step has so many micro-batches
-      append_update(plan, shards_, optimizer, parameters_, device_scalars(), *backend_.ops, device_.compute(),
-                    *backend_.communicator);
+      append_update(plan, buckets_, shards_, optimizer, parameters_, device_scalars(), *backend_.ops,
+                    device_.compute(), *backend_.communicator);
       if (average == nullptr) continue;
       Step step =
           named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); });
@@ -187,6 +187,24 @@ void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
       plan.append(std::move(step));
     }
   }
+  if (buckets_.averages()) make_averaging(optimizer, average);
+}
+
+void Replica::make_averaging(Optimizer& optimizer, WeightAverage* average) {
+  const auto flat = [](float* data, int64_t elements) { return Tensor{data, {{1, 1, 1, static_cast<int>(elements)}}}; };
+  const int64_t trainable = parameters_.trainable_elements();
+  std::vector<Tensor> updated{flat(parameters_.values(), trainable)};
+  for (const Optimizer::State& state : optimizer.state()) updated.push_back(flat(state.data, trainable));
+  if (average != nullptr) updated.push_back(flat(average->values(), average->value_elements()));
+  averaging_ = convoy::average_over_ranks(updated, *backend_.ops, device_.compute(), *backend_.communicator);
+}
+
+void Replica::average_over_ranks() {
+  if (!averaging_) return;
+  std::vector<double> seconds;
+  PlanRunner(*averaging_, device_, false).run_timed(seconds);
+  if (!device_.runs_ahead()) follow_communication(*averaging_, seconds);
+  values_changed();
 }
 
 void Replica::gather(float* flat) {
@@ -215,19 +233,19 @@ void Replica::run(PassPosition position) {
   const Pass& pass = course_->at(position);
   upload_.send(&scalars_);
   if (device_.runs_ahead()) return pass.runner->run();
-  backend_.communicator->take_times();  // of what was outside of passes
   seconds_.assign(pass.plan.steps().size(), 0);
   pass.runner->run_timed(seconds_);
-  follow_communication(pass.plan);
+  follow_communication(pass.plan, seconds_);
 }
 
-// Of a pass that has just ended.
-void Replica::follow_communication(const Plan& plan) {
+// Of a plan that has just ended.  What it gave to the communicator are the last that ended there.
+void Replica::follow_communication(const Plan& plan, const std::vector<double>& seconds) {
   const std::vector<CollectiveTime> times = backend_.communicator->take_times();
-  auto time = times.begin();
+  const auto given = std::ranges::count_if(plan.steps(), &Step::communicates);
+  auto time = times.end() - std::min<int64_t>(given, std::ssize(times));
   for (size_t i = 0; i < plan.steps().size(); ++i) {
     const Step& step = plan.steps()[i];
-    const double exposed = step.waits ? seconds_[i] : 0;
+    const double exposed = step.waits ? seconds[i] : 0;
     const CollectiveTime took = step.communicates && time != times.end() ? *time++ : CollectiveTime{};
     communication_.exposed_seconds += exposed;
     communication_.busy_seconds += took.busy_seconds;

@@ -68,6 +68,10 @@ class Replica {
   void initialize(uint64_t seed, const LossScaleOptions& loss_scale);
   // To be called when the values were written by anybody but the optimizer.
   void values_changed();
+  bool trains_apart() const { return buckets_.averages(); }  // between steps behind which ranks average their copies
+  bool averages_behind(int64_t steps) const { return buckets_.averages() && steps % buckets_.average_every == 0; }
+  // Collective: where ranks have copies of their own, all get the mean of what was updated.
+  void average_over_ranks();
   // Forgets what error feedback would add to the next step.  It is in no checkpoint, so it is done behind each: a run
   // that goes on and one that resumes then have the same bits.
   void forget_rounding();
@@ -121,6 +125,7 @@ class Replica {
 
   // What buckets were cut by, where that was measured.
   const std::optional<SumTime>& sum_time() const { return sum_time_; }
+  const BucketPolicy& buckets() const { return buckets_; }
   bool recomputes() const { return recomputes_; }
   const MemoryPlan& training_memory() const;  // the largest of all shapes
   const MemoryPlan& evaluation_memory() const { return evaluation_program_.memory(); }
@@ -143,7 +148,8 @@ class Replica {
   int64_t most_bytes(std::string_view input) const;
   void bind(Program& program, const Graph& graph);
   void make_passes(Course& course);
-  void follow_communication(const Plan& plan);
+  void make_averaging(Optimizer& optimizer, WeightAverage* average);
+  void follow_communication(const Plan& plan, const std::vector<double>& seconds);
   void ask_teacher(const Course& course, Plan& plan);
   void make_runner(Pass& pass) { pass.runner = std::make_unique<PlanRunner>(pass.plan, device_, capture_); }
   const StepScalars* device_scalars() const { return static_cast<const StepScalars*>(upload_.data()); }
@@ -167,6 +173,7 @@ class Replica {
   Buffer arena_;
   const std::vector<ElementRange> shards_;  // of which each rank updates a part; none where all update all
   Pass evaluation_;
+  std::optional<Plan> averaging_;  // with add_update(), where ranks have copies of their own
   std::vector<double> seconds_;  // by step of the last pass, on the CPU
   Communication communication_;
 };

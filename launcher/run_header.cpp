@@ -118,6 +118,15 @@ std::string run_header(const RunFacts& facts) {
                                                              : "a micro-batch of each rank";
     line("sync_bn", "batch norm over " + rows + ": results depend on the number of ranks");
   }
+  if (const int64_t steps = experiment.distributed.average_every; steps > 1 && world > 1) {
+    line("apart", "every rank trains by itself; in " + grouped(steps) +
+                      " steps once they average their weights: results depend on the number of ranks");
+  }
+  if (const std::optional<SumTime>& time = facts.replica.sum_time()) {
+    line("buckets", mib(facts.replica.buckets().bytes) + " of gradients or more: a sum takes " +
+                        short_number(1e6 * time->latency) + " us, and 1 s for " +
+                        short_number(time->bytes_per_second / 1e9) + " GB");
+  }
   if (const Teacher* teacher = facts.replica.teacher()) line("teacher", teacher->text());
   line("steps", steps_text(experiment, facts.horizon));
   line("optimizer", optimizer_text(experiment, batch.global) +

@@ -113,8 +113,9 @@ std::vector<StageSettings> stage_settings(const Experiment& experiment, const Sh
       config_error(experiment.data.where, "data.mix",
                    "mixes rows of a micro-batch, and " + child_path(stage.path, "micro") + " is 1");
     }
-    if (experiment.train.sync_bn && micro_batches % world != 0) {
-      config_error(stage.where, "train.sync_bn",
+    const bool apart = experiment.distributed.average_every > 1;
+    if ((experiment.train.sync_bn || apart) && micro_batches % world != 0) {
+      config_error(stage.where, apart ? "distributed.average_every" : "train.sync_bn",
                    "needs as many micro-batches on every rank: " + std::to_string(micro_batches) + " (" + stage.path +
                        ": global / micro) cannot be shared by " + std::to_string(world) + " ranks");
     }
@@ -172,6 +173,7 @@ BucketPolicy bucket_policy(const Experiment& experiment, const Communicator& com
   BucketPolicy policy{.overlap = distributed.overlap,
                       .dtype = distributed.gradients,
                       .error_feedback = distributed.error_feedback,
+                      .average_every = world > 1 ? distributed.average_every : 1,
                       .sharded = experiment.optimizer.sharded && world > 1};
   // Where the bits of a result depend on how it is cut, what was measured, which is never the same, must not decide.
   const bool by_time = world > 1 && !policy.sharded && !communicator.cuts_change_bits();

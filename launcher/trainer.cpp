@@ -82,10 +82,11 @@ void Trainer::step() {
     // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs, and updates.
     replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
   }
-  report.communication = replica.take_communication();
   replica.fetch_control();
 
   report.step = ++step_;
+  if (replica.averages_behind(step_)) average_over_ranks();
+  report.communication = replica.take_communication();
   report.learning_rate = replica.scalars().learning_rate;
   report.loader_threads = feed_->loader().threads();
   report.bad_samples = parts_.bad_samples.count();
@@ -95,7 +96,9 @@ void Trainer::begin_step() {
   const int signal = parts_.signals.stop_signal();
   StepScalars& scalars = parts_.replica.scalars();
   scalars.learning_rate = stage().learning_rate_factor * parts_.watchers.rate(step_, schedule_(step_));
-  scalars.one_over_global_rows = 1.0F / static_cast<float>(stage().batch.global);
+  // Of the batch whose gradients an update sees: the rank's own, where ranks train apart.
+  const auto apart = parts_.replica.trains_apart() ? parts_.communicator.size() : 1;
+  scalars.one_over_global_rows = static_cast<float>(apart) / static_cast<float>(stage().batch.global);
   scalars.one_over_micro_batches = 1.0F / static_cast<float>(stage().batch.micro_batches);
   scalars.step = step_;
   scalars.seed = seed_;
@@ -197,6 +200,7 @@ void Trainer::evaluate_now() {
   const Stopwatch watch;
   Loading loading = loading_;
   if (loading.threads == 0) loading.threads = feed_->loader().threads();  // as many as training came to need
+  average_over_ranks();
   swap_average();
   last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading);
   swap_average();
@@ -249,6 +253,11 @@ Checkpointer::Moment Trainer::moment() const {
           parts_.watchers.any() ? parts_.watchers.text() : ""};
 }
 
+// Collective.  Ranks that train apart do so until here: what is evaluated or saved is what all have in common.
+void Trainer::average_over_ranks() {
+  if (std::exchange(averaged_step_, step_) != step_) parts_.replica.average_over_ranks();
+}
+
 // Collective.  False where rank 0 has no memory for it.
 bool Trainer::take_snapshot(const char* what) {
   try {
@@ -259,6 +268,7 @@ bool Trainer::take_snapshot(const char* what) {
     parts_.log.warning(std::string(what) + " not saved: " + error.what());
     return false;
   }
+  average_over_ranks();
   parts_.snapshot.take();
   parts_.replica.forget_rounding();
   return true;

@@ -97,6 +97,9 @@ void StepBench::steps(int count) {
     for_each_pass([&](const PassPosition& position) {
       if (mode_ != BenchMode::kLoader) replica_->run(position);
     });
+    if (mode_ != BenchMode::kLoader && replica_->averages_behind(replica_->scalars().step)) {
+      replica_->average_over_ranks();
+    }
     communication_.push_back(replica_->take_communication().value_or(Communication{}));
     if (i + 1 == count) device_.compute().synchronize();
     seconds_.push_back(watch.seconds());

@@ -343,6 +343,9 @@ void describe(Visitor& v, DistributedConfig& c) {
   v.key(c.overlap, {.name = "overlap", .doc = "reduce while backward still runs"});
   v.key(c.transport, {.name = "transport", .doc = "how ranks on the CPU reduce"});
   v.key(c.gradients, {.name = "gradients", .doc = "dtype in which gradients travel"});
+  v.key(c.average_every, {.name = "average_every",
+                          .doc = "steps; more than 1: ranks train apart, and average their copies",
+                          .range = at_least(1)});
   v.key(c.error_feedback, {.name = "error_feedback", .doc = "bf16: what rounding took is added in the next step"});
   v.key(c.share_device, {.name = "share_device", .doc = "ranks may share a GPU and sum through the host"});
 }

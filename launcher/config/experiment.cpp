@@ -302,6 +302,11 @@ void check_sections(const Experiment& e) {
   if (e.train.export_ema && e.train.ema_decay == 0) {
     config_error(e.train.where, "train.export_ema", "needs ema_decay > 0");
   }
+  if (e.distributed.average_every > 1 && (e.optimizer.sharded || e.distributed.gradients != Dtype::kF32)) {
+    config_error(e.distributed.where, "distributed.average_every",
+                 std::string("ranks that train apart exchange no gradients; excludes ") +
+                     (e.optimizer.sharded ? "optimizer.sharded" : "distributed.gradients: bf16"));
+  }
   if (e.distributed.error_feedback && e.distributed.gradients != Dtype::kBF16) {
     config_error(e.distributed.where, "distributed.error_feedback", "needs distributed.gradients: bf16");
   }
