@@ -139,7 +139,7 @@ constexpr Flag kFlags[] = {
      "predict: what bench all-reduce --json printed, a name, µs,GB/s, or INSIDE+ACROSS nodes, as nvlink4+8xndr"},
     {kNode, "N", "bench", set_number<kNode, 1 << 20>, "predict: ranks of a node; default 8"},
     {kAlgorithm, "NAME", "bench", set_flag<kAlgorithm>,
-     "predict: auto, ring, tree, nvls or hierarchical; default auto, the cheapest"},
+     "predict: auto, ring, tree, nvls or hierarchical; default auto, the cheapest of NCCL's"},
     {kJitter, "PERCENT", "bench", set_flag<kJitter>, "predict: by which computation varies; default 0.5"},
     {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
     {kTop, "N", "predict", set_number<kTop>, "classes shown of each image; default 5"},

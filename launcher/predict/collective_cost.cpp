@@ -105,10 +105,10 @@ std::optional<CollectiveCost> cost_by(Algorithm algorithm, Exchange exchange, in
 
 CollectiveCost cost_of(Exchange exchange, int64_t bytes, int ranks, const Link& link, std::optional<Algorithm> only) {
   if (ranks == 1) return {};
+  std::vector<Algorithm> algorithms{Algorithm::kRing, Algorithm::kTree, Algorithm::kNvls};
+  if (only) algorithms = {*only};
   std::optional<CollectiveCost> best;
-  for (const Algorithm it : {Algorithm::kRing, Algorithm::kTree, Algorithm::kNvls, Algorithm::kHierarchical}) {
-    if (!only || *only == it) best = cheaper(best, cost_by(it, exchange, bytes, ranks, link));
-  }
+  for (const Algorithm it : algorithms) best = cheaper(best, cost_by(it, exchange, bytes, ranks, link));
   if (!best) best = cost_by(Algorithm::kRing, exchange, bytes, ranks, link);
   CHECK(best.has_value(), "a link without a ring");
   return *best;

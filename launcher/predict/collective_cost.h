@@ -45,7 +45,8 @@ struct CollectiveCost {
 std::optional<CollectiveCost> cost_by(Algorithm algorithm, Exchange exchange, int64_t bytes, int ranks,
                                       const Link& link);
 
-// Of the cheapest algorithm; with `only` of that one, and of a ring where that cannot do it.  One rank: nothing.
+// Of the cheapest algorithm that NCCL has (hierarchical is not one of them); with `only` of that one, and of a ring
+// where that cannot do it.  One rank: nothing.
 CollectiveCost cost_of(Exchange exchange, int64_t bytes, int ranks, const Link& link,
                        std::optional<Algorithm> only = {});
 

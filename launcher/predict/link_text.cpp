@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <limits>
-#include <span>
 
 #include "launcher/config/values.h"
 #include "launcher/predict/json_file.h"
@@ -155,18 +153,15 @@ std::pair<int, std::string> split_adapters(const std::string& text) {
 }  // namespace
 
 Hop fit_hop(const std::vector<std::pair<double, double>>& bytes_and_seconds, int ranks) {
-  // Least squares of (a + b s - t) / t: with u = 1/t and v = s/t, a u + b v ≈ 1.
-  double uu = 0, uv = 0, vv = 0, u1 = 0, v1 = 0;
+  const auto [least, fastest] = std::ranges::min(bytes_and_seconds);
+  double xx = 0, xy = 0;
   for (const auto& [bytes, seconds] : bytes_and_seconds) {
-    const double u = 1 / seconds, v = bytes / seconds;
-    uu += u * u, uv += u * v, vv += v * v, u1 += u, v1 += v;
+    xx += (bytes - least) * (bytes - least);
+    xy += (bytes - least) * (seconds - fastest);
   }
-  const double determinant = uu * vv - uv * uv;
-  double a = (u1 * vv - v1 * uv) / determinant, b = (v1 * uu - u1 * uv) / determinant;
-  if (!(a > 0)) a = 0, b = v1 / vv;  // through the origin
-  if (!(b > 0)) a = u1 / uu, b = 1e-15;
+  const double per_byte = std::max(xx > 0 ? xy / xx : 0, 1e-15);
   const double steps = 2 * (ranks - 1);
-  return {a / steps, steps / ranks / b};
+  return {std::max(fastest - per_byte * least, 0.0) / steps, steps / ranks / per_byte};
 }
 
 Link parse_link(const std::string& text, std::optional<int> node) {

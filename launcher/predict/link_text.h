@@ -20,8 +20,9 @@ namespace convoy {
 // Throws Error(kUsage), and for a file kNoInput and kBadData.
 Link parse_link(const std::string& text, std::optional<int> node);
 
-// Latency and bandwidth of a hop from the times of sums over `ranks` of so many bytes, as if by a ring: the line
-// t = 2(p-1) latency + 2(p-1)/p bytes / bandwidth whose relative errors are least.
+// Latency and bandwidth of a hop from the times of sums over `ranks` of so many bytes, as if by a ring, t = 2(p-1)
+// latency + 2(p-1)/p bytes / bandwidth: the line through the smallest sum whose errors in seconds are least, so that
+// large sums count, which do not fit into a cache.
 struct Hop {
   double latency = 0, bandwidth = 0;
 };

@@ -73,6 +73,9 @@ TEST(CollectiveCost, IsOfTheCheapestAlgorithm) {
   EXPECT_EQ(cost_of(Exchange::kAllReduce, 1000, 64, link, Algorithm::kRing).algorithm, Algorithm::kRing);
   EXPECT_EQ(cost_of(Exchange::kAllGather, 1000, 64, link, Algorithm::kTree).algorithm, Algorithm::kRing);
   EXPECT_EQ(cost_of(Exchange::kAllReduce, 1000, 1, link).seconds(), 0);
+  const Link nodes = parse_link("1,100+5,10", 2);  // where NCCL has nothing that is as fast
+  EXPECT_LT(cost_of(Exchange::kAllReduce, kBytes, 8, nodes, Algorithm::kHierarchical).seconds(),
+            cost_of(Exchange::kAllReduce, kBytes, 8, nodes).seconds());
 }
 
 TEST(CollectiveCost, GrowsWithBytesAndRanks) {
@@ -106,8 +109,9 @@ TEST(LinkText, FitsLatencyAndBandwidth) {
   const Hop hop = fit_hop(sums, 6);
   EXPECT_NEAR(hop.latency, 7e-6, 1e-10);
   EXPECT_NEAR(hop.bandwidth, 3e9, 1e4);
-  // Faster than any line through the origin would have it: no latency, and never a negative one.
-  EXPECT_EQ(fit_hop({{1e3, 1e-9}, {1e6, 1e-3}, {1e7, 1e-2}}, 2).latency, 0);
+  EXPECT_EQ(fit_hop({{1e3, 1e-9}, {1e6, 1e-3}, {1e7, 1e-2}}, 2).latency, 0);  // the line would have less than none
+  // Small sums that stay in a cache do not make large ones faster.
+  EXPECT_NEAR(fit_hop({{1e3, 1e-6}, {1e4, 1e-6}, {1e5, 2e-6}, {1e7, 1e-2}, {2e7, 2e-2}}, 2).bandwidth, 1e9, 1e7);
 }
 
 TEST(LinkText, ReadsWhatAllReducePrints) {
