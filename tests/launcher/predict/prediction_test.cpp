@@ -69,6 +69,14 @@ TEST_F(Predicting, PlansTheBucketsOfTraining) {
     EXPECT_EQ(planned[i].kind, Exchange::kAllReduce);
     EXPECT_EQ(planned[i].bytes, 4 * (buckets[i].end - buckets[i].begin));
   }
+  const Plan network = blueprint.training().plan();
+  for (const Step& step : network.steps()) {
+    const auto found = std::ranges::find(plan.steps, step.name, &PlannedStep::name);
+    ASSERT_NE(found, plan.steps.end()) << step.name;
+    EXPECT_TRUE(found->of_network);
+    EXPECT_EQ(found->flops, step.flops);
+    EXPECT_EQ(found->bytes, step.bytes);
+  }
   EXPECT_EQ(plan.images, 32);
   EXPECT_EQ(plan.micro_batch, 16);
   EXPECT_EQ(std::ranges::count(plan.steps, "conv2d_1 forward", &PlannedStep::name), 2);
