@@ -25,8 +25,8 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"train", "EXPERIMENT", 1, "train a network; with mpirun on several processes"},
     {"eval", "EXPERIMENT", 1, "evaluate a checkpoint on the test samples"},
-    {"bench", "step|layers|loader|overlap|all-reduce|scaling EXPERIMENT, or diff BEFORE AFTER", 3,
-     "time training steps, layers, the loader, communication, sums over ranks; scaling report"},
+    {"bench", "step|layers|loader|overlap|all-reduce|scaling|predict EXPERIMENT, or diff BEFORE AFTER", 3,
+     "time training steps, layers, the loader, communication; scaling, measured or predicted"},
     {"inspect", "EXPERIMENT|MODEL...", 1000, "print layers, plan and memory, without training; of models, their size"},
     {"config", "show|validate|schema [EXPERIMENT]", 2, "print or check the settings of an experiment"},
     {"convert", "FROM TO", 2, "turn a network with its weights into another format"},
@@ -78,7 +78,8 @@ constexpr char kThreads[] = "threads", kSide[] = "side", kQuality[] = "quality",
 constexpr char kTop[] = "top", kFormat[] = "format", kBatch[] = "batch_size", kClasses[] = "classes",
                kLogits[] = "logits", kConfusion[] = "confusion", kDevice[] = "device", kPrecision[] = "precision",
                kEma[] = "ema", kRanks[] = "ranks", kScaling[] = "scaling", kMode[] = "mode", kMinBytes[] = "minbytes",
-               kMaxBytes[] = "maxbytes";
+               kMaxBytes[] = "maxbytes", kCompute[] = "compute", kLink[] = "link", kNode[] = "node",
+               kAlgorithm[] = "algorithm", kJitter[] = "jitter";
 
 template <const char* name>
 void set_flag(CommandLine& line, const std::string& value) {
@@ -127,11 +128,19 @@ constexpr Flag kFlags[] = {
     {kMinBytes, "N", "bench", set_number<kMinBytes>, "all-reduce: the smallest size; default 4096"},
     {kMaxBytes, "N", "bench", set_number<kMaxBytes, 1 << 30>,
      "all-reduce: sizes are doubled up to this; default 134217728"},
-    {kRanks, "P,P,...", "bench", set_flag<kRanks>, "scaling: how many; default 1, 2, 4 ... and all"},
+    {kRanks, "P,P,...", "bench", set_flag<kRanks>, "scaling, predict: how many; default 1, 2, 4 ... and all, or 4096"},
     {kScaling, "weak,strong", "bench", set_flag<kScaling>,
      "scaling: by a batch for each rank, or one for all; default both"},
     {kMode, "MODE,...", "bench", set_flag<kMode>, "scaling: synthetic, loader, full; default all three"},
-    {kOut, "DIR", "bench", set_flag<kOut>, "scaling: where to; default scaling-NAME"},
+    {kOut, "DIR", "bench", set_flag<kOut>, "scaling: where to; default scaling-NAME; predict: also draw there"},
+    {kCompute, "FILE|DEVICE", "bench", set_flag<kCompute>,
+     "predict: what bench step --json printed, or a device, as h100-sxm; default: measured here"},
+    {kLink, "LINK", "bench", set_flag<kLink>,
+     "predict: what bench all-reduce --json printed, a name, µs,GB/s, or INSIDE+ACROSS nodes, as nvlink4+8xndr"},
+    {kNode, "N", "bench", set_number<kNode, 1 << 20>, "predict: ranks of a node; default 8"},
+    {kAlgorithm, "NAME", "bench", set_flag<kAlgorithm>,
+     "predict: auto, ring, tree, nvls or hierarchical; default auto, the cheapest of NCCL's"},
+    {kJitter, "PERCENT", "bench", set_flag<kJitter>, "predict: by which computation varies; default 0.5"},
     {"json", nullptr, "eval bench inspect data", [](auto& line, auto&) { line.json = true; }, "print JSON"},
     {kTop, "N", "predict", set_number<kTop>, "classes shown of each image; default 5"},
     {kFormat, "text|csv|jsonl", "predict", set_flag<kFormat>, "of what is printed; default text"},

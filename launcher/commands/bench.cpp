@@ -11,6 +11,7 @@
 #include "launcher/commands/bench_diff.h"
 #include "launcher/commands/bench_layers.h"
 #include "launcher/commands/bench_loader.h"
+#include "launcher/commands/bench_predict.h"
 #include "launcher/commands/bench_scaling.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/step_bench.h"
@@ -171,7 +172,9 @@ int bench_overlap(const CommandLine& line, Context& context) {
   return 0;
 }
 
-constexpr const char* kWhat = "step, layers, loader, overlap, all-reduce, scaling or diff";
+constexpr const char* kWhat = "step, layers, loader, overlap, all-reduce, scaling, predict or diff";
+
+const std::set<std::string> kPredictFlags{"ranks", "out", "compute", "link", "node", "algorithm", "jitter"};
 
 // Whether this kind of bench is there, and has the flags and words that were given.
 void require_flags(const std::string& what, const CommandLine& line) {
@@ -181,12 +184,14 @@ void require_flags(const std::string& what, const CommandLine& line) {
                                                                   {"overlap", {}},
                                                                   {"all-reduce", {"minbytes", "maxbytes"}},
                                                                   {"scaling", {"ranks", "scaling", "mode", "out"}},
+                                                                  {"predict", kPredictFlags},
                                                                   {"diff", {}}};
   const auto kind = kinds.find(what);
   if (kind == kinds.end()) {
     throw Error(ExitCode::kUsage, std::string("bench: expected ") + kWhat + ", found '" + what + "'");
   }
-  for (const char* flag : {"minbytes", "maxbytes", "ranks", "scaling", "mode", "out"}) {
+  for (const char* flag :
+       {"minbytes", "maxbytes", "ranks", "scaling", "mode", "out", "compute", "link", "node", "algorithm", "jitter"}) {
     if (!line.flags.contains(flag) || kind->second.contains(flag)) continue;
     throw Error(ExitCode::kUsage, "bench " + what + ": has no --" + flag);
   }
@@ -210,6 +215,7 @@ int bench_command(const CommandLine& line, MpiSession& session) {
     if (session.size() == 1) throw Error(ExitCode::kUsage, "bench " + what + ": expected several ranks, found one");
   });
   if (what == "diff") return session.rank() == 0 ? bench_diff(line.words[1], line.words[2]) : 0;
+  if (what == "predict") return bench_predict(line, session);
   Start started = start(session, line, 1);
   const Log log(LogLevel::kInfo, session.size() > 1 ? session.rank() : -1);
   BadSamples bad_samples(log, session.rank());

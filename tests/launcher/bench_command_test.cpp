@@ -131,7 +131,8 @@ TEST_F(BenchCommand, WhatNeedsSeveralRanksSaysSo) {
   EXPECT_NE(convoy("bench diff a b --json").errors.find("bench diff: has no --json"), std::string::npos);
   const Result result = convoy("bench reduce x.yaml");
   EXPECT_EQ(result.code, static_cast<int>(ExitCode::kUsage));
-  EXPECT_NE(result.errors.find("expected step, layers, loader, overlap, all-reduce, scaling or diff, found 'reduce'"),
+  EXPECT_NE(result.errors.find(
+                "expected step, layers, loader, overlap, all-reduce, scaling, predict or diff, found 'reduce'"),
             std::string::npos)
       << result.errors;
 }

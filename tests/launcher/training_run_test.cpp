@@ -245,6 +245,36 @@ TEST_F(TrainingRunTest, GradientsMayTravelAsBf16) {
   EXPECT_LE(worst_distance(rounded.by_rank[0], whole.by_rank[0]), 0.05);
 }
 
+// What error feedback keeps, and copies that differ, are in no checkpoint: none has either.
+TEST_F(TrainingRunTest, WhatBelongsToARankIsNotNeededToGoOn) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"distributed.gradients=bf16", "distributed.error_feedback=true"},
+      {"train.ema_decay=0.75", "distributed.average_every=3"}};
+  for (const auto& [with, own] : cases) {
+    const std::vector<std::string> settings = {with, own, "checkpoint.every_steps=5"};
+    const Outcome without = train(2, {with}, true), whole = train(2, settings, true);
+    EXPECT_EQ(whole.by_rank[1], whole.by_rank[0]);
+    EXPECT_NE(whole.by_rank[0], without.by_rank[0]) << own;
+    fs::remove_all("runs/run/checkpoints/step-0000000020");
+    fs::remove("runs/run/status.json");
+    EXPECT_EQ(train(2, settings).by_rank, whole.by_rank) << own;
+  }
+}
+
+// The mean of copies after one step of SGD is the step of the mean gradient; a checkpoint takes the mean.
+TEST_F(TrainingRunTest, AveragedAfterEveryStepCopiesAreTheUsualRun) {
+  const Outcome usual = train(3, {}, true);
+  const Outcome apart = train(3, {"distributed.average_every=1000", "checkpoint.every_steps=1"}, true);
+  for (const Tensors& replica : apart.by_rank) EXPECT_EQ(replica, apart.by_rank[0]);
+  EXPECT_LE(worst_distance(apart.by_rank[0], usual.by_rank[0]), 1e-5);
+  EXPECT_GT(worst_distance(train(3, {"distributed.average_every=1000"}, true).by_rank[0], usual.by_rank[0]), 1e-4);
+  EXPECT_EQ(code_of([&] { train(5, {"distributed.average_every=2"}, true); }), ExitCode::kConfig);
+  EXPECT_EQ(code_of([&] {
+              train(2, {"distributed.average_every=2", "optimizer.sharded=true"}, true);
+            }),
+            ExitCode::kConfig);
+}
+
 TEST_F(TrainingRunTest, WhatNeedsAGpuIsRefusedOnTheCpu) {
   for (const char* setting : {"train.precision=f16", "train.cuda_graph=on"}) {
     EXPECT_EQ(code_of([&] { train(2, {"device=cpu", setting}, true); }), ExitCode::kConfig) << setting;
