@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`convoy bench all-reduce` against MPI_Allreduce of Open MPI and MPICH, and gloo: GB/s (busbw) by size, as a Markdown table.
+The last column is what a rank of Convoy sums up a second (algbw) by what it copies a second, all ranks copying at once.
 
   benchmarks/all_reduce_peers.py [--convoy build/release/convoy] [--ranks 2] [--rounds 3] [--mpich]
 
@@ -51,8 +52,8 @@ def gloo(options):
                                 "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}  # fmt: skip
     ranks = [subprocess.Popen([sys.executable, __file__, "--gloo-rank"], env=environment | {"RANK": str(rank)},
                               stdout=subprocess.PIPE, text=True) for rank in range(options.ranks)]  # fmt: skip
-    times = [json.loads(rank.communicate()[0]) for rank in ranks]
-    return {int(size): seconds for size, seconds in times[0].items()}
+    times = [json.loads(rank.communicate()[0]) for rank in ranks][0]
+    return [{int(size): seconds for size, seconds in way.items()} for way in times]
 
 
 def gloo_rank():
@@ -60,21 +61,27 @@ def gloo_rank():
     import torch.distributed as dist
 
     dist.init_process_group("gloo")
-    times, size = {}, LEAST
-    while size <= MOST:
-        tensor, rounds = torch.zeros(size // 4), []
+
+    def measured(run):
+        rounds = []
         for number in range(-1, ROUNDS):
             dist.barrier()
             begin = time.perf_counter()
             for _ in range(REPEAT):
-                dist.all_reduce(tensor)
+                run()
             seconds = torch.tensor([(time.perf_counter() - begin) / REPEAT], dtype=torch.float64)
             dist.all_reduce(seconds, op=dist.ReduceOp.MAX)
             if number >= 0:
                 rounds.append(seconds.item())
-        times[size] = statistics.median(rounds)
+        return statistics.median(rounds)
+
+    sums, copies, size = {}, {}, LEAST
+    while size <= MOST:
+        tensor, copy = torch.zeros(size // 4), torch.zeros(size // 4)
+        sums[size] = measured(lambda: dist.all_reduce(tensor))
+        copies[size] = measured(lambda: copy.copy_(tensor))
         size *= 2
-    print(json.dumps(times))
+    print(json.dumps([sums, copies]))
     dist.destroy_process_group()
 
 
@@ -89,10 +96,11 @@ def main():
     if options.gloo_rank:
         return gloo_rank()
     options.convoy = os.path.abspath(options.convoy)
+    copies = []
     with tempfile.TemporaryDirectory() as directory:
         ways = {"Convoy": lambda: convoy(options),
                 "Open MPI": lambda: plain_mpi("mpicc.openmpi", ["mpirun.openmpi", "--oversubscribe"], options, directory),
-                "gloo": lambda: gloo(options)}  # fmt: skip
+                "gloo": lambda: copies.append((both := gloo(options))[1]) or both[0]}  # fmt: skip
         if options.mpich:
             ways["MPICH"] = lambda: plain_mpi("mpicc.mpich", ["mpirun.mpich"], options, directory)
         times = {name: {} for name in ways}
@@ -102,12 +110,14 @@ def main():
                     times[name].setdefault(size, []).append(seconds)
     factor = 2 * (options.ranks - 1) / options.ranks
     print(f"busbw in GB/s, {options.ranks} ranks, median of {options.rounds} runs that take turns\n")
-    print("| bytes | " + " | ".join(ways) + " | Convoy / best other | Convoy / Open MPI |\n|--:|" + "--:|" * (len(ways) + 2))
+    print("| bytes | " + " | ".join(ways) + " | Convoy / best other | Convoy / Open MPI | by memcpy |\n|--:|" + "--:|" * (len(ways) + 3))
     for size in times["Convoy"]:
         rates = {name: factor * size / statistics.median(times[name][size]) * 1e-9 for name in ways}
         best = max(rate for name, rate in rates.items() if name != "Convoy")
         cells = [f"{rate:.2f}" for rate in rates.values()]
-        print(f"| {size:,} | {' | '.join(cells)} | {rates['Convoy'] / best:.2f} | {rates['Convoy'] / rates['Open MPI']:.2f} |")
+        copy = statistics.median(it[size] for it in copies) / statistics.median(times["Convoy"][size])
+        print(f"| {size:,} | {' | '.join(cells)} | {rates['Convoy'] / best:.2f} | {rates['Convoy'] / rates['Open MPI']:.2f} "
+              f"| {copy:.2f} |")  # fmt: skip
     return 0
 
 

@@ -66,7 +66,7 @@ bool MpiExchange::broadcast(const Tensor& inout, int root, const std::stop_token
 
 bool MpiExchange::run(const Tensor& inout, std::span<const ElementRange> parts, const std::vector<Step>& steps,
                       const std::stop_token& stop) {
-  received_.resize(static_cast<size_t>(kSlots * size_ * kMessageBytes));
+  received_.resize(static_cast<size_t>(slots_ * size_ * kMessageBytes));
   const int64_t chunk = kMessageBytes / size_of(inout.type.dtype);
   const int64_t longest = std::ranges::max(parts, {}, &ElementRange::size).size();
   const int64_t pieces = (longest + chunk - 1) / chunk;
@@ -74,8 +74,8 @@ bool MpiExchange::run(const Tensor& inout, std::span<const ElementRange> parts, 
   Backoff backoff = patience();
   for (int64_t begun = 0; begun < pieces || !under_way.empty();) {
     bool moved = false;
-    for (; begun < pieces && std::ssize(under_way) < kSlots; ++begun, moved = true) {
-      Piece& piece = under_way.emplace_back(Piece{{}, steps, static_cast<int>(begun % kSlots), {}});
+    for (; begun < pieces && std::ssize(under_way) < slots_; ++begun, moved = true) {
+      Piece& piece = under_way.emplace_back(Piece{{}, steps, static_cast<int>(begun % slots_), {}});
       for (const ElementRange& part : parts) piece.parts.push_back(chunk_of(part, begun, chunk));
       begin(piece, inout);
     }

@@ -12,6 +12,7 @@
 
 #include <mpi.h>
 
+#include <algorithm>
 #include <span>
 #include <stop_token>
 #include <vector>
@@ -27,7 +28,11 @@ namespace convoy {
 // peers: then the memory of the tensor is still in use, and the ranks' work together is over.
 class MpiExchange {
  public:
-  explicit MpiExchange(MPI_Comm comm) : comm_(MpiComm::duplicate(comm)), rank_(comm_.rank()), size_(comm_.size()) {}
+  explicit MpiExchange(MPI_Comm comm)
+      : comm_(MpiComm::duplicate(comm)),
+        rank_(comm_.rank()),
+        size_(comm_.size()),
+        slots_(std::max(4, 32 / std::max(size_ - 1, 1))) {}
 
   int rank() const { return rank_; }
   int size() const { return size_; }
@@ -48,10 +53,10 @@ class MpiExchange {
     int slot = 0;
     std::vector<MPI_Request> requests;
   };
-  // How many steps of a piece may be told apart by the receiver.
-  static constexpr int kSlots = 4;
-  static constexpr int64_t kMessageBytes = int64_t{128} << 10;  // at most
-  static constexpr int64_t kSmallBytes = int64_t{4} << 10;      // tensors that all ranks send whole
+  // At most.  Over TCP Open MPI sends what is below 64 KiB at once.  More would wait for the receiver's answer, and
+  // that for its progress thread to get a processor, milliseconds where another thread computes on it.
+  static constexpr int64_t kMessageBytes = int64_t{60} << 10;
+  static constexpr int64_t kSmallBytes = int64_t{4} << 10;  // tensors that all ranks send whole
 
   [[nodiscard]] bool run(const Tensor& inout, std::span<const ElementRange> parts, const std::vector<Step>& steps,
                          const std::stop_token& stop);
@@ -63,7 +68,8 @@ class MpiExchange {
 
   MpiComm comm_;
   const int rank_, size_;
-  std::vector<std::byte> received_;  // [kSlots][size_][kMessageBytes]
+  const int slots_;                  // pieces under way: about 2 MB, what travels in such a time
+  std::vector<std::byte> received_;  // [slots_][size_][kMessageBytes]
 };
 
 // Rank r's part of a tensor, for all r.

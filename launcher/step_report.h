@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 namespace convoy {
 
 // What communication cost one step, on this rank.  Exposed and busy are two views of it, never to be summed.
@@ -18,6 +20,15 @@ struct Communication {
   int64_t bytes = 0;            // of all tensors that ranks exchanged
   std::vector<Bucket> buckets;  // of the gradients, in the order in which they leave
 };
+
+// [{"bytes", "exposed_seconds", "busy_seconds"}, …]
+inline nlohmann::json to_json(const std::vector<Communication::Bucket>& buckets) {
+  nlohmann::json result = nlohmann::json::array();
+  for (const auto& [bytes, exposed, busy] : buckets) {
+    result.push_back({{"bytes", bytes}, {"exposed_seconds", exposed}, {"busy_seconds", busy}});
+  }
+  return result;
+}
 
 struct StepReport {
   int64_t step = 0;   // finished steps, 1 after the first

@@ -21,15 +21,10 @@ const char* phase_at_end(ExitCode code) {
 }
 
 nlohmann::json to_json(const Communication& it) {
-  nlohmann::json buckets = nlohmann::json::array();
-  for (const Communication::Bucket& bucket : it.buckets) {
-    buckets.push_back(
-        {{"bytes", bucket.bytes}, {"exposed_seconds", bucket.exposed_seconds}, {"busy_seconds", bucket.busy_seconds}});
-  }
   return {{"bytes", it.bytes},
           {"exposed_seconds", it.exposed_seconds},
           {"busy_seconds", it.busy_seconds},
-          {"buckets", std::move(buckets)}};
+          {"buckets", to_json(it.buckets)}};
 }
 
 }  // namespace

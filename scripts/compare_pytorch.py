@@ -372,7 +372,7 @@ def header(options, load_before):
 def parse_options(cases):
     parser = argparse.ArgumentParser(prog="compare-pytorch", description="Convoy against PyTorch, on the CPU")
     parser.add_argument("--cases", nargs="+", choices=cases, default=list(cases), metavar="CASE", help=", ".join(cases))
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
+    parser.add_argument("--threads", nargs="*", type=int, default=[1, 2], help="default: 1 2; none: only what is asked for beside")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS),
                         help="default: both; Convoy's bf16 needs AVX-512")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")

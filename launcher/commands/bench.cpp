@@ -136,6 +136,17 @@ void print_overlap(const Context& context, double overlapped, double exposed, do
               100 * alone / overlapped, 1e3 * exposed);
 }
 
+void print_buckets(const std::vector<Communication::Bucket>& buckets, int ranks) {
+  if (buckets.empty()) return;  // of a device that runs ahead
+  std::printf("\n| bucket | KiB | exposed, ms | busy, ms | busbw, GB/s |\n|--:|--:|--:|--:|--:|\n");
+  for (size_t i = 0; i < buckets.size(); ++i) {
+    const auto [bytes, exposed, busy] = buckets[i];
+    const double sent = 2.0 * (ranks - 1) / ranks * static_cast<double>(bytes);
+    std::printf("| %zu | %.1f | %.3f | %.3f | %.2f |\n", i, static_cast<double>(bytes) / 1024, 1e3 * exposed,
+                1e3 * busy, 1e-9 * sent / busy);
+  }
+}
+
 // What communication costs, and what summing buckets while backward runs gains over one sum afterwards: steps by turns,
 // in one run.
 int bench_overlap(const CommandLine& line, Context& context) {
@@ -162,12 +173,14 @@ int bench_overlap(const CommandLine& line, Context& context) {
                                        {"images_per_second", together->batch().global / overlapped},
                                        {"parameters", together->replica().parameters().parameter_count()},
                                        {"ranks", host.size()},
-                                       {"communicator", context.backend.communicator->name()}}
+                                       {"communicator", context.backend.communicator->name()},
+                                       {"buckets", to_json(together->buckets())}}
                             .dump()
                             .c_str());
   }
   if (line.json) return 0;
   if (host.rank() == 0) print_overlap(context, overlapped, exposed, afterwards, alone);
+  if (host.rank() == 0) print_buckets(together->buckets(), host.size());
   print_trace(*together, *context.backend.communicator);
   return 0;
 }

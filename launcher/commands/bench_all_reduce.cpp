@@ -8,6 +8,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -24,7 +25,8 @@ constexpr int kRounds = 5;
 struct Measured {
   int64_t bytes = 0;
   double seconds = 0, fastest = 0, slowest = 0;  // of one sum: median, least and most of the rounds
-  int64_t wrong = 0;                             // elements, of all ranks
+  double cpu_seconds = 0;  // of it, that the processors of a rank worked; median, of that with most
+  int64_t wrong = 0;       // elements, of all ranks
 
   double algorithm_bandwidth() const { return static_cast<double>(bytes) / seconds; }
   double bus_bandwidth(int ranks) const { return algorithm_bandwidth() * 2 * (ranks - 1) / ranks; }
@@ -53,14 +55,20 @@ class AllReduceBench {
     Measured result{.bytes = bytes, .wrong = count_wrong(tensor)};
     // Zeros stay zeros, however often they are summed.
     ops_.clear(static_cast<float*>(tensor.data), bytes / size_of(Dtype::kF32), device_.compute());
-    std::vector<double> rounds;
+    std::vector<double> rounds, cpu;
     for (int round = -1; round < kRounds; ++round) {  // -1: not counted
+      const std::clock_t cpu_begin = std::clock();    // of all threads
       const double seconds = most(time(tensor, repeat), host_);
-      if (round >= 0) rounds.push_back(seconds);
+      const double busy = static_cast<double>(std::clock() - cpu_begin) / CLOCKS_PER_SEC / repeat;
+      const double busiest = most(busy, host_);
+      if (round < 0) continue;
+      rounds.push_back(seconds);
+      cpu.push_back(busiest);
     }
     result.fastest = std::ranges::min(rounds);
     result.slowest = std::ranges::max(rounds);
     result.seconds = median(rounds);
+    result.cpu_seconds = median(cpu);
     return result;
   }
 
@@ -117,6 +125,7 @@ void print_json(const std::vector<Measured>& rows, Dtype dtype, int repeat, doub
                      {"seconds", row.seconds},
                      {"seconds_fastest", row.fastest},
                      {"seconds_slowest", row.slowest},
+                     {"cpu_seconds", row.cpu_seconds},
                      {"algbw", row.algorithm_bandwidth()},
                      {"busbw", row.bus_bandwidth(host.size())},
                      {"wrong", row.wrong}});

@@ -131,6 +131,20 @@ double StepBench::communication_wait() const {
   return median(std::move(waits));
 }
 
+std::vector<Communication::Bucket> StepBench::buckets() const {
+  std::vector<Communication::Bucket> buckets = communication_.back().buckets;
+  for (size_t i = 0; i < buckets.size(); ++i) {
+    std::vector<double> exposed, busy;
+    for (const Communication& step : communication_) {
+      exposed.push_back(step.buckets[i].exposed_seconds);
+      busy.push_back(step.buckets[i].busy_seconds);
+    }
+    buckets[i].exposed_seconds = median(std::move(exposed));
+    buckets[i].busy_seconds = median(std::move(busy));
+  }
+  return buckets;
+}
+
 double StepBench::seconds_per_step() const {
   if (!device_.runs_ahead()) return median(seconds_);
   return std::accumulate(seconds_.begin(), seconds_.end(), 0.0) / static_cast<double>(seconds_.size());

@@ -45,6 +45,7 @@ class StepBench {
   double seconds_per_step() const;
   // Seconds of one step, medians, that this rank waited for other ranks, and for the loader.
   double communication_wait() const;
+  std::vector<Communication::Bucket> buckets() const;  // likewise, of this rank
   double data_wait() const { return median(data_waits_); }
   // Of a profiled step, medians, in the order of the plan.
   std::vector<StepRow> rows(const MachinePeak& peak) const;

@@ -84,15 +84,19 @@ Part from_file(const std::string& path) {
   const nlohmann::json file = read_json(path);
   return from_json<Part>(path, "bench all-reduce", [&] {
     std::vector<std::pair<double, double>> sums;
+    double seconds = 0, cpu_seconds = 0;
     for (const nlohmann::json& size : file.at("sizes")) {
       sums.emplace_back(positive(size.at("bytes")), positive(size.at("seconds")));
+      seconds += sums.back().second;
+      cpu_seconds += positive(size.at("cpu_seconds"));
     }
     const double ranks = positive(file.at("ranks"));
     if (sums.size() < 2) bad_data(path, "expected sums of two sizes at least");
     if (ranks < 2 || ranks > 1e6) bad_data(path, "expected sums over several ranks");
-    // The processors that sum are those that compute, but for a GPU, of which sums take some.
+    // On CPUs a sum takes what it was busy from the processors that compute.
     const bool gpu = file.at("communicator").get<std::string>().starts_with("nccl");
-    return by_hop(path, fit_hop(sums, static_cast<int>(ranks)), gpu ? kShareOfGpu : 1);
+    return by_hop(path, fit_hop(sums, static_cast<int>(ranks)),
+                  gpu ? kShareOfGpu : std::min(cpu_seconds / seconds, 1.0));
   });
 }
 

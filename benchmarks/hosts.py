@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""What a slow network costs: `convoy bench overlap` on hosts that are network namespaces of this machine, as a Markdown table.
+
+  benchmarks/hosts.py [--convoy build/release/convoy] [--repeat 4] [--cases mnist resnet18] [--rates 1gbit 100mbit]
+
+Needs root, and what tests/hosts/with_hosts needs.  Each rank has one thread; all share this machine's processors.  For
+every layout, link and network: a step with buckets cut by time while backward runs, with one sum afterwards, and of each
+rank alone with nothing communicated, by turns in one job; gradients as f32, as bf16, and as bf16 with error feedback.
+Layouts with two ranks on a host are measured with the hierarchical transport and without.
+Below it: whether a short training run on the hosts has np 1's parameters.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WITH_HOSTS = ROOT / "tests/hosts/with_hosts"
+CASES = {"mnist": ("MNIST example, batch 64", "configs/fashion-mnist.yaml", 64),
+         "resnet18": ("ResNet-18 at 32×32, batch 64", "configs/resnet18-synthetic.yaml", 64)}  # fmt: skip
+TRAVEL = {"f32": [], "bf16": ["distributed.gradients=bf16"],
+          "bf16, error feedback": ["distributed.gradients=bf16", "distributed.error_feedback=true"]}  # fmt: skip
+LAYOUTS = [(2, 1, "auto"), (4, 1, "auto"), (2, 2, "hierarchical"), (2, 2, "progress_thread")]  # hosts, ranks on each
+# One micro-batch a rank, so that np 1 adds as the ranks do.
+SMALL = """
+experiment: {name: small}
+model: {layers: [{conv2d: {filters: 8, kernel: 3}}, batch_norm, relu, flatten, {linear: {units: 256}}, relu, {linear: {units: classes}}]}
+data: {format: synthetic, shape: [12, 12, 1], classes: 10, train_size: 512, test_size: 64}
+train: {steps: 40}
+optimizer: {type: sgd, learning_rate: 0.05, momentum: 0.9}
+device: cpu
+threads: 1
+progress: none
+"""
+
+
+def output_of(command, **more):
+    run = subprocess.run(command, capture_output=True, text=True, check=False, **more)
+    if run.returncode != 0:
+        sys.exit(f"'{' '.join(map(str, command))}' failed with exit code {run.returncode}: {run.stderr.strip()}")
+    return run.stdout
+
+
+def on_hosts(hosts, ranks, rate, command, **more):
+    mpirun = ["mpirun", "--oversubscribe", "--map-by", "node", "-np", str(hosts * ranks)]
+    return output_of([WITH_HOSTS, str(hosts), rate, *mpirun, *command], **more)
+
+
+def measure(options, case, layout, rate, travel):
+    (_, config, batch), (hosts, ranks, transport) = CASES[case], layout
+    command = [options.convoy, "bench", "overlap", config, f"batch.global={batch * hosts * ranks}", f"batch.micro={batch}",
+               "device=cpu", "threads=1", f"distributed.transport={transport}", *TRAVEL[travel], f"--repeat={options.repeat}",
+               "--json"]  # fmt: skip
+    return json.loads(on_hosts(hosts, ranks, rate, command, cwd=ROOT))
+
+
+def row(options, case, layout, rate, travel):
+    it = measure(options, case, layout, rate, travel)
+    hosts, ranks, transport = layout
+    step, after, alone = it["seconds_per_step"], it["seconds_afterwards"], it["seconds_alone"]
+    where = f"{hosts} × {ranks}" + ("" if ranks == 1 else {"hierarchical": ", hierarchical"}.get(transport, ", flat"))
+    return (f"| {CASES[case][0]} | {where} | {rate} | {travel} | {1e3 * step:.1f} | {1e3 * after:.1f} | {1e3 * alone:.1f} "
+            f"| {100 * alone / step:.0f} % | {1e3 * it['communication_wait']:.1f} |")  # fmt: skip
+
+
+def parameters(directory):
+    """The optimizer's file: unlike the model's, it does not name the run."""
+    return next(Path(directory).glob("runs/*/checkpoints/step-0000000040/optimizer.safetensors")).read_bytes()
+
+
+def same_parameters(options, layout):
+    hosts, ranks, transport = layout
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as many:
+        batch = [f"batch.global={8 * hosts * ranks}", "batch.micro=8"]
+        for directory in (one, many):
+            Path(directory, "small.yaml").write_text(SMALL + "batch: {global: 8, micro: 8}\n", encoding="utf-8")
+        train = [options.convoy, "train", "small.yaml", *batch]
+        output_of(train, cwd=one)
+        on_hosts(hosts, ranks, "1gbit", [*train, f"distributed.transport={transport}"], cwd=many)
+        return parameters(one) == parameters(many)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="what a slow network costs")
+    parser.add_argument("--convoy", default=str(ROOT / "build/release/convoy"))
+    parser.add_argument("--repeat", type=int, default=4)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--rates", nargs="+", default=["1gbit", "100mbit"])
+    options = parser.parse_args()
+    options.convoy = os.path.abspath(options.convoy)
+    print("| network | hosts × ranks | link | gradients as | ms a step | one sum afterwards | alone | efficiency | exposed, ms |")
+    print("|---|---|---|---|--:|--:|--:|--:|--:|")
+    for case in options.cases:
+        for layout in LAYOUTS:
+            for rate in options.rates:
+                for travel in TRAVEL:
+                    if travel.endswith("feedback") and layout != LAYOUTS[0]:
+                        continue
+                    print(row(options, case, layout, rate, travel), flush=True)
+    for layout in LAYOUTS:
+        hosts, ranks, transport = layout
+        same = "the bits of np 1's" if same_parameters(options, layout) else "other bits than np 1's"
+        print(f"\n{hosts} hosts with {ranks} rank(s) each, {transport}: after 40 steps the momentum has {same}.", end="")
+    print()
+
+
+if __name__ == "__main__":
+    main()
