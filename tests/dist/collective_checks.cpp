@@ -14,7 +14,7 @@ namespace {
 
 // Odd sizes, sizes around a cache line, around one block of the sum, and more than one scratch slot of the host.
 constexpr int kSizes[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 1000, 2047, 2049, 4099};
-constexpr int kManySlots = 600'001;
+constexpr int kManySlots = 1'300'001;
 constexpr Dtype kDtypes[] = {Dtype::kF32, Dtype::kBF16, Dtype::kI32};
 
 // A tensor in memory of the communicator's allocator or of the device, at an odd offset within it.  Elements are set
@@ -179,6 +179,34 @@ void check_many_in_flight_with_delays(Communicator& communicator, Device& device
   }
 }
 
+void check_events(Communicator& communicator, Device& device) {
+  std::vector<TestTensor> tensors;
+  std::vector<std::unique_ptr<Event>> ends;
+  communicator.make_event()->wait();  // of nothing
+  communicator.take_times();
+  for (const int elements : {100'000, 1, 300'000, 64, 5000}) {
+    TestTensor& it = tensors.emplace_back(communicator, device, true, Dtype::kF32, elements);
+    it.fill([&](int i) { return input(communicator.rank(), i); });
+  }
+  for (const TestTensor& it : tensors) {
+    communicator.all_reduce_sum(it.tensor());
+    ends.push_back(communicator.make_event());
+    ends.back()->record(communicator.stream());
+  }
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    ends[i]->wait();
+    tensors[i].expect([&](int k) { return sum_of_inputs(communicator.size(), k); }, "behind its event");
+  }
+  const std::vector<CollectiveTime> times = communicator.take_times();
+  if (times.empty()) return;  // the host does not see them
+  ASSERT_EQ(times.size(), tensors.size());
+  for (size_t i = 0; i < times.size(); ++i) {
+    EXPECT_EQ(times[i].bytes, tensors[i].tensor().type.bytes());
+    EXPECT_GT(times[i].busy_seconds, 0);
+  }
+  EXPECT_TRUE(communicator.take_times().empty());
+}
+
 void check_replicas_bitwise_equal(Communicator& communicator, Device& device) {
   for (const Dtype dtype : {Dtype::kF32, Dtype::kBF16}) {
     for (const bool shared : {true, false}) {
@@ -240,6 +268,7 @@ void check_everything(Communicator& communicator, Device& device) {
   check_reduce_scatter_and_all_gather(communicator, device);
   check_broadcast(communicator, device);
   check_many_in_flight_with_delays(communicator, device);
+  check_events(communicator, device);
   check_replicas_bitwise_equal(communicator, device);
   check_host_collectives(communicator, device);
 }

@@ -12,6 +12,8 @@ void check_all_reduce(Communicator& communicator, Device& device);
 void check_reduce_scatter_and_all_gather(Communicator& communicator, Device& device);
 void check_broadcast(Communicator& communicator, Device& device);
 void check_many_in_flight_with_delays(Communicator& communicator, Device& device);
+// Each sum is there when its own event says so, whatever comes behind; what they cost is said in their order.
+void check_events(Communicator& communicator, Device& device);
 void check_replicas_bitwise_equal(Communicator& communicator, Device& device);
 // Sums of arbitrary numbers equal those of a loop over the ranks from 0, bit for bit; of bf16, rounded once.
 void check_sum_in_rank_order(Communicator& communicator, Device& device);

@@ -46,6 +46,7 @@ TEST_P(Mpi, AllReduce) { check_all_reduce(*communicator_, *device_); }
 TEST_P(Mpi, ReduceScatterAndAllGather) { check_reduce_scatter_and_all_gather(*communicator_, *device_); }
 TEST_P(Mpi, Broadcast) { check_broadcast(*communicator_, *device_); }
 TEST_P(Mpi, ManyInFlightWithDelays) { check_many_in_flight_with_delays(*communicator_, *device_); }
+TEST_P(Mpi, Events) { check_events(*communicator_, *device_); }
 TEST_P(Mpi, ReplicasAreBitwiseEqual) { check_replicas_bitwise_equal(*communicator_, *device_); }
 TEST_P(Mpi, HostCollectives) { check_host_collectives(*communicator_, *device_); }
 TEST_P(Mpi, SumsInRankOrder) {

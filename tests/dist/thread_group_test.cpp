@@ -22,6 +22,7 @@ TEST_P(ThreadGroup, AllReduce) { run(check_all_reduce); }
 TEST_P(ThreadGroup, ReduceScatterAndAllGather) { run(check_reduce_scatter_and_all_gather); }
 TEST_P(ThreadGroup, Broadcast) { run(check_broadcast); }
 TEST_P(ThreadGroup, ManyInFlightWithDelays) { run(check_many_in_flight_with_delays); }
+TEST_P(ThreadGroup, Events) { run(check_events); }
 TEST_P(ThreadGroup, ReplicasAreBitwiseEqual) { run(check_replicas_bitwise_equal); }
 TEST_P(ThreadGroup, SumsInRankOrder) { run(check_sum_in_rank_order); }
 TEST_P(ThreadGroup, HostCollectives) { run(check_host_collectives); }

@@ -37,6 +37,14 @@ echo "four hosts, gradients as bf16, sharded"
 on_hosts 4 1gbit "$mpirun" -np 4 --map-by node "$convoy" train x.yaml experiment.name=four optimizer.sharded=true distributed.gradients=bf16 >four.log
 grep -q 'ranks are on 4 hosts' four.log || { cat four.log; fail "the run header does not say that ranks are on 4 hosts"; }
 
+echo "two hosts with two ranks each: flat with the bits of one host, hierarchical by itself"
+"$mpirun" -np 4 --oversubscribe "$convoy" train x.yaml experiment.output_dir=one-4 >one-4.log
+on_hosts 2 1gbit "$mpirun" -np 4 --oversubscribe --map-by node "$convoy" train x.yaml experiment.output_dir=flat distributed.transport=progress_thread >flat.log
+cmp {one-4,flat}/x/checkpoints/step-0000000040/model.safetensors || fail "the model differs"
+on_hosts 2 1gbit "$mpirun" -np 4 --oversubscribe --map-by node "$convoy" train x.yaml experiment.output_dir=hierarchical >hierarchical.log
+grep -q 'ranks are on 2 hosts: progress thread between them; in each: mpi (shared window)' hierarchical.log ||
+  { cat hierarchical.log; fail "four ranks on two hosts are not hierarchical"; }
+
 echo "a report over two hosts names them"
 on_hosts 2 1gbit "$mpirun" -np 2 --map-by node "$convoy" bench scaling x.yaml --repeat=2 --mode=synthetic --out=scaling >/dev/null 2>&1
 grep -q '^- hosts: host1: 0, host2: 1$' scaling/report.md || { cat scaling/report.md; fail "the report does not name the hosts"; }
