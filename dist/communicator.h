@@ -64,6 +64,8 @@ class Communicator : public RankGroup {
   virtual int64_t in_flight() = 0;
   // What collectives cost that ended since the last call, in their order; none where the host does not see them.
   virtual std::vector<CollectiveTime> take_times() { return {}; }
+  // Who is added to whom first, for manifests: bits depend on it.
+  virtual std::string order_of_sums() const { return "by rank"; }
   // Whether the bits of a sum depend on how tensors are cut into those that are summed.
   virtual bool cuts_change_bits() const { return false; }
   // Whether collectives may be part of Device::capture().

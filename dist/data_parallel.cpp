@@ -302,7 +302,7 @@ Plan average_over_ranks(const std::vector<Tensor>& tensors, FlatOps& ops, Stream
     const int64_t elements = tensor.type.shape.elements();
     plan.append(simple_step(
         "own share of the mean",
-        [=, &ops, &compute] { ops.combine(tensor.as<float>(), 0, tensor.as<float>(), share, elements, compute); },
+        [=, &ops, &compute] { ops.combine(tensor.as<float>(), share, tensor.as<float>(), 0, elements, compute); },
         2 * bytes_of(elements)));
     Exchange steps = exchange("all_reduce mean", &Communicator::all_reduce_sum, tensor, compute, communicator);
     plan.append(std::move(steps.begin));

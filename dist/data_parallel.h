@@ -4,6 +4,7 @@
 // and backward steps, with a few more around them that depend on whether it is the rank's first and last of the step.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/graph/parameters.h"
@@ -20,11 +21,19 @@ struct GradientBucket {
   size_t ready_after = 0;  // index of the step after which all of it is final
 };
 
+// How long a sum over all ranks takes: latency + bytes / bytes_per_second.
+struct SumTime {
+  double latency = 0;  // seconds
+  double bytes_per_second = 0;
+};
+
 struct BucketPolicy {
   int64_t bytes = int64_t{25} << 20;  // a bucket leaves when it has so many
   // Before the last gradients are there, what has come leaves if it has so many, so that little is left to wait for.
   int64_t last_bytes = int64_t{1} << 20;
-  bool overlap = true;  // false: no bucket before the last step
+  bool by_time = false;                  // the two are still to be measured, cut_by()
+  std::optional<SumTime> sum_time = {};  // that they were cut by
+  bool overlap = true;                   // false: no bucket before the last step
   // As what gradients travel.  f32: in place.  bf16: half the bytes, through a copy; every sum is rounded to bf16.
   Dtype dtype = Dtype::kF32;
   // bf16: each rank adds what rounding took from its gradients to those of the next step (error feedback: Seide et al.
@@ -39,18 +48,11 @@ struct BucketPolicy {
   bool sharded = false;
 };
 
-// How long a sum over all ranks takes: latency + bytes / bytes_per_second.
-struct SumTime {
-  double latency = 0;  // seconds
-  double bytes_per_second = 0;
+// Cuts buckets by time: each takes ten times the latency, and what leaves last twice.
+void cut_by(const SumTime& time, BucketPolicy& policy);
 
-  // Buckets are cut by time: each takes ten times the latency, and what leaves last twice.
-  BucketPolicy cut(BucketPolicy policy) const;
-};
-
-// Of sums in place in `zeros`, memory of the communicator with `elements` f32 that are 0.  Collective; the same on all
-// ranks.
-SumTime measure_sum(Communicator& communicator, float* zeros, int64_t elements);
+// Collective, the same on all ranks: of sums in place in memory of the communicator that it allocates, and frees.
+SumTime measure_sum(Communicator& communicator);
 
 // Cuts [0, reduced_elements) from its end, the order in which backward fills it.  What lies behind the trainable
 // parameters (batch-norm statistics, control block) is final after the forward pass and travels with the first bucket,
@@ -79,8 +81,8 @@ Plan make_pass(Plan steps, PassPosition position, Parameters& parameters, FlatOp
                Communicator& communicator, const BucketPolicy& policy);
 
 // Appends the optimizer's step.  Where ranks do not have the same gradients, because they average copies or have parts
-// of them, `shards` of share_updates(), they tell each other before it what they found in theirs; with `shards` behind it
-// what they made of their values.
+// of them, `shards` of share_updates(), they tell each other before it what they found in theirs; with `shards` behind
+// it what they made of their values.
 void append_update(Plan& plan, const BucketPolicy& policy, const std::vector<ElementRange>& shards,
                    Optimizer& optimizer, Parameters& parameters, const StepScalars* scalars, FlatOps& ops,
                    Stream& compute, Communicator& communicator);

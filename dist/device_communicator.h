@@ -20,6 +20,7 @@ class DeviceCommunicator : public Communicator {
   void barrier() override { host_.barrier(); }
   std::vector<std::string> all_gather_bytes(const std::string& mine) override { return host_.all_gather_bytes(mine); }
   std::string broadcast_bytes(const std::string& mine, int root) override { return host_.broadcast_bytes(mine, root); }
+  std::string order_of_sums() const override { return host_.order_of_sums(); }
   [[noreturn]] void abort(ExitCode code) noexcept override {
     host_.abort(code);
     std::_Exit(static_cast<int>(code));  // GCC 12 does not see that a virtual function does not return

@@ -20,6 +20,7 @@ class MpiCommunicator : public QueueCommunicator {
   int local_rank() const override { return session_.local_rank(); }
   int local_size() const override { return session_.local_size(); }
   std::string name() const override { return transport_->name(); }
+  std::string order_of_sums() const override { return transport_->order_of_sums(); }
   Allocator& allocator() override { return transport_->allocator(); }
 
   void barrier() override {

@@ -120,7 +120,7 @@ void MpiExchange::begin(Piece& piece, const Tensor& inout) {
 }
 
 void MpiExchange::add(const Piece& piece, const Tensor& inout) {
-  const ElementRange mine = piece.parts[piece.parts.size() == 1 ? 0 : static_cast<size_t>(rank_)];
+  const ElementRange mine = piece.parts[piece.steps.back() == Step::kAddAll ? 0 : static_cast<size_t>(rank_)];
   std::byte* const target = inout.as<std::byte>() + mine.begin * size_of(inout.type.dtype);
   std::vector<std::byte*> sources;
   for (int r = 0; r < size_; ++r) sources.push_back(r == rank_ ? target : received(piece, r));

@@ -61,7 +61,7 @@ class MpiExchange {
   [[nodiscard]] bool run(const Tensor& inout, std::span<const ElementRange> parts, const std::vector<Step>& steps,
                          const std::stop_token& stop);
   void begin(Piece& piece, const Tensor& inout);
-  void add(const Piece& piece, const Tensor& inout);
+  void add(const Piece& piece, const Tensor& inout);  // what it received
   std::byte* received(const Piece& piece, int from) {
     return received_.data() + (piece.slot * size_ + from) * kMessageBytes;
   }
@@ -69,7 +69,7 @@ class MpiExchange {
   MpiComm comm_;
   const int rank_, size_;
   const int slots_;                  // pieces under way: about 2 MB, what travels in such a time
-  std::vector<std::byte> received_;  // [slots_][size_][kMessageBytes]
+  std::vector<std::byte> received_;  // [slots_][size_][kMessageBytes]: 240 KiB for each of many ranks
 };
 
 // Rank r's part of a tensor, for all r.

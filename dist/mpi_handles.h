@@ -29,10 +29,10 @@ class MpiComm {
     check(MPI_Comm_dup(of, &comm));
     return MpiComm(comm);
   }
-  // The ranks with the same `part`, in their order.
-  static MpiComm split(MPI_Comm of, int part) {
+  // The ranks with the same `part`, by `key`, and where that is equal in their order.
+  static MpiComm split(MPI_Comm of, int part, int key = 0) {
     MPI_Comm comm = MPI_COMM_NULL;
-    check(MPI_Comm_split(of, part, 0, &comm));
+    check(MPI_Comm_split(of, part, key, &comm));
     return MpiComm(comm);
   }
   // The ranks of this host.

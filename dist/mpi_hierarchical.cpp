@@ -35,7 +35,10 @@ class HierarchicalTransport : public MpiTransportLayer, private CollectiveRunner
     return "mpi (ranks are on " + std::to_string(rail_.size()) +
            " hosts: progress thread between them; in each: " + window_->name() + ")";
   }
-  void fail() noexcept override { window_->fail(); }
+  std::string order_of_sums() const override {
+    return "by host, " + std::to_string(rail_.size()) + " of " + std::to_string(local_size_);
+  }
+  void fail() noexcept override {}
 
  private:
   // The progress thread uses the window too; it has nothing to do meanwhile.
@@ -43,7 +46,9 @@ class HierarchicalTransport : public MpiTransportLayer, private CollectiveRunner
     queue_.synchronize();
     return window_->allocator().allocate(bytes);
   }
-  void deallocate(void* data, int64_t bytes) noexcept override { window_->allocator().deallocate(data, bytes); }
+  void deallocate(void* data, int64_t bytes) noexcept override {
+    if (queue_.in_flight() == 0) window_->allocator().deallocate(data, bytes);  // else this rank unwinds
+  }
 
   bool run(const Collective& collective, const std::stop_token& stop) override {
     switch (collective.kind) {
@@ -100,7 +105,9 @@ class HierarchicalTransport : public MpiTransportLayer, private CollectiveRunner
     return true;
   }
 
-  int rank_at(int place, int host) const { return ranks_[static_cast<size_t>(place * rail_.size() + host)]; }
+  int rank_at(int place, int host) const {
+    return ranks_[static_cast<size_t>(place) * static_cast<size_t>(rail_.size()) + static_cast<size_t>(host)];
+  }
   ElementRange part_of(int rank, const Tensor& tensor) const {
     return part_of_rank(rank, static_cast<int>(ranks_.size()), tensor.type.shape.elements());
   }
@@ -138,7 +145,9 @@ std::unique_ptr<MpiTransportLayer> make_hierarchical_transport(MPI_Comm comm, in
     why += ", " + (fewest == most ? "one rank" : std::to_string(fewest) + " to " + std::to_string(most)) + " on each";
     return nullptr;
   }
-  const MpiComm rail = MpiComm::split(comm, local.rank());
+  int first = rank;  // of the host: in every rail hosts have the order of these
+  check(MPI_Bcast(&first, 1, MPI_INT, 0, local.get()));
+  const MpiComm rail = MpiComm::split(comm, local.rank(), first);
   std::string shortage;
   std::unique_ptr<MpiTransportLayer> window = make_window_transport(local.get(), shared_bytes, shortage);
   if (least(comm, window != nullptr ? 1 : 0) != 0) {

@@ -6,16 +6,22 @@
 namespace convoy {
 namespace {
 
-class ProgressThreadTransport : public MpiTransportLayer, private CollectiveRunner {
+class ProgressThreadTransport : public MpiTransportLayer, private CollectiveRunner, private Allocator {
  public:
   ProgressThreadTransport(MPI_Comm comm, const std::string& why)
       : name_("mpi (progress thread: " + why + ")"), exchange_(comm) {}
   CollectiveQueue& queue() override { return queue_; }
-  Allocator& allocator() override { return *memory_; }
+  Allocator& allocator() override { return *this; }
   std::string name() const override { return name_; }
   void fail() noexcept override {}
 
  private:
+  void* allocate(int64_t bytes) override { return memory_->allocate(bytes); }
+  // While the thread works on it, this rank unwinds: then memory goes with the process.
+  void deallocate(void* data, int64_t bytes) noexcept override {
+    if (queue_.in_flight() == 0) memory_->deallocate(data, bytes);
+  }
+
   bool run(const Collective& collective, const std::stop_token& stop) override {
     const auto& [kind, tensor, root] = collective;
     const std::vector<ElementRange> parts = parts_of_ranks(exchange_.size(), tensor.type.shape.elements());

@@ -17,6 +17,7 @@ class MpiTransportLayer {
   virtual CollectiveQueue& queue() = 0;
   virtual Allocator& allocator() = 0;
   virtual std::string name() const = 0;
+  virtual std::string order_of_sums() const { return "by rank"; }
   // Tells waiting peers that this rank will not come, as far as there is a way.
   virtual void fail() noexcept = 0;
 };

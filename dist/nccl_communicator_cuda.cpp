@@ -141,6 +141,7 @@ class NcclCommunicator : public DeviceCommunicator {
   std::unique_ptr<Event> make_event() override { return std::make_unique<CudaEvent>(); }
   void progress() override { connection_.poll(); }
   int64_t in_flight() override { return 0; }
+  std::string order_of_sums() const override { return "of NCCL"; }
   bool cuts_change_bits() const override { return true; }  // a ring adds each piece of a tensor in another order
   bool capturable() const override { return true; }
 

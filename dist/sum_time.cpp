@@ -8,7 +8,7 @@
 namespace convoy {
 namespace {
 
-constexpr int64_t kLeastBytes = int64_t{64} << 10, kMostBytes = int64_t{16} << 20;
+constexpr int64_t kLeastBytes = int64_t{64} << 10, kMostBytes = int64_t{4} << 20;
 constexpr int kRounds = 5;
 
 // Median of a few.
@@ -34,28 +34,29 @@ double of_rank_0(double mine, Communicator& communicator) {
 
 }  // namespace
 
-SumTime measure_sum(Communicator& communicator, float* zeros, int64_t elements) {
-  const auto seconds = [&](int64_t count) {
-    return of_rank_0(seconds_of_sum(communicator, zeros, count), communicator);
+SumTime measure_sum(Communicator& communicator) {
+  const Buffer zeros(communicator.allocator(), kMostBytes);
+  const auto seconds = [&](int64_t bytes) {
+    const double mine = seconds_of_sum(communicator, zeros.as<float>(), bytes / size_of(Dtype::kF32));
+    return of_rank_0(mine, communicator);
   };
-  constexpr int64_t kSize = size_of(Dtype::kF32);
-  seconds(1);  // warm-up
-  SumTime time{.latency = seconds(1), .bytes_per_second = 0};
+  seconds(size_of(Dtype::kF32));  // warm-up
+  SumTime time{.latency = seconds(size_of(Dtype::kF32))};
   // Larger and larger, until the latency no longer counts.
   for (int64_t bytes = kLeastBytes;; bytes *= 4) {
-    const int64_t count = std::min(bytes / kSize, elements);
-    const double took = seconds(count);
-    time.bytes_per_second = static_cast<double>(count * kSize) / std::max(took - time.latency, 0.1 * took);
-    if (took > 10 * time.latency || count == elements || bytes >= kMostBytes) return time;
+    const double took = seconds(bytes);
+    time.bytes_per_second = static_cast<double>(bytes) / std::max(took - time.latency, 0.1 * took);
+    if (took > 10 * time.latency || bytes == kMostBytes) return time;
   }
 }
 
-BucketPolicy SumTime::cut(BucketPolicy policy) const {
+void cut_by(const SumTime& time, BucketPolicy& policy) {
   constexpr double kLeast = 4096, kMost = 256 << 20;
-  const double bytes = latency * bytes_per_second;  // that travel in as long as the latency
+  const double bytes = time.latency * time.bytes_per_second;  // that travel in as long as the latency
   policy.bytes = static_cast<int64_t>(std::clamp(9 * bytes, kLeast, kMost));
   policy.last_bytes = static_cast<int64_t>(std::clamp(bytes, kLeast, kMost));
-  return policy;
+  policy.by_time = false;
+  policy.sum_time = time;
 }
 
 }  // namespace convoy

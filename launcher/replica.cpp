@@ -43,10 +43,7 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       recomputes_(options.recompute),
       parameters_(model_.graph, device_.allocator(), backend.communicator->allocator(), shadow_dtype(backend),
                   options.buckets.dtype == Dtype::kBF16 && backend.communicator->size() > 1, options.buckets.sharded),
-      sum_time_(options.buckets.bytes > 0 ? std::nullopt
-                                          : std::optional(measure_sum(*backend.communicator, parameters_.gradients(),
-                                                                      parameters_.reduced_elements()))),
-      buckets_(sum_time_ ? sum_time_->cut(options.buckets) : options.buckets),
+      buckets_(options.buckets),
       upload_(device_, sizeof(StepScalars)),
       controls_(device_, kControlSize * sizeof(float)),
       courses_(make_courses(options)),
@@ -178,8 +175,8 @@ void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
     for (const bool first : {false, true}) {
       Plan& plan = course->at({.first = first, .last = true}).plan;
       if (plan.steps().empty()) continue;  // no step has so many micro-batches
-      append_update(plan, buckets_, shards_, optimizer, parameters_, device_scalars(), *backend_.ops,
-                    device_.compute(), *backend_.communicator);
+      append_update(plan, buckets_, shards_, optimizer, parameters_, device_scalars(), *backend_.ops, device_.compute(),
+                    *backend_.communicator);
       if (average == nullptr) continue;
       Step step =
           named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); });
@@ -201,9 +198,14 @@ void Replica::make_averaging(Optimizer& optimizer, WeightAverage* average) {
 
 void Replica::average_over_ranks() {
   if (!averaging_) return;
-  std::vector<double> seconds;
-  PlanRunner(*averaging_, device_, false).run_timed(seconds);
-  if (!device_.runs_ahead()) follow_communication(*averaging_, seconds);
+  PlanRunner runner(*averaging_, device_, false);
+  if (device_.runs_ahead()) {
+    runner.run();
+  } else {
+    std::vector<double> seconds;
+    runner.run_timed(seconds);
+    follow_communication(*averaging_, seconds);
+  }
   values_changed();
 }
 

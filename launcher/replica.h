@@ -40,11 +40,11 @@ struct TrainedOn {
 
 struct ReplicaOptions {
   std::vector<TrainedOn> shapes = {{}};  // of different ones, at least one
-  BucketPolicy buckets;                  // bytes 0: by time, as it is measured
-  bool recompute = false;                // parts of the network, in backward, so that activations need less memory
-  int ranks = 1;                         // that share the statistics of a batch
-  bool capture = true;                   // plans, where the device can
-  bool keeps_logits = false;             // of an evaluation, for answers()
+  BucketPolicy buckets;
+  bool recompute = false;     // parts of the network, in backward, so that activations need less memory
+  int ranks = 1;              // that share the statistics of a batch
+  bool capture = true;        // plans, where the device can
+  bool keeps_logits = false;  // of an evaluation, for answers()
 };
 
 // Of the training program; `recompute` what leaves least memory in use, see recompute_for_least_memory().
@@ -72,8 +72,7 @@ class Replica {
   bool averages_behind(int64_t steps) const { return buckets_.averages() && steps % buckets_.average_every == 0; }
   // Collective: where ranks have copies of their own, all get the mean of what was updated.
   void average_over_ranks();
-  // Forgets what error feedback would add to the next step.  It is in no checkpoint, so it is done behind each: a run
-  // that goes on and one that resumes then have the same bits.
+  // Forgets what error feedback would add to the next step.
   void forget_rounding();
   // Collective, with BucketPolicy::sharded: the parts of `flat` [0, T) that each rank owns go to all ranks.
   void gather(float* flat);
@@ -123,8 +122,6 @@ class Replica {
   // Throws what ended the communication of ranks: then it was not summed.
   const float* take_control();
 
-  // What buckets were cut by, where that was measured.
-  const std::optional<SumTime>& sum_time() const { return sum_time_; }
   const BucketPolicy& buckets() const { return buckets_; }
   bool recomputes() const { return recomputes_; }
   const MemoryPlan& training_memory() const;  // the largest of all shapes
@@ -159,7 +156,6 @@ class Replica {
   Device& device_;
   const bool capture_, recomputes_;
   Parameters parameters_;
-  const std::optional<SumTime> sum_time_;
   const BucketPolicy buckets_;
   StepScalars scalars_;
   Upload upload_;  // of scalars_
@@ -174,7 +170,7 @@ class Replica {
   const std::vector<ElementRange> shards_;  // of which each rank updates a part; none where all update all
   Pass evaluation_;
   std::optional<Plan> averaging_;  // with add_update(), where ranks have copies of their own
-  std::vector<double> seconds_;  // by step of the last pass, on the CPU
+  std::vector<double> seconds_;    // by step of the last pass, on the CPU
   Communication communication_;
 };
 

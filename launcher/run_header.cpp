@@ -122,7 +122,7 @@ std::string run_header(const RunFacts& facts) {
     line("apart", "every rank trains by itself; in " + grouped(steps) +
                       " steps once they average their weights: results depend on the number of ranks");
   }
-  if (const std::optional<SumTime>& time = facts.replica.sum_time()) {
+  if (const std::optional<SumTime>& time = facts.replica.buckets().sum_time) {
     line("buckets", mib(facts.replica.buckets().bytes) + " of gradients or more: a sum takes " +
                         short_number(1e6 * time->latency) + " us, and 1 s for " +
                         short_number(time->bytes_per_second / 1e9) + " GB");

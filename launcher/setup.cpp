@@ -170,15 +170,18 @@ Model stage_model(const Experiment& experiment, const StageSettings& stage, cons
 
 BucketPolicy bucket_policy(const Experiment& experiment, const Communicator& communicator, int world) {
   const DistributedConfig& distributed = experiment.distributed;
+  const bool several = world > 1;
   BucketPolicy policy{.overlap = distributed.overlap,
                       .dtype = distributed.gradients,
-                      .error_feedback = distributed.error_feedback,
-                      .average_every = world > 1 ? distributed.average_every : 1,
-                      .sharded = experiment.optimizer.sharded && world > 1};
-  // Where the bits of a result depend on how it is cut, what was measured, which is never the same, must not decide.
-  const bool by_time = world > 1 && !policy.sharded && !communicator.cuts_change_bits();
-  if (distributed.bucket_mib > 0 || by_time) {
-    policy.bytes = static_cast<int64_t>(distributed.bucket_mib * (1 << 20));
+                      .error_feedback = several && distributed.error_feedback,
+                      .average_every = several ? distributed.average_every : 1,
+                      .sharded = several && experiment.optimizer.sharded};
+  if (const double mib = distributed.bucket_mib; mib > 0) {
+    policy.bytes = std::max<int64_t>(1, static_cast<int64_t>(mib * (1 << 20)));
+  } else {
+    // Where the bits of a result depend on how it is cut, what was measured, which is never the same, must not decide.
+    policy.by_time =
+        several && policy.overlap && !policy.averages() && !policy.sharded && !communicator.cuts_change_bits();
   }
   return policy;
 }
@@ -216,6 +219,10 @@ ReplicaPlan plan_replica(const Experiment& experiment, const StageSettings& eval
   ReplicaOptions options = replica_options(experiment, stages, model.graph, backend, host.rank(), host.size(), hdf5);
   fit_into_memory(experiment, model, backend, options);
   return {std::move(model), std::move(options)};
+}
+
+void cut_buckets_by_time(BucketPolicy& policy, Communicator& communicator) {
+  if (policy.by_time) cut_by(measure_sum(communicator), policy);
 }
 
 Horizon horizon(const Experiment& experiment, const std::vector<StageSettings>& stages,

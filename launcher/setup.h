@@ -73,6 +73,8 @@ struct ReplicaPlan {
 ReplicaPlan plan_replica(const Experiment& experiment, const StageSettings& evaluated,
                          const std::vector<StageSettings>& stages, Backend& backend, const Communicator& host,
                          const Hdf5Options& hdf5 = {});
+// Collective: measures what the buckets of a plan are still to be cut by, before the replica is made.
+void cut_buckets_by_time(BucketPolicy& policy, Communicator& communicator);
 // `steps_per_epoch` by stage.
 Horizon horizon(const Experiment& experiment, const std::vector<StageSettings>& stages,
                 const std::vector<int64_t>& steps_per_epoch);

@@ -36,7 +36,8 @@ Trainer::Trainer(const Parts& parts, Schedule schedule, const Loading& loading, 
       loading_(loading),
       seed_(seed),
       horizon_(horizon),
-      step_(first_step) {
+      step_(first_step),
+      averaged_step_(first_step) {
   enter_stage();
 }
 
@@ -195,7 +196,7 @@ void Trainer::evaluate_now() {
   const Stopwatch watch;
   Loading loading = loading_;
   if (loading.threads == 0) loading.threads = feed_->loader().threads();  // as many as training came to need
-  average_over_ranks();
+  come_together();
   swap_average();
   last_evaluation_ = evaluate(parts_.replica, parts_.test_data, parts_.communicator, parts_.device, loading);
   swap_average();
@@ -248,7 +249,14 @@ Checkpointer::Moment Trainer::moment() const {
           parts_.watchers.any() ? parts_.watchers.text() : ""};
 }
 
-// Collective.  Ranks that train apart do so until here: what is evaluated or saved is what all have in common.
+// Collective.  What is evaluated or saved is what all ranks have in common: what belongs to one of them ends here.
+void Trainer::come_together() {
+  parts_.replica.forget_rounding();
+  average_over_ranks();
+  parts_.replica.take_communication();  // of no step
+}
+
+// Once a step: the mean of equal copies may have other bits than they.
 void Trainer::average_over_ranks() {
   if (std::exchange(averaged_step_, step_) != step_) parts_.replica.average_over_ranks();
 }
@@ -263,9 +271,8 @@ bool Trainer::take_snapshot(const char* what) {
     parts_.log.warning(std::string(what) + " not saved: " + error.what());
     return false;
   }
-  average_over_ranks();
+  come_together();
   parts_.snapshot.take();
-  parts_.replica.forget_rounding();
   return true;
 }
 

@@ -86,6 +86,7 @@ class Trainer {
   void swap_average();
   void follow_evaluation();
   void report_bad_samples();
+  void come_together();
   void average_over_ranks();
   bool take_snapshot(const char* what);
   bool save();
@@ -107,7 +108,8 @@ class Trainer {
   bool save_requested_ = false;
   std::string fault_;
   std::optional<Evaluation> last_evaluation_;
-  int64_t averaged_step_ = -1, evaluated_step_ = -1, save_tried_at_ = -1;
+  int64_t averaged_step_;
+  int64_t evaluated_step_ = -1, save_tried_at_ = -1;
   bool saved_ = false;                   // at save_tried_at_
   ExitCode save_error_ = ExitCode::kIo;  // if it was not
 };

@@ -69,7 +69,9 @@ std::string settings_that_compute(Experiment experiment, double learning_rate, c
   for (std::string* path : paths_of(experiment.data)) path->clear();  // what lies there has a fingerprint
   experiment.train.log_every_steps = TrainConfig().log_every_steps;
   experiment.train.log_every_seconds = TrainConfig().log_every_seconds;
-  if (!experiment.schedule.plateau && !experiment.train.early_stopping) {
+  const CheckpointConfig saving = experiment.checkpoint;
+  const bool own = experiment.distributed.error_feedback || experiment.distributed.average_every > 1;
+  if (!experiment.schedule.plateau && !experiment.train.early_stopping && !own) {
     experiment.train.eval_every_epochs = TrainConfig().eval_every_epochs;
   }
   experiment.train.exports.clear();
@@ -86,6 +88,10 @@ std::string settings_that_compute(Experiment experiment, double learning_rate, c
   experiment.optimizer.state.reset();
   if (experiment.train.stages.empty()) experiment.optimizer.learning_rate = {learning_rate};
   experiment.checkpoint = {};
+  if (own) {  // that ends wherever a run is saved
+    experiment.checkpoint.every_steps = saving.every_steps;
+    experiment.checkpoint.every_epochs = saving.every_epochs;
+  }
   experiment.metrics = {};
   experiment.progress = ProgressStyle::kAuto;
   return show(experiment);
@@ -103,6 +109,7 @@ Manifest manifest_of(const Experiment& experiment, const ResolvedBatch& batch, c
       hash128_hex(settings_that_compute(experiment, experiment.optimizer.learning_rate.of(batch.global), teacher));
   manifest.data_hash = data_hash;
   manifest.facts = {{"program", options.version}, {"precision", to_string(backend.precision)}};
+  if (world > 1) manifest.facts.insert({"sums", backend.communicator->order_of_sums()});
   if (backend.device->kind() == DeviceKind::kCpu) {
     manifest.facts.insert({{"threads", std::to_string(options.threads)}, {"simd", to_string(simd_level())}});
   } else {
@@ -273,6 +280,7 @@ void TrainingRun::plan_network() {
     expect_writers(experiment_.train);
     plan_.emplace(plan_replica(experiment_, evaluated, settings_, backend_, communicator_, options_.hdf5));
   });
+  cut_buckets_by_time(plan_->options.buckets, *backend_.communicator);
   if (const Teacher* teacher = plan_->options.shapes.front().teacher.get()) {
     run_on_all_ranks(communicator_, [&] {
       agree(communicator_, {{"teacher", teacher->fingerprint()}});

@@ -22,7 +22,7 @@
 namespace convoy {
 namespace {
 
-constexpr int kRounds = 5;
+constexpr int kLoaderRounds = 5;
 constexpr double kLeastSeconds = 0.1;  // of a round
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
@@ -111,7 +111,7 @@ class LoaderBench {
 
   // All points take turns.
   void measure(std::vector<LoaderPoint>& points) {
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < kLoaderRounds; ++round) {
       for (LoaderPoint& point : points) measure(point);
     }
   }
@@ -233,7 +233,7 @@ void bench_loader(const CommandLine& line, const Experiment& experiment, Communi
   std::printf("; micro-batches of %d on %d rank(s); %s\n", batch.micro, host.size(), device.name().c_str());
   std::printf(
       "Median of %d rounds of %d steps and %.1f s at least, in which all rows take turns; img/s of all ranks.\n\n%s",
-      kRounds, line.repeat, kLeastSeconds, to_markdown(points).c_str());
+      kLoaderRounds, line.repeat, kLeastSeconds, to_markdown(points).c_str());
 }
 
 }  // namespace convoy

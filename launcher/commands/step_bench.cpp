@@ -68,6 +68,7 @@ std::unique_ptr<Replica> StepBench::make_replica(const Experiment& experiment, c
   const StageSettings only{.batch = batch_, .sample = data.sample()};
   std::optional<ReplicaPlan> plan;
   run_on_all_ranks(host, [&] { plan.emplace(plan_replica(experiment, only, {only}, backend, host, hdf5)); });
+  cut_buckets_by_time(plan->options.buckets, *backend.communicator);
   return std::make_unique<Replica>(std::move(plan->model), backend, plan->options);
 }
 

@@ -302,6 +302,9 @@ void check_sections(const Experiment& e) {
   if (e.train.export_ema && e.train.ema_decay == 0) {
     config_error(e.train.where, "train.export_ema", "needs ema_decay > 0");
   }
+  if (e.distributed.average_every > 1 && e.train.sync_bn) {
+    config_error(e.distributed.where, "distributed.average_every", "excludes train.sync_bn: networks differ meanwhile");
+  }
   if (e.distributed.average_every > 1 && (e.optimizer.sharded || e.distributed.gradients != Dtype::kF32)) {
     config_error(e.distributed.where, "distributed.average_every",
                  std::string("ranks that train apart exchange no gradients; excludes ") +

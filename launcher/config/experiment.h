@@ -294,9 +294,9 @@ struct DistributedConfig {
   bool overlap = true;                     // false: one reduction after backward, to measure what overlap gains
   Transport transport = Transport::kAuto;  // shared window within a host, messages between hosts
   Dtype gradients = Dtype::kF32;           // as which they travel; bf16 is half the bytes, and rounds
-  int64_t average_every = 1;  // more: ranks update copies of their own, and average them in so many steps once
-  bool error_feedback = false;             // bf16: what rounding took is added to the next step's gradients
-  bool share_device = false;  // ranks may share a GPU: sums then go through the host, which is slow; for tests
+  int64_t average_every = 1;    // more: ranks update copies of their own, and average them in so many steps once
+  bool error_feedback = false;  // bf16: what rounding took is added to the next step's gradients
+  bool share_device = false;    // ranks may share a GPU: sums then go through the host, which is slow; for tests
   Mark where = {};
 };
 

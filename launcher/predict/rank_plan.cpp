@@ -114,7 +114,7 @@ class RankPlanner {
  private:
   ReplicaOptions fitting_options(const std::optional<SumTime>& sum_time, const Hdf5Options& hdf5) {
     ReplicaOptions options = replica_options(experiment_, stages_, model_.graph, backend_, 0, others_.size(), hdf5);
-    if (options.buckets.bytes == 0) options.buckets = sum_time->cut(options.buckets);
+    if (options.buckets.by_time) cut_by(*sum_time, options.buckets);
     fit_into_memory(experiment_, model_, backend_, options);
     return options;
   }

@@ -43,7 +43,8 @@ class Rank {
       const PassPosition position{i == 0, i + 1 == setting.passes};
       passes_.push_back(make_pass(backward, position, parameters_, *ops_, device_->compute(), communicator, policy));
     }
-    append_update(passes_.back(), policy, shards, *optimizer_, parameters_, &scalars_, *ops_, device_->compute(), communicator);
+    append_update(passes_.back(), policy, shards, *optimizer_, parameters_, &scalars_, *ops_, device_->compute(),
+                  communicator);
   }
 
   void step() {

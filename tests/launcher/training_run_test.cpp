@@ -251,13 +251,23 @@ TEST_F(TrainingRunTest, WhatBelongsToARankIsNotNeededToGoOn) {
       {"distributed.gradients=bf16", "distributed.error_feedback=true"},
       {"train.ema_decay=0.75", "distributed.average_every=3"}};
   for (const auto& [with, own] : cases) {
-    const std::vector<std::string> settings = {with, own, "checkpoint.every_steps=5"};
-    const Outcome without = train(2, {with}, true), whole = train(2, settings, true);
+    const std::vector<std::string> settings = {with,
+                                               own,
+                                               "checkpoint.every_steps=5",
+                                               "checkpoint.best=loss",
+                                               "checkpoint.keep=9",
+                                               "train.eval_every_epochs=1"};
+    const Outcome without = train(3, {with}, true), whole = train(3, settings, true);
     EXPECT_EQ(whole.by_rank[1], whole.by_rank[0]);
     EXPECT_NE(whole.by_rank[0], without.by_rank[0]) << own;
     fs::remove_all("runs/run/checkpoints/step-0000000020");
+    fs::remove_all("runs/run/checkpoints/step-0000000015");
     fs::remove("runs/run/status.json");
-    EXPECT_EQ(train(2, settings).by_rank, whole.by_rank) << own;
+    const Outcome later = train(3, settings);
+    EXPECT_EQ(later.by_rank, whole.by_rank) << own;
+    EXPECT_EQ(later.evaluation->loss, whole.evaluation->loss) << own;
+    fs::remove("runs/run/status.json");  // finished, and evaluated once more
+    EXPECT_EQ(train(3, settings).by_rank, whole.by_rank) << own;
   }
 }
 
