@@ -249,6 +249,19 @@ TEST_F(CudaRunTest, GradientsMayTravelAsBf16) {
   EXPECT_LE(worst_distance(rounded.by_rank[0], whole.by_rank[0]), 0.05);
 }
 
+TEST_F(CudaRunTest, WhatIsForSlowLinksIsAsOnTheCpu) {
+  const std::pair<std::vector<std::string>, double> cases[] = {
+      {{"distributed.average_every=2"}, 1e-5},
+      {{"distributed.gradients=bf16", "distributed.error_feedback=true"}, 0.01}};  // other sums round otherwise
+  for (const auto& [settings, most] : cases) {
+    std::vector<std::string> on_cpu = settings;
+    on_cpu.emplace_back("device=cpu");
+    const Outcome cuda = train_cuda(2, settings), cpu = train_cuda(2, on_cpu);
+    EXPECT_EQ(cuda.by_rank[1], cuda.by_rank[0]) << settings[0];
+    EXPECT_LE(worst_distance(cuda.by_rank[0], cpu.by_rank[0]), most) << settings[0];
+  }
+}
+
 TEST_F(CudaRunTest, AShardedOptimizerIsTheSame) {
   for (const char* precision : {"train.precision=f32", "train.precision=bf16", "train.precision=f16"}) {
     std::vector<std::string> settings = {precision, "optimizer.type=adam", "optimizer.momentum=null",
