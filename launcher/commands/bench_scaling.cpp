@@ -247,7 +247,7 @@ void bench_scaling(const CommandLine& line, MpiSession& session, const Experimen
     const std::string text = to_markdown(report), json = to_json(report).dump(2) + "\n";
     std::printf("%s", line.json ? json.c_str() : text.c_str());  // before what may fail
     const std::map<std::string, std::string> drawn = charts(report);
-    for (const char* name : {"throughput.svg", "efficiency.svg", "breakdown.svg"}) {
+    for (const char* name : {"throughput.svg", "loader.svg", "efficiency.svg", "breakdown.svg"}) {
       const std::string path = directory + "/" + name;
       std::error_code ignored;
       if (drawn.contains(name)) {

@@ -45,7 +45,7 @@ struct ScalingReport {
 
 nlohmann::json to_json(const ScalingReport& report);
 std::string to_markdown(const ScalingReport& report);
-// By file name: throughput.svg, efficiency.svg, breakdown.svg; none of what no point is published for.
+// By file name: throughput.svg, loader.svg, efficiency.svg, breakdown.svg; none of what no point is published for.
 std::map<std::string, std::string> charts(const ScalingReport& report);
 
 }  // namespace convoy
