@@ -106,7 +106,7 @@ row_cache() { gtest GpuRunTest.DataInTheMemoryOfTheGpuAreTheSame; }
 row_augment() { gtest GpuRunTest.AugmentsAndMixesAsTheHostDoes; }
 row_resume() { gtest GpuRunTest.ResumedRunIsBitwiseEqual; }
 row_recompute() { gtest GpuRunTest.RecomputedBlocksAreTheSame; }
-row_staged_np2() { gtest GpuRunTest.TwoRanksShareTheGpu:GpuRunTest.BatchNormOverRanks*; }
+row_staged_np2() { gtest GpuRunTest.TwoRanksShareTheGpu:GpuRunTest.BatchNormOverRanks*:GpuRunTest.WhatIsForSlowLinks*; }
 row_nccl_one_rank() { gtest GpuNcclTest.OneRankAddsUpInsideCapturedWork:GpuNcclTest.GradientsInItsMemoryAreTheSame; }
 row_replay() { gtest GpuNetworkTest.AThousandReplaysTakeNoMemory; }
 row_nccl_sums() { gtest GpuNcclTest.RanksAddUpExactly; }

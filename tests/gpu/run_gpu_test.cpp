@@ -27,6 +27,23 @@ TEST_F(GpuRunTest, TwoRanksShareTheGpu) {
   EXPECT_EQ(shared.by_rank[1], shared.by_rank[0]);
 }
 
+// Error feedback, and copies that are averaged, one of them in the middle of the run.
+TEST_F(GpuRunTest, WhatIsForSlowLinksIsAsOnTheCpu) {
+  const std::pair<std::vector<std::string>, double> cases[] = {
+      {{"distributed.average_every=2"}, 1e-4},
+      {{"distributed.gradients=bf16", "distributed.error_feedback=true"}, 0.01}};  // other sums round otherwise
+  for (const auto& [settings, most] : cases) {
+    std::vector<std::string> on_gpu = settings, on_cpu = settings;
+    on_gpu.emplace_back("distributed.share_device=true");
+    on_cpu.emplace_back("device=cpu");
+    const Outcome shared = train_cuda(2, on_gpu), cpu = train_cuda(2, on_cpu);
+    const double apart = worst_distance(shared.by_rank[0], cpu.by_rank[0]);
+    figure("weights_apart", apart);
+    EXPECT_LE(apart, most) << settings[0];
+    EXPECT_EQ(shared.by_rank[1], shared.by_rank[0]) << settings[0];
+  }
+}
+
 TEST_F(GpuRunTest, BatchNormOverRanksIsThatOfAllTheirRows) {
   const Outcome alone = train_cuda(1, {"batch.micro=32"});
   const Outcome shared = train_cuda(2, {"batch.micro=16", "train.sync_bn=true", "distributed.share_device=true"});
