@@ -1,5 +1,5 @@
 // Several hosts with as many ranks each: ranks of a host meet in its shared window, and each then talks to one rank of
-// every other host only.  A host sends 2(h-1)/h of a tensor in all, not of one for each of its ranks.
+// every other host only.  Of h hosts each sends 2(h-1)/h of a tensor, however many ranks it has.
 #include "dist/backoff.h"
 #include "dist/mpi_exchange.h"
 #include "dist/mpi_transport.h"
@@ -8,7 +8,7 @@
 namespace convoy {
 namespace {
 
-// Of `count` ints each, by rank.
+// Those of every rank, one behind the other; all have as many.
 std::vector<int> all_gather(MPI_Comm comm, const std::vector<int>& mine) {
   int size = 0;
   check(MPI_Comm_size(comm, &size));
