@@ -10,6 +10,7 @@ namespace convoy {
 namespace {
 
 constexpr int64_t kGapAtMost = 127;  // elements between two slots
+constexpr int kNoBucket = -1;
 
 // The lowest element from which on everything up to `end` is final; `ranges` are final, sorted by falling end.
 int64_t frontier_below(int64_t end, std::vector<std::pair<int64_t, int64_t>>& ranges) {
@@ -42,24 +43,24 @@ Step simple_step(std::string name, std::function<void()> run, int64_t bytes) {
 
 int64_t bytes_of(int64_t elements) { return elements * size_of(Dtype::kF32); }
 
-Step add_accumulated(Parameters& parameters, FlatOps& ops, Stream& compute, int64_t begin, int64_t end) {
+Step add_accumulated(Parameters& parameters, int64_t begin, int64_t end, const Executors& on) {
   float* gradients = parameters.gradients() + begin;
   const float* accumulated = parameters.accumulated() + begin;
   return simple_step(
-      "gradients += accumulated", [=, &ops, &compute] { ops.add(gradients, accumulated, end - begin, compute); },
+      "gradients += accumulated", [=] { on.ops.add(gradients, accumulated, end - begin, on.compute); },
       3 * bytes_of(end - begin));
 }
 
 // Conversions run on the compute stream, where kernels of any device may run: that of a communicator may be the host's.
-Step to_bf16(const GradientBucket& bucket, size_t index, bool feedback, Parameters& parameters, FlatOps& ops,
-             Stream& compute) {
+Step to_bf16(const GradientBucket& bucket, size_t index, bool feedback, Parameters& parameters, const Executors& on) {
   float* const from = parameters.gradients() + bucket.begin;
   uint16_t* const to = parameters.bf16_gradients() + bucket.begin;
   float* const lost = feedback ? parameters.rounded_off() + bucket.begin : nullptr;
   const int64_t elements = bucket.end - bucket.begin;
   Step step = simple_step(
       "to bf16 bucket " + std::to_string(index),
-      [=, &ops, &compute] {
+      [=] {
+        const auto& [ops, compute, communicator, clock] = on;
         if (feedback) ops.add(from, lost, elements, compute);
         ops.convert(to, Dtype::kBF16, from, Dtype::kF32, elements, compute);
         if (!feedback) return;
@@ -72,7 +73,7 @@ Step to_bf16(const GradientBucket& bucket, size_t index, bool feedback, Paramete
 }
 
 // Of a bucket, what this rank updates.
-Step from_bf16(const GradientBucket& bucket, size_t index, Parameters& parameters, FlatOps& ops, Stream& compute) {
+Step from_bf16(const GradientBucket& bucket, size_t index, Parameters& parameters, const Executors& on) {
   float* to = parameters.gradients();
   const uint16_t* from = parameters.bf16_gradients();
   std::vector<ElementRange> own;
@@ -85,9 +86,9 @@ Step from_bf16(const GradientBucket& bucket, size_t index, Parameters& parameter
   }
   Step step = simple_step(
       "from bf16 bucket " + std::to_string(index),
-      [=, &ops, &compute] {
+      [=] {
         for (const auto& [begin, end] : own) {
-          ops.convert(to + begin, Dtype::kF32, from + begin, Dtype::kBF16, end - begin, compute);
+          on.ops.convert(to + begin, Dtype::kF32, from + begin, Dtype::kBF16, end - begin, on.compute);
         }
       },
       elements * (size_of(Dtype::kF32) + size_of(Dtype::kBF16)));
@@ -100,24 +101,39 @@ struct Exchange {
   Step begin, join;
 };
 
-Exchange exchange(std::string name, void (Communicator::*collective)(Tensor), Tensor tensor, Stream& compute,
-                  Communicator& communicator) {
-  const std::shared_ptr<Event> end = communicator.make_event();
+using Time = ExchangeClock::Times;
+
+template <class Work>
+void timed(const Executors& on, int64_t Time::*as, int bucket, Stream& stream, const Work& work) {
+  if (on.clock == nullptr) return work();
+  on.clock->add(as, bucket, stream, work);
+}
+
+// `bucket`: -1 where it is none.
+Exchange exchange(std::string name, void (Communicator::*collective)(Tensor), Tensor tensor, int bucket,
+                  const Executors& on) {
+  const std::shared_ptr<Event> end = on.communicator.make_event();
+  const bool capturable = on.communicator.capturable();
+  const auto give = [=] {
+    Stream& stream = on.communicator.stream();
+    stream.wait_for(on.compute);
+    timed(on, &Time::busy, bucket, stream, [&] { (on.communicator.*collective)(tensor); });
+    end->record(stream);
+  };
   Exchange steps;
   steps.begin = simple_step(
       std::move(name),
-      [=, &compute, &communicator] {
-        communicator.stream().wait_for(compute);
-        (communicator.*collective)(tensor);
-        end->record(communicator.stream());
+      [=] {
+        if (capturable) return give();
+        timed(on, &Time::exposed, bucket, on.compute, give);  // the host takes part and gives compute nothing else
       },
       tensor.type.bytes());
   steps.begin.communicates = true;
-  steps.begin.capturable = communicator.capturable();
   steps.join = simple_step(
-      "join", [=, &compute] { compute.wait_until(*end); }, 0);
+      "join", [=] { timed(on, &Time::exposed, bucket, on.compute, [&] { on.compute.wait_until(*end); }); }, 0);
   steps.join.waits = true;
-  steps.join.capturable = communicator.capturable();
+  steps.begin.capturable = steps.join.capturable = capturable;
+  steps.begin.bucket = steps.join.bucket = bucket;
   return steps;
 }
 
@@ -125,30 +141,27 @@ std::string slice_text(const char* buffer, int64_t begin, int64_t end) {
   return std::string(buffer) + " [" + std::to_string(begin) + ", " + std::to_string(end) + ") ";
 }
 
-Exchange reduce(const GradientBucket& bucket, size_t index, bool scatters, Tensor slice, Stream& compute,
-                Communicator& communicator) {
+Exchange reduce(const GradientBucket& bucket, size_t index, bool scatters, Tensor slice, const Executors& on) {
   Exchange steps = exchange((scatters ? "reduce_scatter bucket " : "reduce bucket ") + std::to_string(index),
                             scatters ? &Communicator::reduce_scatter_sum : &Communicator::all_reduce_sum, slice,
-                            compute, communicator);
+                            static_cast<int>(index), on);
   steps.begin.detail = slice_text("gradients", bucket.begin, bucket.end) + to_string(slice.type.dtype);
   steps.join.name += " bucket " + std::to_string(index);
-  steps.begin.bucket = steps.join.bucket = static_cast<int>(index);
   return steps;
 }
 
-void exchange_statistics(Plan& plan, Stream& compute, Communicator& communicator) {
+void exchange_statistics(Plan& plan, const Executors& on) {
   for (size_t i = plan.steps().size(); i-- > 0;) {  // from the last, so that earlier positions stay true
     const Tensor gathered = plan.steps()[i].gathered;
     if (!gathered) continue;
-    Exchange steps =
-        exchange("all_gather " + plan.steps()[i].name, &Communicator::all_gather, gathered, compute, communicator);
+    Exchange steps = exchange("all_gather " + plan.steps()[i].name, &Communicator::all_gather, gathered, kNoBucket, on);
     plan.insert(i + 1, std::move(steps.join));
     plan.insert(i + 1, std::move(steps.begin));
   }
 }
 
-void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps& ops, Stream& compute,
-                   Communicator& communicator, const BucketPolicy& policy) {
+void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, const Executors& on,
+                   const BucketPolicy& policy) {
   const std::vector<GradientBucket> buckets = cut_buckets(plan, parameters, policy);
   const int64_t trainable = parameters.trainable_elements();
   const bool narrow = policy.dtype == Dtype::kBF16 && trainable > 0;
@@ -161,22 +174,21 @@ void add_reduction(Plan& plan, bool accumulates, Parameters& parameters, FlatOps
     if (narrow && holds_gradients) {
       slice = {parameters.bf16_gradients() + bucket.begin, {slice.type.shape, Dtype::kBF16}};
     }
-    Exchange steps = reduce(bucket, i, policy.sharded && holds_gradients, slice, compute, communicator);
+    Exchange steps = reduce(bucket, i, policy.sharded && holds_gradients, slice, on);
     joins[i] = std::move(steps.join);
     plan.insert(position, std::move(steps.begin));
-    if (narrow && holds_gradients)
-      plan.insert(position, to_bf16(bucket, i, policy.error_feedback, parameters, ops, compute));
+    if (narrow && holds_gradients) plan.insert(position, to_bf16(bucket, i, policy.error_feedback, parameters, on));
     const int64_t end = std::min(bucket.end, trainable);
     if (accumulates && end > bucket.begin) {
-      plan.insert(position, add_accumulated(parameters, ops, compute, bucket.begin, end));
+      plan.insert(position, add_accumulated(parameters, bucket.begin, end, on));
     }
   }
-  if (policy.averages() && accumulates) plan.append(add_accumulated(parameters, ops, compute, 0, trainable));
+  if (policy.averages() && accumulates) plan.append(add_accumulated(parameters, 0, trainable, on));
   for (size_t i = 0; i < buckets.size(); ++i) {
     plan.append(std::move(joins[i]));
-    if (narrow && buckets[i].begin < trainable) plan.append(from_bf16(buckets[i], i, parameters, ops, compute));
+    if (narrow && buckets[i].begin < trainable) plan.append(from_bf16(buckets[i], i, parameters, on));
   }
-  plan.set_between_steps([&communicator] { communicator.progress(); });
+  plan.set_between_steps([&communicator = on.communicator] { communicator.progress(); });
 }
 
 }  // namespace
@@ -229,24 +241,24 @@ std::vector<ElementRange> share_updates(const Plan& plan, Parameters& parameters
   return buckets;
 }
 
-Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,
-               Communicator& communicator, const BucketPolicy& policy) {
+Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, const Executors& on,
+               const BucketPolicy& policy) {
   const int64_t trainable = parameters.trainable_elements();
-  exchange_statistics(plan, compute, communicator);
-  if (position.last && communicator.size() > 1) {
-    add_reduction(plan, !position.first, parameters, ops, compute, communicator, policy);
+  exchange_statistics(plan, on);
+  if (position.last && on.communicator.size() > 1) {
+    add_reduction(plan, !position.first, parameters, on, policy);
   } else if (position.last && !position.first) {
-    plan.append(add_accumulated(parameters, ops, compute, 0, trainable));
+    plan.append(add_accumulated(parameters, 0, trainable, on));
   } else if (!position.last) {
     float* accumulated = parameters.accumulated();
     const float* gradients = parameters.gradients();
     if (position.first) {
       plan.append(simple_step(
-          "accumulated = gradients", [=, &ops, &compute] { ops.copy(accumulated, gradients, trainable, compute); },
+          "accumulated = gradients", [=] { on.ops.copy(accumulated, gradients, trainable, on.compute); },
           2 * bytes_of(trainable)));
     } else {
       plan.append(simple_step(
-          "accumulated += gradients", [=, &ops, &compute] { ops.add(accumulated, gradients, trainable, compute); },
+          "accumulated += gradients", [=] { on.ops.add(accumulated, gradients, trainable, on.compute); },
           3 * bytes_of(trainable)));
     }
   }
@@ -254,71 +266,69 @@ Plan make_pass(Plan plan, PassPosition position, Parameters& parameters, FlatOps
     const int64_t elements = parameters.reduced_elements() - trainable;
     plan.insert(0, simple_step(
                        "clear statistics and control",
-                       [=, &parameters, &ops, &compute] { ops.clear(parameters.batch_state(), elements, compute); },
+                       [=, &parameters] {
+                         on.ops.clear(parameters.batch_state(), elements, on.compute);
+                         if (on.clock != nullptr) on.clock->clear(on.compute);
+                       },
                        bytes_of(elements)));
   }
   return plan;
 }
 
 void append_update(Plan& plan, const BucketPolicy& policy, const std::vector<ElementRange>& shards,
-                   Optimizer& optimizer, Parameters& parameters, const StepScalars* scalars, FlatOps& ops,
-                   Stream& compute, Communicator& communicator) {
+                   Optimizer& optimizer, Parameters& parameters, const StepScalars* scalars, const Executors& on) {
   const auto append = [&plan](const char* name, int64_t bytes, std::function<void()> run) {
     plan.append(simple_step(name, std::move(run), bytes));
   };
   const int64_t own = bytes_of(parameters.own().elements());
   const int64_t updated = own * (3 + 2 * std::ssize(optimizer.state()));  // reads gradients; reads and writes the rest
   if (shards.empty() && !policy.averages()) {
-    append("optimizer", updated,
-           [=, &optimizer, &parameters, &compute] { optimizer.step(parameters, scalars, compute); });
+    append("optimizer", updated, [=, &optimizer, &parameters] { optimizer.step(parameters, scalars, on.compute); });
     return;
   }
-  append("check gradients", own,
-         [&optimizer, &parameters, &compute] { optimizer.check_gradients(parameters, compute); });
+  append("check gradients", own, [=, &optimizer, &parameters] { optimizer.check_gradients(parameters, on.compute); });
   Step join;  // with the last, all others are back too
   for (const Tensor& found : optimizer.checked(parameters)) {
-    Exchange steps = exchange("all_reduce checks", &Communicator::all_reduce_sum, found, compute, communicator);
+    Exchange steps = exchange("all_reduce checks", &Communicator::all_reduce_sum, found, kNoBucket, on);
     plan.append(std::move(steps.begin));
     join = std::move(steps.join);
   }
   plan.append(std::move(join));
-  append("optimizer", updated,
-         [=, &optimizer, &parameters, &compute] { optimizer.apply(parameters, scalars, compute); });
+  append("optimizer", updated, [=, &optimizer, &parameters] { optimizer.apply(parameters, scalars, on.compute); });
   if (shards.empty()) return;
-  append_gathers(plan, parameters.values(), shards, compute, communicator);
+  append_gathers(plan, parameters.values(), shards, on);
   if (parameters.shadow() == nullptr) return;
   const int64_t shadow = parameters.trainable_elements() * (size_of(Dtype::kF32) + size_of(parameters.shadow_dtype()));
-  append("shadow of values", shadow, [&parameters, &ops, &compute] {
-    ops.convert(parameters.shadow(), parameters.shadow_dtype(), parameters.values(), Dtype::kF32,
-                parameters.trainable_elements(), compute);
+  append("shadow of values", shadow, [=, &parameters] {
+    on.ops.convert(parameters.shadow(), parameters.shadow_dtype(), parameters.values(), Dtype::kF32,
+                   parameters.trainable_elements(), on.compute);
   });
 }
 
-Plan average_over_ranks(const std::vector<Tensor>& tensors, FlatOps& ops, Stream& compute, Communicator& communicator) {
+Plan average_over_ranks(const std::vector<Tensor>& tensors, const Executors& on) {
   Plan plan;
   Step join;
-  const float share = 1.0F / static_cast<float>(communicator.size());
+  const float share = 1.0F / static_cast<float>(on.communicator.size());
   for (const Tensor& tensor : tensors) {
     const int64_t elements = tensor.type.shape.elements();
     plan.append(simple_step(
         "own share of the mean",
-        [=, &ops, &compute] { ops.combine(tensor.as<float>(), share, tensor.as<float>(), 0, elements, compute); },
+        [=] { on.ops.combine(tensor.as<float>(), share, tensor.as<float>(), 0, elements, on.compute); },
         2 * bytes_of(elements)));
-    Exchange steps = exchange("all_reduce mean", &Communicator::all_reduce_sum, tensor, compute, communicator);
+    Exchange steps = exchange("all_reduce mean", &Communicator::all_reduce_sum, tensor, kNoBucket, on);
     plan.append(std::move(steps.begin));
     join = std::move(steps.join);
   }
   plan.append(std::move(join));
-  plan.set_between_steps([&communicator] { communicator.progress(); });
+  plan.set_between_steps([&communicator = on.communicator] { communicator.progress(); });
   return plan;
 }
 
-void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, Stream& compute,
-                    Communicator& communicator) {
+void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, const Executors& on) {
   Step join;
   for (const auto& [begin, end] : shards) {
     const Tensor slice{flat + begin, {{1, 1, 1, static_cast<int>(end - begin)}}};
-    Exchange steps = exchange("all_gather", &Communicator::all_gather, slice, compute, communicator);
+    Exchange steps = exchange("all_gather", &Communicator::all_gather, slice, kNoBucket, on);
     steps.begin.detail = slice_text("elements", begin, end) + to_string(slice.type.dtype);
     plan.append(std::move(steps.begin));
     join = std::move(steps.join);

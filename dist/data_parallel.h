@@ -12,6 +12,7 @@
 #include "core/train/flat_ops.h"
 #include "core/train/optimizer.h"
 #include "dist/communicator.h"
+#include "dist/exchange_clock.h"
 
 namespace convoy {
 
@@ -64,34 +65,40 @@ std::vector<GradientBucket> cut_buckets(const Plan& plan, const Parameters& para
 std::vector<ElementRange> share_updates(const Plan& plan, Parameters& parameters, const BucketPolicy& policy,
                                         const RankGroup& group);
 
+// What the steps of a plan run on.  All must outlive it.
+struct Executors {
+  FlatOps& ops;
+  Stream& compute;
+  Communicator& communicator;
+  const ExchangeClock* clock = nullptr;  // for all buckets; null: exchanges are not timed
+};
+
 struct PassPosition {
   bool first = true, last = true;  // of the rank's micro-batches of this step
 };
 
 // Turns the steps of a program into a pass:
 //   each        has what its steps gather exchanged by all ranks behind them: they run as many passes each
-//   first       clears the batch-norm statistics and the control block
+//   first       clears the batch-norm statistics, the control block and the clock
 //   not last    adds the gradients to the accumulated ones
 //   last        adds the accumulated ones to the gradients, bucket by bucket, and sums each bucket over all ranks while
 //               the steps behind it run; at its end it waits for them one by one, and where gradients travel as bf16,
 //               makes them f32
 // All arguments must outlive the plan.  Collective where there are several ranks and gradients travel as bf16: the copy
 // is memory of the communicator.
-Plan make_pass(Plan steps, PassPosition position, Parameters& parameters, FlatOps& ops, Stream& compute,
-               Communicator& communicator, const BucketPolicy& policy);
+Plan make_pass(Plan steps, PassPosition position, Parameters& parameters, const Executors& on,
+               const BucketPolicy& policy);
 
 // Appends the optimizer's step.  Where ranks do not have the same gradients, because they average copies or have parts
 // of them, `shards` of share_updates(), they tell each other before it what they found in theirs; with `shards` behind
 // it what they made of their values.
 void append_update(Plan& plan, const BucketPolicy& policy, const std::vector<ElementRange>& shards,
-                   Optimizer& optimizer, Parameters& parameters, const StepScalars* scalars, FlatOps& ops,
-                   Stream& compute, Communicator& communicator);
+                   Optimizer& optimizer, Parameters& parameters, const StepScalars* scalars, const Executors& on);
 
 // Steps in which each of these, f32, becomes its mean over all ranks.
-Plan average_over_ranks(const std::vector<Tensor>& tensors, FlatOps& ops, Stream& compute, Communicator& communicator);
+Plan average_over_ranks(const std::vector<Tensor>& tensors, const Executors& on);
 
 // Appends steps in which every rank's part of each shard of `flat` goes to all ranks.
-void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, Stream& compute,
-                    Communicator& communicator);
+void append_gathers(Plan& plan, float* flat, const std::vector<ElementRange>& shards, const Executors& on);
 
 }  // namespace convoy

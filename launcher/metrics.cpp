@@ -149,7 +149,7 @@ void MetricsExporter::publish(const StepReport& report) {
   to.ready_batches.Set(report.ready_batches);
   to.loader_threads.Set(report.loader_threads);
   to.bad_samples.Set(static_cast<double>(report.bad_samples));
-  if (report.communication) to.publish(*report.communication);
+  to.publish(report.communication);
   to.loss.Set(report.loss);
   to.accuracy.Set(report.accuracy);
   to.learning_rate.Set(report.learning_rate);

@@ -44,21 +44,15 @@ std::string Progress::text(const StepReport& report, double rate) const {
   const double elapsed = std::chrono::duration<double>(Clock::now() - begin_).count();
   const auto steps_done = static_cast<double>(report.step - first_step_);
   const double left = steps_done > 0 ? elapsed / steps_done * static_cast<double>(report.steps - report.step) : 0;
-  std::string communication;
-  if (report.communication) {
-    char share[32];
-    std::snprintf(share, sizeof share, " comm %.1f%%",
-                  100 * report.communication->exposed_seconds / report.step_seconds);
-    communication = share;
-  }
   char text[256];
   std::snprintf(
       text, sizeof text,
       "epoch %d  step %lld/%lld  loss %.4f  top-1 %.1f%%  lr %.4g  %.0f img/s (%.0f per rank)  wait: data %.1f%%"
-      "%s  eta %s",
+      " comm %.1f%%  eta %s",
       report.epoch + 1, static_cast<long long>(report.step), static_cast<long long>(report.steps), report.loss,
       100 * report.accuracy, static_cast<double>(report.learning_rate), rate, rate / world_,
-      100 * report.data_wait_seconds / report.step_seconds, communication.c_str(), duration(left).c_str());
+      100 * report.data_wait_seconds / report.step_seconds,
+      100 * report.communication.exposed_seconds / report.step_seconds, duration(left).c_str());
   return text;
 }
 

@@ -19,6 +19,18 @@ Step named_step(std::string name, std::function<void()> run) {
   return step;
 }
 
+// What the device's clock says, by bucket from -1 on.
+void add_times(const ExchangeClock::Times* times, Communication& to) {
+  const auto seconds = [](int64_t nanoseconds) { return 1e-9 * static_cast<double>(nanoseconds); };
+  for (size_t i = 0; i <= to.buckets.size(); ++i) {
+    to.exposed_seconds += seconds(times[i].exposed);
+    to.busy_seconds += seconds(times[i].busy);
+    if (i == 0) continue;
+    to.buckets[i - 1].exposed_seconds = seconds(times[i].exposed);
+    to.buckets[i - 1].busy_seconds = seconds(times[i].busy);
+  }
+}
+
 // What this rank asks of all ranks travels in the control block: written right behind the step that clears it.
 void insert_requests(Plan& plan, const StepScalars* scalars, float* control, FlatOps& ops, Stream& compute) {
   static_assert(kSaveRequested == kStopRequested + 1 && kInterrupted == kStopRequested + 2);
@@ -61,6 +73,13 @@ Replica::Replica(Model model, Backend& backend, const ReplicaOptions& options)
       shards_(share_updates(course_->program.plan(), parameters_, buckets_, *backend.communicator)) {
   if (class_weights_.bytes() > 0) {
     device_.copy(class_weights_.data(), model_.class_weights.data(), class_weights_.bytes(), device_.compute());
+  }
+  if (device_.runs_ahead() && backend.communicator->size() > 1) {
+    size_t buckets = 0;
+    for (const auto& course : courses_)
+      buckets = std::max(buckets, cut_buckets(course->program.plan(), parameters_, buckets_).size());
+    clock_.emplace(device_, *backend.ops, buckets);
+    times_.emplace(device_, clock_->times().bytes());
   }
   for (const std::unique_ptr<Course>& course : courses_) {
     const auto shards = share_updates(course->program.plan(), parameters_, buckets_, *backend.communicator);
@@ -116,12 +135,11 @@ void Replica::bind(Program& program, const Graph& graph) {
 }
 
 void Replica::make_passes(Course& course) {
-  FlatOps& ops = *backend_.ops;
-  Stream& compute = device_.compute();
   const auto make = [&](PassPosition position) {
     Pass& pass = course.at(position);
-    pass.plan = make_pass(course.program.plan(), position, parameters_, ops, compute, *backend_.communicator, buckets_);
-    if (position.first) insert_requests(pass.plan, device_scalars(), parameters_.control(), ops, compute);
+    pass.plan = make_pass(course.program.plan(), position, parameters_, executors(), buckets_);
+    if (position.first)
+      insert_requests(pass.plan, device_scalars(), parameters_.control(), *backend_.ops, device_.compute());
     ask_teacher(course, pass.plan);
     make_runner(pass);
   };
@@ -175,8 +193,7 @@ void Replica::add_update(Optimizer& optimizer, WeightAverage* average) {
     for (const bool first : {false, true}) {
       Plan& plan = course->at({.first = first, .last = true}).plan;
       if (plan.steps().empty()) continue;  // no step has so many micro-batches
-      append_update(plan, buckets_, shards_, optimizer, parameters_, device_scalars(), *backend_.ops, device_.compute(),
-                    *backend_.communicator);
+      append_update(plan, buckets_, shards_, optimizer, parameters_, device_scalars(), executors());
       if (average == nullptr) continue;
       Step step =
           named_step("average", [this, average] { average->step(parameters_, device_scalars(), device_.compute()); });
@@ -193,25 +210,19 @@ void Replica::make_averaging(Optimizer& optimizer, WeightAverage* average) {
   std::vector<Tensor> updated{flat(parameters_.values(), trainable)};
   for (const Optimizer::State& state : optimizer.state()) updated.push_back(flat(state.data, trainable));
   if (average != nullptr) updated.push_back(flat(average->values(), average->value_elements()));
-  averaging_ = convoy::average_over_ranks(updated, *backend_.ops, device_.compute(), *backend_.communicator);
+  averaging_ = convoy::average_over_ranks(updated, executors());
 }
 
 void Replica::average_over_ranks() {
   if (!averaging_) return;
   PlanRunner runner(*averaging_, device_, false);
-  if (device_.runs_ahead()) {
-    runner.run();
-  } else {
-    std::vector<double> seconds;
-    runner.run_timed(seconds);
-    follow_communication(*averaging_, seconds);
-  }
+  run_and_follow(*averaging_, runner);
   values_changed();
 }
 
 void Replica::gather(float* flat) {
   Plan plan;
-  append_gathers(plan, flat, shards_, device_.compute(), *backend_.communicator);
+  append_gathers(plan, flat, shards_, {*backend_.ops, device_.compute(), *backend_.communicator});
   plan.run();
 }
 
@@ -225,46 +236,64 @@ void Replica::load(std::span<const uint8_t> pixels, std::span<const Target> targ
   inputs_.load({{pixels_.data(), pixels.data(), pixel_bytes}, {targets_.data(), targets.data(), target_bytes}});
 }
 
+void Replica::fetch_control() {
+  controls_.fetch(parameters_.control());
+  if (times_) times_->fetch(clock_->times().data());
+  fetched_.push_back(communication_);
+}
+
 const float* Replica::take_control() {
   const void* control = controls_.take();
   backend_.communicator->progress();
+  taken_ = std::move(fetched_.front());
+  fetched_.pop_front();
+  if (times_) add_times(static_cast<const ExchangeClock::Times*>(times_->take()), taken_);
   return static_cast<const float*>(control);
 }
 
 void Replica::run(PassPosition position) {
   const Pass& pass = course_->at(position);
   upload_.send(&scalars_);
-  if (device_.runs_ahead()) return pass.runner->run();
-  seconds_.assign(pass.plan.steps().size(), 0);
-  pass.runner->run_timed(seconds_);
-  follow_communication(pass.plan, seconds_);
+  if (position.first) communication_ = {};
+  run_and_follow(pass.plan, *pass.runner);
 }
 
-// Of a plan that has just ended.  What it gave to the communicator are the last that ended there.
+void Replica::run_and_follow(const Plan& plan, PlanRunner& runner) {
+  std::vector<double> seconds;
+  if (device_.runs_ahead()) {
+    runner.run();
+  } else {
+    runner.run_timed(seconds);
+  }
+  follow_communication(plan, seconds);
+}
+
+// Of a plan that was run.  What it gave to the communicator are the last that ended there.  Where the device runs
+// ahead, times are not known yet.
 void Replica::follow_communication(const Plan& plan, const std::vector<double>& seconds) {
   const std::vector<CollectiveTime> times = backend_.communicator->take_times();
   const auto given = std::ranges::count_if(plan.steps(), &Step::communicates);
   auto time = times.end() - std::min<int64_t>(given, std::ssize(times));
   for (size_t i = 0; i < plan.steps().size(); ++i) {
     const Step& step = plan.steps()[i];
-    const double exposed = step.waits ? seconds[i] : 0;
-    const CollectiveTime took = step.communicates && time != times.end() ? *time++ : CollectiveTime{};
+    const double exposed = step.waits && !seconds.empty() ? seconds[i] : 0;
+    const double busy = step.communicates && time != times.end() ? (time++)->busy_seconds : 0;
+    const int64_t bytes = step.communicates ? step.bytes : 0;
     communication_.exposed_seconds += exposed;
-    communication_.busy_seconds += took.busy_seconds;
-    communication_.bytes += took.bytes;
+    communication_.busy_seconds += busy;
+    communication_.bytes += bytes;
     if (step.bucket < 0) continue;
     const auto number = static_cast<size_t>(step.bucket);
     communication_.buckets.resize(std::max(communication_.buckets.size(), number + 1));
     Communication::Bucket& bucket = communication_.buckets[number];
-    bucket.bytes += took.bytes;
+    bucket.bytes += bytes;
     bucket.exposed_seconds += exposed;
-    bucket.busy_seconds += took.busy_seconds;
+    bucket.busy_seconds += busy;
   }
 }
 
-std::optional<Communication> Replica::take_communication() {
-  if (device_.runs_ahead()) return std::nullopt;
-  return std::exchange(communication_, {});
+Executors Replica::executors() const {
+  return {*backend_.ops, device_.compute(), *backend_.communicator, clock_ ? &*clock_ : nullptr};
 }
 
 void Replica::run_timed(PassPosition position, std::vector<double>& seconds) {

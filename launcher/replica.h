@@ -1,6 +1,7 @@
 // One rank's copy of the network, ready to run: parameters, programs, one arena, the plans of a step.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -99,8 +100,6 @@ class Replica {
 
   // Forward and backward of the loaded micro-batch, and the update.
   void run(PassPosition position);
-  // Of all passes since the last call; nothing where the device runs ahead of the host.
-  std::optional<Communication> take_communication();
   // Step by step; adds each step's seconds to seconds[i].  For measurements.
   void run_timed(PassPosition position, std::vector<double>& seconds);
   const Plan& pass(PassPosition position) const { return course_->at(position).plan; }
@@ -115,12 +114,14 @@ class Replica {
   // the next call.
   Answers answers();
 
-  // The control block as the work given so far leaves it.
-  void fetch_control() { controls_.fetch(parameters_.control()); }
+  // The control block as the work given so far leaves it, and what communication has cost since the first pass.
+  void fetch_control();
   size_t pending_controls() const { return controls_.pending(); }
   // [kControlSize], the oldest that was fetched and not taken; waits for it.  Valid until the next fetch_control().
   // Throws what ended the communication of ranks: then it was not summed.
   const float* take_control();
+  // Of the step whose control block was taken last.
+  const Communication& communication() const { return taken_; }
 
   const BucketPolicy& buckets() const { return buckets_; }
   bool recomputes() const { return recomputes_; }
@@ -146,7 +147,9 @@ class Replica {
   void bind(Program& program, const Graph& graph);
   void make_passes(Course& course);
   void make_averaging(Optimizer& optimizer, WeightAverage* average);
+  Executors executors() const;
   void follow_communication(const Plan& plan, const std::vector<double>& seconds);
+  void run_and_follow(const Plan& plan, PlanRunner& runner);
   void ask_teacher(const Course& course, Plan& plan);
   void make_runner(Pass& pass) { pass.runner = std::make_unique<PlanRunner>(pass.plan, device_, capture_); }
   const StepScalars* device_scalars() const { return static_cast<const StepScalars*>(upload_.data()); }
@@ -170,8 +173,11 @@ class Replica {
   const std::vector<ElementRange> shards_;  // of which each rank updates a part; none where all update all
   Pass evaluation_;
   std::optional<Plan> averaging_;  // with add_update(), where ranks have copies of their own
-  std::vector<double> seconds_;    // by step of the last pass, on the CPU
-  Communication communication_;
+  // On a device that runs ahead, where there are other ranks: it adds up what communication takes.
+  std::optional<ExchangeClock> clock_;
+  std::optional<Download> times_;
+  Communication communication_, taken_;  // since the first pass; of the step whose control block was taken
+  std::deque<Communication> fetched_;    // in between
 };
 
 }  // namespace convoy

@@ -16,7 +16,7 @@ struct Communication {
     double exposed_seconds = 0, busy_seconds = 0;
   };
   double exposed_seconds = 0;   // compute waited for it: what overlap did not hide
-  double busy_seconds = 0;      // see CollectiveTime
+  double busy_seconds = 0;      // see CollectiveTime; on a device that runs ahead from a collective's turn to its end
   int64_t bytes = 0;            // of all tensors that ranks exchanged
   std::vector<Bucket> buckets;  // of the gradients, in the order in which they leave
 };
@@ -43,8 +43,8 @@ struct StepReport {
   double data_wait_seconds = 0;  // waiting for the loader
   int ready_batches = 0;         // micro-batches that were decoded when the last one was asked for
   int loader_threads = 0;
-  int64_t bad_samples = 0;                     // that this rank passed over, since the start
-  std::optional<Communication> communication;  // nothing where the host does not see the device wait
+  int64_t bad_samples = 0;  // that this rank passed over, since the start
+  Communication communication;
   bool nonfinite = false;       // loss or gradient was NaN or infinite; the update was skipped on all ranks
   bool overflow = false;        // f16: gradients were too large; skipped likewise, the loss scale is halved
   bool stop_requested = false;  // some rank was asked to save and stop …

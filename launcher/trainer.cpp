@@ -78,11 +78,10 @@ void Trainer::step() {
     // Forward, backward; the last pass also sums the gradients over all ranks while backward still runs, and updates.
     replica.run({.first = pass == 0, .last = pass + 1 == share_.count});
   }
-  replica.fetch_control();
-
   report.step = ++step_;
   if (replica.averages_behind(step_)) average_over_ranks();
-  report.communication = replica.take_communication();
+  replica.fetch_control();
+
   report.learning_rate = replica.scalars().learning_rate;
   report.loader_threads = feed_->loader().threads();
   report.bad_samples = parts_.bad_samples.count();
@@ -138,6 +137,7 @@ StepReport Trainer::finished_report() {
   report.stop_requested = control[kStopRequested] > 0;
   report.save_requested = control[kSaveRequested] > 0;
   report.interrupted = control[kInterrupted] > 0;
+  report.communication = parts_.replica.communication();
   report.step_seconds = since_.seconds();
   since_.restart();
   return report;
@@ -181,7 +181,7 @@ void Trainer::publish(const StepReport& report) {
                        {"learning_rate", report.learning_rate},
                        {"step_seconds", report.step_seconds}};
   if (report.gradient_norm) event["gradient_norm"] = *report.gradient_norm;
-  if (report.communication && parts_.communicator.size() > 1) event["communication"] = to_json(*report.communication);
+  if (parts_.communicator.size() > 1) event["communication"] = to_json(report.communication);
   parts_.run_directory->append_log(event.dump());
 }
 
@@ -253,7 +253,6 @@ Checkpointer::Moment Trainer::moment() const {
 void Trainer::come_together() {
   parts_.replica.forget_rounding();
   average_over_ranks();
-  parts_.replica.take_communication();  // of no step
 }
 
 // Once a step: the mean of equal copies may have other bits than they.

@@ -8,7 +8,7 @@
 #define CONVOY_EXPORT extern "C" __attribute__((visibility("default")))
 
 // A text that is the same only for builds of the same interfaces.
-#define CONVOY_CUDA_BUILD "convoy cuda 3"
+#define CONVOY_CUDA_BUILD "convoy cuda 4"
 
 namespace convoy {
 class Allocator;

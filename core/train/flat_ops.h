@@ -88,6 +88,9 @@ class FlatOps {
   // Between f32 and f32, bf16 or f16, to nearest even.
   virtual void convert(void* to, Dtype to_dtype, const void* from, Dtype from_dtype, int64_t elements,
                        Stream& stream) = 0;
+  // *nanoseconds += sign * what the device's clock shows behind the work given to `stream` so far: with -1 in front of
+  // something and +1 behind it, how long it took.
+  virtual void add_clock(int64_t* nanoseconds, int sign, Stream& stream) = 0;
   // A batch out of a data set in device memory: to [count,H,W,C] is what rows [count] say.
   virtual void gather_images(uint8_t* to, const ImageSet& images, const ImageRow* rows, int count, Stream& stream) = 0;
 

@@ -59,6 +59,8 @@ struct GatherImages {
   }
 };
 
+__global__ void add_clock_kernel(int64_t* nanoseconds, int sign) { *nanoseconds += sign * clock_nanoseconds(); }
+
 // ---- Non-finite gradients
 
 struct CountNonFinite {
@@ -271,6 +273,9 @@ class CudaFlatOps : public FlatOps {
   void convert(void* to, Dtype to_dtype, const void* from, Dtype from_dtype, int64_t elements,
                Stream& stream) override {
     convert_cuda(to, to_dtype, from, from_dtype, elements, stream);
+  }
+  void add_clock(int64_t* nanoseconds, int sign, Stream& stream) override {
+    launch(add_clock_kernel, 1, 1, stream, nanoseconds, sign);
   }
   void gather_images(uint8_t* to, const ImageSet& images, const ImageRow* rows, int count, Stream& stream) override {
     for_each<1>(GatherImages{to, images, rows}, int64_t{count} * images.shape.h * images.shape.w, true, stream);

@@ -137,7 +137,6 @@ void print_overlap(const Context& context, double overlapped, double exposed, do
 }
 
 void print_buckets(const std::vector<Communication::Bucket>& buckets, int ranks) {
-  if (buckets.empty()) return;  // of a device that runs ahead
   std::printf("\n| bucket | KiB | exposed, ms | busy, ms | busbw, GB/s |\n|--:|--:|--:|--:|--:|\n");
   for (size_t i = 0; i < buckets.size(); ++i) {
     const auto [bytes, exposed, busy] = buckets[i];

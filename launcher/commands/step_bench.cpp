@@ -92,6 +92,7 @@ void StepBench::for_each_pass(Run run) {
 }
 
 void StepBench::steps(int count) {
+  const size_t ahead = device_.runs_ahead() ? 2 : 0;
   for (int i = 0; i < count; ++i) {
     const Stopwatch watch;
     data_waits_.push_back(0);
@@ -101,8 +102,11 @@ void StepBench::steps(int count) {
     if (mode_ != BenchMode::kLoader && replica_->averages_behind(replica_->scalars().step)) {
       replica_->average_over_ranks();
     }
-    communication_.push_back(replica_->take_communication().value_or(Communication{}));
-    if (i + 1 == count) device_.compute().synchronize();
+    replica_->fetch_control();
+    while (replica_->pending_controls() > (i + 1 == count ? 0 : ahead)) {
+      replica_->take_control();
+      communication_.push_back(replica_->communication());
+    }
     seconds_.push_back(watch.seconds());
   }
 }

@@ -130,10 +130,9 @@ class RankPlanner {
   }
 
   Plan pass(PassPosition position) {
-    Plan plan = make_pass(program_.plan(), position, parameters_, *backend_.ops, compute(), others_, options_.buckets);
+    Plan plan = make_pass(program_.plan(), position, parameters_, executors(), options_.buckets);
     if (!position.last) return plan;
-    append_update(plan, options_.buckets, shards_, *optimizer_, parameters_, nullptr, *backend_.ops, compute(),
-                  others_);
+    append_update(plan, options_.buckets, shards_, *optimizer_, parameters_, nullptr, executors());
     if (experiment_.train.ema_decay == 0) return plan;
     Step average;
     average.name = "average";
@@ -143,6 +142,7 @@ class RankPlanner {
   }
 
   Stream& compute() { return backend_.device->compute(); }
+  Executors executors() { return {*backend_.ops, compute(), others_}; }
 
   const Experiment& experiment_;
   AddressSpace memory_;

@@ -127,8 +127,8 @@ void run_step(Replica& replica, Communicator& communicator, FlatOps& ops, int fi
               const BucketPolicy& policy) {
   for (int i = 0; i < passes; ++i) {
     const PassPosition position{i == 0, i + 1 == passes};
-    const Plan pass = make_pass(replica.program().plan(), position, replica.parameters(), ops,
-                                replica.device().compute(), communicator, policy);
+    const Plan pass = make_pass(replica.program().plan(), position, replica.parameters(),
+                                {ops, replica.device().compute(), communicator}, policy);
     replica.load(first + i);
     pass.run();
   }
@@ -163,8 +163,8 @@ std::vector<std::string> names_of(PassPosition position, int ranks, const Bucket
   ScriptedCommunicator communicator(ranks, true);
   Replica replica(communicator.allocator());
   const std::unique_ptr<FlatOps> ops = make_cpu_flat_ops();
-  const Plan pass = make_pass(replica.program().plan(), position, replica.parameters(), *ops,
-                              replica.device().compute(), communicator, policy);
+  const Plan pass = make_pass(replica.program().plan(), position, replica.parameters(),
+                              {*ops, replica.device().compute(), communicator}, policy);
   std::vector<std::string> names;
   for (const Step& step : pass.steps()) {
     EXPECT_EQ(step.communicates, step.name.starts_with("reduce")) << step.name;
@@ -223,8 +223,8 @@ TEST(MakePass, WhatAStepGathersIsThereBeforeTheNext) {
     step.gathered = {};
     steps.append(step);
     for (const PassPosition position : {PassPosition{true, false}, PassPosition{false, true}}) {
-      const Plan pass = make_pass(steps, position, replica.parameters(), *ops, replica.device().compute(), communicator,
-                                  kTinyBuckets);
+      const Plan pass = make_pass(steps, position, replica.parameters(),
+                                  {*ops, replica.device().compute(), communicator}, kTinyBuckets);
       std::vector<std::string> names;
       for (const Step& it : pass.steps()) names.push_back(it.name);
       const auto tell = std::ranges::find(names, "tell");

@@ -1,6 +1,9 @@
 // The communicators of GPUs do what every communicator does; captured passes sum exactly, again and again.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <set>
+
 #include "core/graph/plan_runner.h"
 #include "core/train/flat_ops_cuda.h"
 #include "dist/data_parallel.h"
@@ -95,8 +98,8 @@ class Backward {
     steps_ = steps;
   }
 
-  Plan pass(const BucketPolicy& policy) {
-    return make_pass(steps_, {true, true}, parameters_, *ops_, device_.compute(), communicator_, policy);
+  Plan pass(const BucketPolicy& policy, const ExchangeClock* clock = nullptr) {
+    return make_pass(steps_, {true, true}, parameters_, {*ops_, device_.compute(), communicator_, clock}, policy);
   }
   static float input(int rank, size_t i) { return static_cast<float>((i * 7 + static_cast<size_t>(rank) * 3) % 5); }
   // After `runs` runs.
@@ -174,6 +177,40 @@ void run_many(const Case& it, bool capture, const BucketPolicy& policy) {
     }
     device.compute().synchronize();
   });
+}
+
+// What the clock has behind a pass is of that pass alone, captured or not.
+TEST_P(CapturedPasses, AreTimedByTheDevice) {
+  for (const bool capture : {true, false}) {
+    run_gpu_ranks(GetParam().ranks, GetParam().sums, [&](Communicator& communicator, Device& device) {
+      if (communicator.size() == 1) return;  // sums nothing
+      Backward backward(communicator, device);
+      const std::unique_ptr<FlatOps> ops = cuda_flat_ops();
+      std::vector<ExchangeClock::Times> times(2 + Backward::kLayers);  // more than there can be
+      const ExchangeClock clock(device, *ops, times.size() - 1);
+      const Plan plan = backward.pass({.bytes = 1}, &clock);
+      std::set<int> buckets;
+      for (const Step& step : plan.steps()) buckets.insert(step.bucket);
+      PlanRunner runner(plan, device, capture);
+      for (int run = 1; run <= 4; ++run) {
+        const auto begin = std::chrono::steady_clock::now();
+        runner.run();
+        device.copy(times.data(), clock.times().data(), clock.times().bytes(), device.compute());
+        device.compute().synchronize();
+        const int64_t most = std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
+        int64_t exposed = 0;
+        for (int i = -1; i + 1 < std::ssize(times); ++i) {
+          const auto& [waited, busy] = times[static_cast<size_t>(i + 1)];
+          exposed += waited;
+          EXPECT_EQ(busy > 0, i >= 0 && buckets.contains(i)) << "bucket " << i << ", run " << run;
+          EXPECT_GE(waited, 0);
+          EXPECT_LE(busy, most);
+        }
+        EXPECT_GT(exposed, 0);
+        EXPECT_LE(exposed, most);
+      }
+    });
+  }
 }
 
 TEST_P(CapturedPasses, SumExactlyAtEveryReplay) {

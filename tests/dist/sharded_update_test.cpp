@@ -39,12 +39,12 @@ class Rank {
     optimizer_ =
         rule(*ops_, device_->allocator(), parameters_, update_ranges(parameters_, 0.01F, {{"layer1.*", 0.5F, 0}}));
     optimizer_->clip(setting.clip, device_->allocator(), parameters_);
+    const Executors on{*ops_, device_->compute(), communicator};
     for (int i = 0; i < setting.passes; ++i) {
       const PassPosition position{i == 0, i + 1 == setting.passes};
-      passes_.push_back(make_pass(backward, position, parameters_, *ops_, device_->compute(), communicator, policy));
+      passes_.push_back(make_pass(backward, position, parameters_, on, policy));
     }
-    append_update(passes_.back(), policy, shards, *optimizer_, parameters_, &scalars_, *ops_, device_->compute(),
-                  communicator);
+    append_update(passes_.back(), policy, shards, *optimizer_, parameters_, &scalars_, on);
   }
 
   void step() {

@@ -106,7 +106,7 @@ row_cache() { gtest GpuRunTest.DataInTheMemoryOfTheGpuAreTheSame; }
 row_augment() { gtest GpuRunTest.AugmentsAndMixesAsTheHostDoes; }
 row_resume() { gtest GpuRunTest.ResumedRunIsBitwiseEqual; }
 row_recompute() { gtest GpuRunTest.RecomputedBlocksAreTheSame; }
-row_staged_np2() { gtest GpuRunTest.TwoRanksShareTheGpu:GpuRunTest.BatchNormOverRanks*:GpuRunTest.WhatIsForSlowLinks*; }
+row_staged_np2() { gtest GpuRunTest.TwoRanksShareTheGpu:GpuRunTest.BatchNormOverRanks*:GpuRunTest.WhatIsForSlowLinks*:GpuRunTest.SaysWhatItWaitsFor; }
 row_nccl_one_rank() { gtest GpuNcclTest.OneRankAddsUpInsideCapturedWork:GpuNcclTest.GradientsInItsMemoryAreTheSame; }
 row_replay() { gtest GpuNetworkTest.AThousandReplaysTakeNoMemory; }
 row_nccl_sums() { gtest GpuNcclTest.RanksAddUpExactly; }
@@ -257,11 +257,11 @@ row_overlap() {
   cat overlap.log
   overlap_figures
 }
-# Of a table of `bench overlap`: steps with buckets while backward runs, by those with one sum behind it; efficiency.
+# Of a table of `bench overlap`: steps with buckets while backward runs, by those with one sum behind it; efficiency; what compute waits.
 overlap_figures() {
   awk -F'|' '/^\| buckets while/ { with = $3 } /^\| one bucket/ { print "figure with_over_without", with / $3; seen = 1 }
     END { exit !seen }' overlap.log || fail "no table"
-  sed -n 's/^Efficiency \([0-9.]*\)%.*/figure efficiency_percent \1/p' overlap.log
+  sed -n 's/^Efficiency \([0-9.]*\)%; a rank waits \([0-9.]*\) ms.*/figure efficiency_percent \1\nfigure exposed_milliseconds \2/p' overlap.log
 }
 
 # What is measured is finite and right, not fast: two ranks on one GPU are summed through the host.

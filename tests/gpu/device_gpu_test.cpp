@@ -1,5 +1,6 @@
 // That there is a GPU at all, and what it is.
 #include "core/train/flat_ops.h"
+#include "launcher/stopwatch.h"
 #include "tests/gpu/gpu_test.h"
 
 namespace convoy {
@@ -23,6 +24,39 @@ TEST_F(GpuDeviceTest, RunsAKernelAndCopiesItsResult) {
   device->copy(sums.data(), a.data(), a.bytes(), device->compute());
   device->compute().synchronize();
   for (size_t i = 0; i < numbers.size(); ++i) ASSERT_EQ(sums[i], 2 * numbers[i]) << i;
+}
+
+// By which communication is timed: it goes on inside captured work, too.
+TEST_F(GpuDeviceTest, ItsClockSaysHowLongWorkTakes) {
+  const std::unique_ptr<Device> device = library_.make_device(0);
+  const std::unique_ptr<FlatOps> ops = make_cuda_flat_ops(library_);
+  const int64_t elements = small() ? 100'000 : 100'000'000;
+  const Buffer a(device->allocator(), elements * 4), b(device->allocator(), elements * 4);
+  const Buffer total(device->allocator(), sizeof(int64_t));
+  const auto body = [&] {
+    ops->add_clock(total.as<int64_t>(), -1, device->compute());
+    ops->add(a.as<float>(), b.as<float>(), elements, device->compute());
+    ops->add_clock(total.as<int64_t>(), +1, device->compute());
+  };
+  const auto read = [&] {
+    int64_t nanoseconds = 0;
+    device->copy(&nanoseconds, total.data(), sizeof nanoseconds, device->compute());
+    device->compute().synchronize();
+    return 1e-9 * static_cast<double>(nanoseconds);
+  };
+  const Stopwatch watch;
+  body();
+  const double once = read();
+  EXPECT_GT(once, 0);
+  EXPECT_LE(once, watch.seconds());
+  const std::unique_ptr<CapturedWork> captured = device->capture(body);
+  constexpr int kReplays = 10;
+  const Stopwatch replays;
+  for (int i = 0; i < kReplays; ++i) captured->launch(device->compute());
+  const double replayed = read() - once;
+  EXPECT_LE(replayed, replays.seconds());
+  figure("clock_replayed_over_host", replayed / replays.seconds());
+  EXPECT_GE(replayed, (small() ? 0.0 : 0.5) * replays.seconds());  // little is between them
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Sums by NCCL: one rank, which every machine can run, and as many ranks as there are GPUs, as threads.
 #include "core/train/flat_ops.h"
+#include "dist/exchange_clock.h"
 #include "dist/nccl.h"
+#include "launcher/stopwatch.h"
 #include "tests/dist/collective_checks.h"
 #include "tests/gpu/gpu_test.h"
 #include "tests/gpu/stepper.h"
@@ -32,21 +34,32 @@ TEST_F(GpuNcclTest, OneRankAddsUpInsideCapturedWork) {
   std::vector<float> numbers(kElements);
   for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i % 1000);
   const Buffer sum(nccl->allocator(), kElements * 4), term(device->allocator(), kElements * 4);
+  const ExchangeClock clock(*device, *ops, 0);
   device->copy(term.data(), numbers.data(), term.bytes(), device->compute());
   const auto body = [&] {
     ops->add(sum.as<float>(), term.as<float>(), kElements, device->compute());
     nccl->stream().wait_for(device->compute());
-    nccl->all_reduce_sum({sum.data(), {{1, 1, 1, kElements}}});
+    clock.add(&ExchangeClock::Times::busy, -1, nccl->stream(), [&] {
+      nccl->all_reduce_sum({sum.data(), {{1, 1, 1, kElements}}});
+    });
     device->compute().wait_for(nccl->stream());
   };
   body();  // sets up what cannot be captured
   device->compute().synchronize();
   const std::unique_ptr<CapturedWork> work = device->capture(body);
+  const Stopwatch watch;
+  clock.clear(device->compute());
   for (int i = 0; i < kReplays; ++i) work->launch(device->compute());
   std::vector<float> found(kElements);
+  ExchangeClock::Times times;
+  device->copy(&times, clock.times().data(), sizeof times, device->compute());
   device->copy(found.data(), sum.data(), sum.bytes(), device->compute());
   device->compute().synchronize();
   for (size_t i = 0; i < found.size(); ++i) ASSERT_EQ(found[i], (kReplays + 1) * numbers[i]) << i;
+  const double busy = 1e-9 * static_cast<double>(times.busy);
+  figure("microseconds_of_a_sum", 1e6 * busy / kReplays);
+  EXPECT_GT(busy, 0);
+  EXPECT_LE(busy, watch.seconds());
 }
 
 TEST_F(GpuNcclTest, GradientsInItsMemoryAreTheSame) {
@@ -84,7 +97,9 @@ TEST_F(GpuNcclTest, ResultDoesNotDependOnTheNumberOfRanks) {
   const Outcome alone = train_cuda(1, batch);
   for (const int n : ranks()) {
     if (n > 16) continue;  // micro-batches
-    const Outcome several = train_cuda(n, batch);
+    const Stopwatch watch;
+    const Outcome several = train_cuda(n, {batch[0], "train.log_every_steps=1"});
+    expect_communication("runs/run/log.jsonl", 5, watch.seconds());
     const double apart = worst_distance(several.by_rank[0], alone.by_rank[0]);
     figure("weights_apart", apart);
     EXPECT_LE(apart, 1e-4) << n;

@@ -1,6 +1,7 @@
 // Whole runs on one GPU: several ranks that share it, capture, resume, and data in its memory.
 #include <filesystem>
 
+#include "launcher/stopwatch.h"
 #include "tests/gpu/gpu_test.h"
 #include "tests/launcher/cache_checks.h"
 
@@ -41,6 +42,21 @@ TEST_F(GpuRunTest, WhatIsForSlowLinksIsAsOnTheCpu) {
     figure("weights_apart", apart);
     EXPECT_LE(apart, most) << settings[0];
     EXPECT_EQ(shared.by_rank[1], shared.by_rank[0]) << settings[0];
+  }
+}
+
+TEST_F(GpuRunTest, SaysWhatItWaitsFor) {
+  const std::vector<std::string> kinds[] = {{},
+                                            {"train.cuda_graph=off"},
+                                            {"train.sync_bn=true"},
+                                            {"distributed.average_every=2"},
+                                            {"optimizer.sharded=true"}};
+  for (std::vector<std::string> settings : kinds) {
+    SCOPED_TRACE(settings.empty() ? "" : settings[0]);
+    settings.insert(settings.end(), {"distributed.share_device=true", "train.log_every_steps=1"});
+    const Stopwatch watch;
+    train_cuda(2, settings);
+    expect_communication("runs/run/log.jsonl", 5, watch.seconds());
   }
 }
 

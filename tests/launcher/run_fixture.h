@@ -8,11 +8,15 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "dist/thread_group.h"
 #include "launcher/training_run.h"
+#include "tests/core/base/testing.h"
 #include "tests/launcher/config/fixture.h"
 
 namespace convoy {
@@ -117,6 +121,36 @@ class RunTest : public ConfigTest {
     return ExitCode::kDone;
   }
 };
+
+// Of a run of several ranks whose every step was logged, which took `seconds`: what rank 0 waited for and spent.
+inline void expect_communication(const std::string& log, int steps, double seconds) {
+  std::istringstream lines(get_file(log));
+  int found = 0;
+  double waited = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json event = nlohmann::json::parse(line);
+    if (event["event"] != "step") continue;
+    ++found;
+    const nlohmann::json& all = event["communication"];
+    ASSERT_FALSE(all["buckets"].empty());
+    double exposed = 0, busy = 0;
+    int64_t bytes = 0;
+    for (const nlohmann::json& bucket : all["buckets"]) {
+      EXPECT_GT(bucket["busy_seconds"].get<double>(), 0);
+      EXPECT_GE(bucket["exposed_seconds"].get<double>(), 0);
+      exposed += bucket["exposed_seconds"].get<double>();
+      busy += bucket["busy_seconds"].get<double>();
+      bytes += bucket["bytes"].get<int64_t>();
+    }
+    EXPECT_GE(all["exposed_seconds"].get<double>(), 0.999999 * exposed);
+    EXPECT_GE(all["busy_seconds"].get<double>(), 0.999999 * busy);
+    EXPECT_GE(all["bytes"].get<int64_t>(), bytes);
+    waited += all["exposed_seconds"].get<double>();
+  }
+  EXPECT_EQ(found, steps);
+  EXPECT_GT(waited, 0);
+  EXPECT_LT(waited, seconds);
+}
 
 // ||a - b|| / max(||b||, 1e-3 sqrt(n))
 inline double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {

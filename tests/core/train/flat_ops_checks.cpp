@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -380,6 +381,22 @@ TEST_F(FlatOpsTest, GradientsAreDividedByTheLossScale) {
         scaled{.elements = 1'001, .loss_scale = 1024, .gradient_times = 1024};  // exact: a power of two
     EXPECT_TRUE(run(plain, ops_, device_) == run(scaled, ops_, device_));
   });
+}
+
+TEST_F(FlatOpsTest, TheClockAddsUpHowLongSomethingTook) {
+  const auto nanoseconds = put(std::vector<int64_t>{0, 7});
+  const auto begin = std::chrono::steady_clock::now();
+  int64_t before = 0;
+  for (int i = 0; i < 3; ++i) {
+    ops_.add_clock(nanoseconds.data(), -1, stream());
+    const auto numbers = put(Floats(100'000, 1));  // which waits
+    ops_.add_clock(nanoseconds.data(), +1, stream());
+    const int64_t now = nanoseconds.read()[0];
+    EXPECT_GT(now, before);
+    before = now;
+  }
+  EXPECT_LE(before, std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
+  EXPECT_EQ(nanoseconds.read()[1], 7);
 }
 
 TEST_F(FlatOpsTest, TheLossScaleGrowsAndShrinksWithinItsLimits) {
