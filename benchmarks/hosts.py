@@ -2,17 +2,20 @@
 """What a slow network costs: `convoy bench overlap` on hosts that are network namespaces of this machine, as a Markdown table.
 
   benchmarks/hosts.py [--convoy build/release/convoy] [--repeat 4] [--cases mnist resnet18] [--rates 1gbit 100mbit]
+                      [--layouts 2x1 4x1 2x2 2x2-flat]
 
 Needs root, and what tests/hosts/with_hosts needs.  Each rank has one thread; all share this machine's processors.  For
 every layout, link and network: a step with buckets cut by time while backward runs, with one sum afterwards, and of each
 rank alone with nothing communicated, by turns in one job; gradients as f32, as bf16, and as bf16 with error feedback.
 Layouts with two ranks on a host are measured with the hierarchical transport and without.
-Below it: whether a short training run on the hosts has np 1's parameters.
+Below it: whether a short training run on the hosts has np 1's parameters; and what `convoy bench predict` makes of the
+layouts with one rank on each host, from rows of a step of as many ranks on one host and sums between the hosts.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,7 +27,10 @@ CASES = {"mnist": ("MNIST example, batch 64", "configs/fashion-mnist.yaml", 64),
          "resnet18": ("ResNet-18 at 32×32, batch 64", "configs/resnet18-synthetic.yaml", 64)}  # fmt: skip
 TRAVEL = {"f32": [], "bf16": ["distributed.gradients=bf16"],
           "bf16, error feedback": ["distributed.gradients=bf16", "distributed.error_feedback=true"]}  # fmt: skip
-LAYOUTS = [(2, 1, "auto"), (4, 1, "auto"), (2, 2, "hierarchical"), (2, 2, "progress_thread")]  # hosts, ranks on each
+LAYOUTS = {"2x1": (2, 1, "auto"), "4x1": (4, 1, "auto"), "2x2": (2, 2, "hierarchical"),
+           "2x2-flat": (2, 2, "progress_thread")}  # hosts, ranks on each  # fmt: skip
+# Of sums that a prediction is made from: repeats and the largest.
+SUMS = {"1gbit": ["--repeat=5", f"--maxbytes={16 << 20}"], "100mbit": ["--repeat=2", f"--maxbytes={4 << 20}"]}
 # One micro-batch a rank, so that np 1 adds as the ranks do.
 SMALL = """
 experiment: {name: small}
@@ -45,9 +51,12 @@ def output_of(command, **more):
     return run.stdout
 
 
+def mpirun(ranks, *flags):
+    return ["mpirun", "--oversubscribe", *flags, "-np", str(ranks)]
+
+
 def on_hosts(hosts, ranks, rate, command, **more):
-    mpirun = ["mpirun", "--oversubscribe", "--map-by", "node", "-np", str(hosts * ranks)]
-    return output_of([WITH_HOSTS, str(hosts), rate, *mpirun, *command], **more)
+    return output_of([WITH_HOSTS, str(hosts), rate, *mpirun(hosts * ranks, "--map-by", "node"), *command], **more)
 
 
 def measure(options, case, layout, rate, travel):
@@ -58,13 +67,49 @@ def measure(options, case, layout, rate, travel):
     return json.loads(on_hosts(hosts, ranks, rate, command, cwd=ROOT))
 
 
-def row(options, case, layout, rate, travel):
-    it = measure(options, case, layout, rate, travel)
+def row(it, case, layout, rate, travel):
     hosts, ranks, transport = layout
     step, after, alone = it["seconds_per_step"], it["seconds_afterwards"], it["seconds_alone"]
     where = f"{hosts} × {ranks}" + ("" if ranks == 1 else {"hierarchical": ", hierarchical"}.get(transport, ", flat"))
     return (f"| {CASES[case][0]} | {where} | {rate} | {travel} | {1e3 * step:.1f} | {1e3 * after:.1f} | {1e3 * alone:.1f} "
             f"| {100 * alone / step:.0f} % | {1e3 * it['communication_wait']:.1f} |")  # fmt: skip
+
+
+def predicted(options, case, hosts, rate, travel, files, overlap):
+    (_, config, batch) = CASES[case]
+    command = [options.convoy, "bench", "predict", config, f"batch.global={batch}", f"batch.micro={batch}", "device=cpu",
+               "threads=1", *TRAVEL[travel], f"distributed.overlap={overlap}", f"--compute={files[0]}", f"--link={files[1]}",
+               f"--ranks={hosts}", "--json"]  # fmt: skip
+    return json.loads(output_of(command, cwd=ROOT))["predictions"][0]["seconds_per_step"]
+
+
+def predict(options, measured):
+    """Of the rows {(case, layout, rate, travel): JSON of bench overlap} that were measured with one rank on each host."""
+    print("\n| network | hosts | link | gradients as | | measured, ms | predicted, ms | error |")
+    print("|---|--:|---|---|---|--:|--:|--:|")
+    errors = []
+    with tempfile.TemporaryDirectory() as directory:
+        for (case, (hosts, ranks, _), rate, travel), it in measured.items():
+            if ranks > 1 or travel.endswith("feedback"):
+                continue
+            name, config, batch = CASES[case]
+            files = [Path(directory, f"step-{case}-{hosts}-{travel}.json"), Path(directory, f"sums-{hosts}-{rate}-{travel}.json")]
+            experiment = [config, f"batch.global={batch * hosts}", f"batch.micro={batch}", "device=cpu", "threads=1",
+                          *TRAVEL[travel], "--json"]  # fmt: skip
+            if not files[0].exists():
+                step = [options.convoy, "bench", "step", *experiment, "--repeat=10"]
+                files[0].write_text(output_of([*mpirun(hosts), *step], cwd=ROOT), encoding="utf-8")
+            if not files[1].exists():
+                sums = [options.convoy, "bench", "all-reduce", *experiment, *SUMS[rate]]
+                files[1].write_text(on_hosts(hosts, 1, rate, sums, cwd=ROOT), encoding="utf-8")
+            for key, overlap, what in (("seconds_per_step", "true", "buckets"), ("seconds_afterwards", "false", "one sum afterwards")):
+                seconds = predicted(options, case, hosts, rate, travel, files, overlap)
+                errors.append(seconds / it[key] - 1)
+                print(f"| {name} | {hosts} | {rate} | {travel} | {what} | {1e3 * it[key]:.1f} | {1e3 * seconds:.1f} "
+                      f"| {100 * errors[-1]:+.1f} % |", flush=True)  # fmt: skip
+    sizes = [abs(error) for error in errors]
+    print(f"\n{len(sizes)} rows: median error {100 * statistics.median(sizes):.1f} %, {sum(size <= 0.1 for size in sizes)} within "
+          f"10 %, worst {100 * max(sizes):.1f} %.")  # fmt: skip
 
 
 def parameters(directory):
@@ -89,23 +134,28 @@ def main():
     parser.add_argument("--convoy", default=str(ROOT / "build/release/convoy"))
     parser.add_argument("--repeat", type=int, default=4)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--rates", nargs="+", default=["1gbit", "100mbit"])
+    parser.add_argument("--rates", nargs="+", choices=SUMS, default=list(SUMS))
+    parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=list(LAYOUTS))
     options = parser.parse_args()
     options.convoy = os.path.abspath(options.convoy)
     print("| network | hosts × ranks | link | gradients as | ms a step | one sum afterwards | alone | efficiency | exposed, ms |")
     print("|---|---|---|---|--:|--:|--:|--:|--:|")
+    layouts, measured = [LAYOUTS[name] for name in options.layouts], {}
     for case in options.cases:
-        for layout in LAYOUTS:
+        for layout in layouts:
             for rate in options.rates:
                 for travel in TRAVEL:
-                    if travel.endswith("feedback") and layout != LAYOUTS[0]:
+                    if travel.endswith("feedback") and layout != LAYOUTS["2x1"]:
                         continue
-                    print(row(options, case, layout, rate, travel), flush=True)
-    for layout in LAYOUTS:
+                    it = measured[case, layout, rate, travel] = measure(options, case, layout, rate, travel)
+                    print(row(it, case, layout, rate, travel), flush=True)
+    for layout in layouts:
         hosts, ranks, transport = layout
         same = "the bits of np 1's" if same_parameters(options, layout) else "other bits than np 1's"
         print(f"\n{hosts} hosts with {ranks} rank(s) each, {transport}: after 40 steps the momentum has {same}.", end="")
     print()
+    if any(ranks == 1 for _, ranks, _ in layouts):
+        predict(options, measured)
 
 
 if __name__ == "__main__":

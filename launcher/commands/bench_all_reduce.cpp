@@ -6,9 +6,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdio>
-#include <ctime>
+#include <optional>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -16,17 +15,25 @@
 #include "launcher/collective_errors.h"
 #include "launcher/commands/step_bench.h"
 #include "launcher/machine_peak.h"
+#include "launcher/stopwatch.h"
 
 namespace convoy {
 namespace {
 
 constexpr int kRounds = 5;
+constexpr int64_t kLoad = 1 << 16;  // elements
+
+// A sum while its ranks compute; medians, of the rank with most.  Not known of a device that runs ahead.
+struct SumBeside {
+  double seconds = 0;
+  double share = 0;  // of what it would have computed, that a rank did not
+};
 
 struct Measured {
   int64_t bytes = 0;
   double seconds = 0, fastest = 0, slowest = 0;  // of one sum: median, least and most of the rounds
-  double cpu_seconds = 0;  // of it, that the processors of a rank worked; median, of that with most
-  int64_t wrong = 0;       // elements, of all ranks
+  std::optional<SumBeside> beside = {};
+  int64_t wrong = 0;  // elements, of all ranks
 
   double algorithm_bandwidth() const { return static_cast<double>(bytes) / seconds; }
   double bus_bandwidth(int ranks) const { return algorithm_bandwidth() * 2 * (ranks - 1) / ranks; }
@@ -47,6 +54,7 @@ class AllReduceBench {
         device_(*backend.device),
         ops_(*backend.ops),
         tensor_(communicator_.allocator(), most_bytes),
+        load_(device_.allocator(), 2 * kLoad * size_of(Dtype::kF32)),
         exact_(device_.allocator(), most_bytes / size_of(dtype) * size_of(Dtype::kF32)),
         on_host_(device_.host_allocator(), exact_.bytes()) {}
 
@@ -55,20 +63,19 @@ class AllReduceBench {
     Measured result{.bytes = bytes, .wrong = count_wrong(tensor)};
     // Zeros stay zeros, however often they are summed.
     ops_.clear(static_cast<float*>(tensor.data), bytes / size_of(Dtype::kF32), device_.compute());
-    std::vector<double> rounds, cpu;
-    for (int round = -1; round < kRounds; ++round) {  // -1: not counted
-      const std::clock_t cpu_begin = std::clock();    // of all threads
-      const double seconds = most(time(tensor, repeat), host_);
-      const double busy = static_cast<double>(std::clock() - cpu_begin) / CLOCKS_PER_SEC / repeat;
-      const double busiest = most(busy, host_);
-      if (round < 0) continue;
-      rounds.push_back(seconds);
-      cpu.push_back(busiest);
+    time(tensor, repeat);  // not counted
+    std::vector<double> rounds, beside, shares;
+    for (int round = 0; round < kRounds; ++round) {
+      rounds.push_back(most(time(tensor, repeat), host_));
+      if (device_.runs_ahead()) continue;
+      const auto [seconds, share] = time_beside(tensor, repeat, rounds.back() * repeat);
+      beside.push_back(most(seconds, host_));
+      shares.push_back(most(share, host_));
     }
     result.fastest = std::ranges::min(rounds);
     result.slowest = std::ranges::max(rounds);
     result.seconds = median(rounds);
-    result.cpu_seconds = median(cpu);
+    if (!beside.empty()) result.beside = {median(beside), median(shares)};
     return result;
   }
 
@@ -79,10 +86,31 @@ class AllReduceBench {
   }
   double time(const Tensor& tensor, int repeat) {
     host_.barrier();
-    const auto begin = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     for (int i = 0; i < repeat; ++i) sum(tensor);
     communicator_.stream().synchronize();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / repeat;
+    return watch.seconds() / repeat;
+  }
+  // Adds vectors that fit into a cache for some microseconds, on all threads.
+  void compute() { ops_.add(load_.as<float>(), load_.as<float>() + kLoad, kLoad, device_.compute()); }
+  // `alone`: seconds in which a rank computes and nothing is summed, to compare with.
+  SumBeside time_beside(const Tensor& tensor, int repeat, double alone) {
+    constexpr double kLeast = 2e-3, kMost = 0.2;
+    int64_t computed_alone = 0, computed = 0;
+    host_.barrier();
+    const Stopwatch first;
+    for (alone = std::clamp(alone, kLeast, kMost); first.seconds() < alone; ++computed_alone) compute();
+    const double rate = static_cast<double>(computed_alone) / first.seconds();
+    host_.barrier();
+    const Stopwatch watch;
+    for (int i = 0; i < repeat; ++i) sum(tensor);
+    for (; communicator_.in_flight() > 0; ++computed) {
+      compute();
+      communicator_.progress();
+    }
+    communicator_.stream().synchronize();  // which hears of what ended it
+    const double seconds = watch.seconds();
+    return {seconds / repeat, std::clamp(1 - static_cast<double>(computed) / (rate * seconds), 0.0, 1.0)};
   }
   // Over all ranks, after one sum of addends.
   int64_t count_wrong(const Tensor& tensor) {
@@ -114,21 +142,22 @@ class AllReduceBench {
   Communicator& communicator_;
   Device& device_;
   FlatOps& ops_;
-  Buffer tensor_, exact_, on_host_;  // the latter two f32
+  Buffer tensor_, load_, exact_, on_host_;  // all but the first f32
 };
 
 void print_json(const std::vector<Measured>& rows, Dtype dtype, int repeat, double bandwidth, const Communicator& host,
                 const Backend& backend) {
   nlohmann::json sizes = nlohmann::json::array();
   for (const Measured& row : rows) {
-    sizes.push_back({{"bytes", row.bytes},
-                     {"seconds", row.seconds},
-                     {"seconds_fastest", row.fastest},
-                     {"seconds_slowest", row.slowest},
-                     {"cpu_seconds", row.cpu_seconds},
-                     {"algbw", row.algorithm_bandwidth()},
-                     {"busbw", row.bus_bandwidth(host.size())},
-                     {"wrong", row.wrong}});
+    nlohmann::json size{{"bytes", row.bytes},
+                        {"seconds", row.seconds},
+                        {"seconds_fastest", row.fastest},
+                        {"seconds_slowest", row.slowest},
+                        {"algbw", row.algorithm_bandwidth()},
+                        {"busbw", row.bus_bandwidth(host.size())},
+                        {"wrong", row.wrong}};
+    if (row.beside) size.update({{"seconds_beside", row.beside->seconds}, {"share_beside", row.beside->share}});
+    sizes.push_back(std::move(size));
   }
   const nlohmann::json result{{"ranks", host.size()},
                               {"communicator", backend.communicator->name()},

@@ -32,11 +32,11 @@ struct Part {
   Hops hops = {};
   bool nccl = false;      // else one protocol without a base, whose hop is that of Simple
   bool switched = false;  // adds
-  double share = 0;
+  Beside beside = {};
 };
 
 Part named(const char* name, Part::Where where, double gigabytes, const Hops& hops, bool switched = false) {
-  return {name, where, kGiga * gigabytes, hops, true, switched, kShareOfGpu};
+  return {name, where, kGiga * gigabytes, hops, true, switched, {.share = kShareOfGpu}};
 }
 
 // NVLink: NCCL's rate of a link, 20.6 and 20 GB/s, by 18 and 12.  Adapters and PCIe: the line.  Ethernet as RoCE.
@@ -74,29 +74,31 @@ std::optional<double> number(std::string_view text) {
   return value;
 }
 
-Part by_hop(std::string name, const Hop& hop, double share) {
+Part by_hop(std::string name, const Hop& hop, const Beside& beside) {
   const double latency = hop.latency / kMicro;
   const Hops hops{{0, 0, latency}, {0, 0, latency}};
-  return {std::move(name), Part::Where::kAny, hop.bandwidth, hops, false, false, share};
+  return {std::move(name), Part::Where::kAny, hop.bandwidth, hops, false, false, beside};
 }
 
 Part from_file(const std::string& path) {
   const nlohmann::json file = read_json(path);
   return from_json<Part>(path, "bench all-reduce", [&] {
     std::vector<std::pair<double, double>> sums;
-    double seconds = 0, cpu_seconds = 0;
+    const bool gpu = file.at("communicator").get<std::string>().starts_with("nccl");
+    double seconds = 0, beside = 0, taken = 0;
     for (const nlohmann::json& size : file.at("sizes")) {
       sums.emplace_back(positive(size.at("bytes")), positive(size.at("seconds")));
+      if (gpu) continue;
       seconds += sums.back().second;
-      cpu_seconds += positive(size.at("cpu_seconds"));
+      beside += positive(size.at("seconds_beside"));
+      taken += positive(size.at("seconds_beside")) * not_negative(size.at("share_beside"));
     }
     const double ranks = positive(file.at("ranks"));
     if (sums.size() < 2) bad_data(path, "expected sums of two sizes at least");
     if (ranks < 2 || ranks > 1e6) bad_data(path, "expected sums over several ranks");
-    // On CPUs a sum takes what it was busy from the processors that compute.
-    const bool gpu = file.at("communicator").get<std::string>().starts_with("nccl");
-    return by_hop(path, fit_hop(sums, static_cast<int>(ranks)),
-                  gpu ? kShareOfGpu : std::min(cpu_seconds / seconds, 1.0));
+    const Beside both =
+        gpu ? Beside{.share = kShareOfGpu} : Beside{std::min(taken / beside, 1.0), std::max(beside / seconds, 1.0)};
+    return by_hop(path, fit_hop(sums, static_cast<int>(ranks)), both);
   });
 }
 
@@ -110,7 +112,7 @@ Part parse_part(const std::string& text) {
   const auto latency = number(std::string_view(text).substr(0, comma)),
              bandwidth = number(std::string_view(text).substr(comma + 1));
   if (!latency || !bandwidth || *bandwidth == 0) wrong_link(text);
-  return by_hop(text, {kMicro * *latency, kGiga * *bandwidth}, 0);
+  return by_hop(text, {kMicro * *latency, kGiga * *bandwidth}, {});
 }
 
 std::vector<Protocol> protocols(const Part* inside, const Part* across, bool ring) {
@@ -132,12 +134,13 @@ Link join_parts(std::string name, const Part* inside, const Part* across, int ad
   link.tree = protocols(inside, across, false);
   if (inside != nullptr) {
     link.inside = inside->bandwidth;
-    link.share = inside->share;
+    link.beside = inside->beside;
     if (inside->switched) link.nvls = kNvlsEfficiency * inside->bandwidth;
   }
   if (across != nullptr) {
     link.across = adapters * across->bandwidth;
-    link.share = std::max(link.share, across->share);
+    link.beside = {std::max(link.beside.share, across->beside.share),
+                   std::max(link.beside.stretch, across->beside.stretch)};
   }
   link.nvls_base = kMicro * kNvlsBase;
   link.nvls_across = kMicro * kNvlsTree;

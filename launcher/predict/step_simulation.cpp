@@ -1,68 +1,65 @@
 #include "launcher/predict/step_simulation.h"
 
-#include <algorithm>
+#include <deque>
 
 namespace convoy {
 namespace {
 
 class Simulation {
  public:
-  explicit Simulation(double share) : rate_(1 - share) {}
+  explicit Simulation(const Beside& beside) : rate_(1 - beside.share), stretch_(beside.stretch) {}
 
   void handle(const StepEvent& event) {
     switch (event.kind) {
       case StepEvent::Kind::kCompute: return compute(event.seconds);
-      case StepEvent::Kind::kExchange: return exchange(event.exchange);
+      case StepEvent::Kind::kExchange: return queue_.push_back({event.exchange, event.exchange.seconds()});
       case StepEvent::Kind::kJoin: return join();
     }
   }
 
-  StepTimes times() const {
-    StepTimes times = times_;
-    times.seconds = now_;
-    return times;
-  }
+  const StepTimes& times() const { return times_; }
 
  private:
-  // Exchanges follow each other without a gap, so one is under way until the last has ended.
+  // Exchanges follow each other without a gap, so the first of the queue is under way.
   void compute(double work) {
-    const double beside = std::max(0.0, queue_end_ - now_);
-    const double done = std::min(work, rate_ * beside);
-    const double took = done < work ? beside : work / std::max(rate_, 1e-300);
-    times_.slowed += took - done;
-    now_ += took + (work - done);
-  }
-  void exchange(const CollectiveCost& cost) {
-    const double begin = std::max(now_, queue_end_);
-    queue_end_ = begin + cost.seconds();
-    times_.busy += cost.seconds();
-    waiting_.push_back({begin, queue_end_, cost.latency});
+    while (work > 0 && !queue_.empty()) {
+      const double until_back = stretch_ * queue_.front().left;
+      const bool back = rate_ * until_back <= work;
+      const double took = back ? until_back : work / rate_;
+      const double done = back ? rate_ * until_back : work;
+      times_.seconds += took;
+      times_.busy += took;
+      times_.slowed += took - done;
+      work -= done;
+      queue_.front().left -= took / stretch_;
+      if (back) queue_.pop_front();
+    }
+    times_.seconds += work;
   }
   void join() {
-    for (const Exchanged& it : waiting_) {
-      const double exposed = std::max(0.0, it.end - std::max(it.begin, now_));
-      if (exposed == 0) continue;
-      times_.exposed += exposed;
-      times_.exposed_latency += exposed * it.latency / (it.end - it.begin);
+    for (const auto& [cost, left] : queue_) {
+      times_.seconds += left;
+      times_.busy += left;
+      times_.exposed += left;
+      if (left > 0) times_.exposed_latency += left * cost.latency / cost.seconds();
     }
-    waiting_.clear();
-    now_ = std::max(now_, queue_end_);
+    queue_.clear();
   }
 
-  struct Exchanged {
-    double begin, end, latency;
+  struct Exchange {
+    CollectiveCost cost;
+    double left;  // seconds, while nothing computes
   };
-  const double rate_;  // of compute, beside an exchange
-  double now_ = 0;     // of the compute queue
-  double queue_end_ = 0;
-  std::vector<Exchanged> waiting_;  // to be joined
+  const double rate_;     // of compute, beside an exchange
+  const double stretch_;  // of an exchange, beside compute
+  std::deque<Exchange> queue_;
   StepTimes times_;
 };
 
 }  // namespace
 
-StepTimes simulate(const std::vector<StepEvent>& events, double share) {
-  Simulation simulation(share);
+StepTimes simulate(const std::vector<StepEvent>& events, const Beside& beside) {
+  Simulation simulation(beside);
   for (const StepEvent& event : events) simulation.handle(event);
   simulation.handle({.kind = StepEvent::Kind::kJoin});
   return simulation.times();

@@ -11,7 +11,7 @@ namespace convoy {
 struct StepEvent {
   enum class Kind : uint8_t {
     kCompute,   // takes `seconds`, longer while an exchange is under way
-    kExchange,  // joins the queue of exchanges, which go one by one; compute goes on
+    kExchange,  // joins the queue of exchanges, which go one by one, slower beside compute; compute goes on
     kJoin       // waits until that queue is empty
   };
   Kind kind = Kind::kCompute;
@@ -27,7 +27,6 @@ struct StepTimes {
   double slowed = 0;           // compute took longer, beside exchanges
 };
 
-// `share`: of what computes, in [0, 1], that an exchange takes while it is under way; with 1 compute stands still.
-StepTimes simulate(const std::vector<StepEvent>& events, double share);
+StepTimes simulate(const std::vector<StepEvent>& events, const Beside& beside);
 
 }  // namespace convoy

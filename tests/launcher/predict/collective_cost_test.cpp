@@ -119,8 +119,8 @@ TEST(LinkText, ReadsWhatAllReducePrints) {
   const std::string path = directory / "sums.json";
   const auto put = [&](const std::string& ranks, const std::string& more) {
     put_file(path, "{\"ranks\": " + ranks + R"j(, "communicator": "mpi (shared window)", "sizes": [
-        {"bytes": 1000, "seconds": 2e-6, "cpu_seconds": 8e-6},
-        {"bytes": 1000000, "cpu_seconds": 0.24275e-3, "seconds": 1.001e-3)j" +
+        {"bytes": 1000, "seconds": 2e-6, "seconds_beside": 6e-6, "share_beside": 0},
+        {"bytes": 1000000, "seconds_beside": 2e-3, "share_beside": 0.25, "seconds": 1.001e-3)j" +
                        more + "}]}");
   };
   put("2", "");
@@ -128,7 +128,8 @@ TEST(LinkText, ReadsWhatAllReducePrints) {
   EXPECT_EQ(link.node, 1);
   EXPECT_NEAR(link.across, 1e9, 1);  // 2 · 1/2 of the bytes
   EXPECT_NEAR(link.ring.front().across, 0.5e-6, 1e-12);
-  EXPECT_NEAR(link.share, 0.25, 1e-9);  // of the time of all sums, busy
+  EXPECT_NEAR(link.beside.share, 0.5e-3 / 2.006e-3, 1e-9);  // of the time of all sums
+  EXPECT_NEAR(link.beside.stretch, 2.006 / 1.003, 1e-9);
   EXPECT_EQ(parse_link("nvlink3+" + path, {}).across, link.across);
   put("1", "");
   expect_error(ExitCode::kBadData, {path + ": expected sums over several ranks"}, [&] { parse_link(path, {}); });
@@ -136,7 +137,9 @@ TEST(LinkText, ReadsWhatAllReducePrints) {
   expect_error(ExitCode::kBadData, {path, "expected a number above 0, found 0"}, [&] { parse_link(path, {}); });
   put("\"2\"", "");
   expect_error(ExitCode::kBadData, {path + ": not as `bench all-reduce"}, [&] { parse_link(path, {}); });
-  put_file(path, R"({"ranks": 2, "communicator": "", "sizes": [{"bytes": 1, "seconds": 1, "cpu_seconds": 1}]})");
+  put_file(
+      path,
+      R"({"ranks": 2, "communicator": "", "sizes": [{"bytes": 1, "seconds": 1, "seconds_beside": 1, "share_beside": 0}]})");
   expect_error(ExitCode::kBadData, {"sums of two sizes"}, [&] { parse_link(path, {}); });
 }
 
