@@ -40,19 +40,20 @@ Progress::Style Progress::detect_style() { return terminal_width() > 0 ? Style::
 Progress::Progress(Style style, int64_t every_steps, double every_seconds, int world)
     : style_(style), every_steps_(every_steps), every_seconds_(every_seconds), world_(world) {}
 
-std::string Progress::text(const StepReport& report, double rate) const {
+std::string Progress::text(const StepReport& report, double seconds) const {
   const double elapsed = std::chrono::duration<double>(Clock::now() - begin_).count();
   const auto steps_done = static_cast<double>(report.step - first_step_);
   const double left = steps_done > 0 ? elapsed / steps_done * static_cast<double>(report.steps - report.step) : 0;
+  const double rate = static_cast<double>(since_.images) / seconds;
+  char communication[32] = "";
+  if (world_ > 1) std::snprintf(communication, sizeof communication, " comm %.1f%%", 100 * since_.exposed / seconds);
   char text[256];
-  std::snprintf(
-      text, sizeof text,
-      "epoch %d  step %lld/%lld  loss %.4f  top-1 %.1f%%  lr %.4g  %.0f img/s (%.0f per rank)  wait: data %.1f%%"
-      " comm %.1f%%  eta %s",
-      report.epoch + 1, static_cast<long long>(report.step), static_cast<long long>(report.steps), report.loss,
-      100 * report.accuracy, static_cast<double>(report.learning_rate), rate, rate / world_,
-      100 * report.data_wait_seconds / report.step_seconds,
-      100 * report.communication.exposed_seconds / report.step_seconds, duration(left).c_str());
+  std::snprintf(text, sizeof text,
+                "epoch %d  step %lld/%lld  loss %.4f  top-1 %.1f%%  lr %.4g  %.0f img/s (%.0f per rank)  wait: data "
+                "%.1f%%%s  eta %s",
+                report.epoch + 1, static_cast<long long>(report.step), static_cast<long long>(report.steps),
+                report.loss, 100 * report.accuracy, static_cast<double>(report.learning_rate), rate, rate / world_,
+                100 * since_.data_wait / seconds, communication, duration(left).c_str());
   return text;
 }
 
@@ -60,19 +61,22 @@ void Progress::step(const StepReport& report) {
   if (first_step_ < 0) first_step_ = report.step - 1;
   images_ += report.images;
   if (style_ == Style::kNone) return;
+  since_.images += report.images;
+  since_.data_wait += report.data_wait_seconds;
+  since_.exposed += report.communication.exposed_seconds;
   const Clock::time_point now = Clock::now();
-  const double since = std::chrono::duration<double>(now - last_draw_).count();
+  const double seconds = std::max(std::chrono::duration<double>(now - last_draw_).count(), 1e-9);
   const bool last = report.step == report.steps;
-  const bool due =
-      style_ == Style::kBar ? since >= 0.1 : since >= every_seconds_ || report.step - last_step_drawn_ >= every_steps_;
+  const bool due = style_ == Style::kBar ? seconds >= 0.1
+                                         : seconds >= every_seconds_ || report.step - last_step_drawn_ >= every_steps_;
   if (!due && !last) return;
-  const double rate = static_cast<double>(images_ - images_drawn_) / std::max(since, 1e-9);
+  const std::string drawn = text(report, seconds);
   last_draw_ = now;
-  images_drawn_ = images_;
   last_step_drawn_ = report.step;
-  if (style_ == Style::kPlain) return line(text(report, rate));
+  since_ = {};
+  if (style_ == Style::kPlain) return line(drawn);
   const double done = static_cast<double>(report.step) / static_cast<double>(std::max<int64_t>(report.steps, 1));
-  draw(bar(done, 20) + " " + text(report, rate));
+  draw(bar(done, 20) + " " + drawn);
 }
 
 // One write() per line, so that lines of several ranks never mix.

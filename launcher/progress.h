@@ -31,7 +31,8 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
-  std::string text(const StepReport& report, double images_per_second) const;
+  // `seconds`: since the last line.
+  std::string text(const StepReport& report, double seconds) const;
   void draw(const std::string& line);
 
   Style style_;
@@ -39,7 +40,12 @@ class Progress {
   double every_seconds_;
   int world_;
   Clock::time_point begin_ = Clock::now(), last_draw_ = begin_;
-  int64_t images_ = 0, images_drawn_ = 0, first_step_ = -1, last_step_drawn_ = 0;
+  int64_t images_ = 0, first_step_ = -1, last_step_drawn_ = 0;
+  struct Since {
+    int64_t images = 0;
+    double data_wait = 0, exposed = 0;  // seconds
+  };
+  Since since_;  // the last line
   bool bar_on_screen_ = false;
 };
 
