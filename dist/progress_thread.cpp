@@ -31,6 +31,11 @@ void ProgressThread::enqueue(const Collective& collective) {
   work_.notify_one();
 }
 
+void ProgressThread::progress() {
+  const std::lock_guard lock(mutex_);
+  if (error_) std::rethrow_exception(error_);
+}
+
 int64_t ProgressThread::in_flight() {
   const std::lock_guard lock(mutex_);
   return static_cast<int64_t>(queue_.size());
@@ -47,9 +52,9 @@ void ProgressThread::wait_past(uint64_t mark) {
   if (error_) std::rethrow_exception(error_);
 }
 
-std::vector<CollectiveTime> ProgressThread::take_times() {
+std::vector<double> ProgressThread::take_busy_seconds() {
   const std::lock_guard lock(mutex_);
-  return std::exchange(times_, {});
+  return std::exchange(busy_seconds_, {});
 }
 
 void ProgressThread::loop(const std::stop_token& stop) {
@@ -71,7 +76,7 @@ void ProgressThread::loop(const std::stop_token& stop) {
     error_ = error;
     queue_.pop_front();
     ++ended_;
-    add_time(times_, {next.tensor.type.bytes(), seconds.count()});
+    add_time(busy_seconds_, seconds.count());
     moved_.notify_all();
     if (error_) return;
   }

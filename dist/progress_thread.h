@@ -27,11 +27,11 @@ class ProgressThread : public CollectiveQueue {
   explicit ProgressThread(CollectiveRunner& runner) : runner_(runner) {}
 
   void enqueue(const Collective& collective) override;
-  void progress() override {}
+  void progress() override;  // throws what ended the thread
   int64_t in_flight() override;
   uint64_t mark() override;
   void wait_past(uint64_t mark) override;
-  std::vector<CollectiveTime> take_times() override;
+  std::vector<double> take_busy_seconds() override;
 
  private:
   void loop(const std::stop_token& stop);
@@ -42,7 +42,7 @@ class ProgressThread : public CollectiveQueue {
   // Guarded by mutex_.  The front is the one that runs.
   std::deque<Collective> queue_;
   uint64_t ended_ = 0;
-  std::vector<CollectiveTime> times_;
+  std::vector<double> busy_seconds_;  // of what has ended
   std::exception_ptr error_;
   std::jthread thread_{[this](const std::stop_token& stop) { loop(stop); }};  // last: stops before the rest goes
 };
