@@ -75,10 +75,10 @@ def row(it, case, layout, rate, travel):
             f"| {100 * alone / step:.0f} % | {1e3 * it['communication_wait']:.1f} |")  # fmt: skip
 
 
-def predicted(options, case, hosts, rate, travel, files, overlap):
+def predicted_seconds(options, case, hosts, travel, step_file, sums_file, overlap):
     (_, config, batch) = CASES[case]
     command = [options.convoy, "bench", "predict", config, f"batch.global={batch}", f"batch.micro={batch}", "device=cpu",
-               "threads=1", *TRAVEL[travel], f"distributed.overlap={overlap}", f"--compute={files[0]}", f"--link={files[1]}",
+               "threads=1", *TRAVEL[travel], f"distributed.overlap={overlap}", f"--compute={step_file}", f"--link={sums_file}",
                f"--ranks={hosts}", "--json"]  # fmt: skip
     return json.loads(output_of(command, cwd=ROOT))["predictions"][0]["seconds_per_step"]
 
@@ -93,17 +93,18 @@ def predict(options, measured):
             if ranks > 1 or travel.endswith("feedback"):
                 continue
             name, config, batch = CASES[case]
-            files = [Path(directory, f"step-{case}-{hosts}-{travel}.json"), Path(directory, f"sums-{hosts}-{rate}-{travel}.json")]
+            step_file = Path(directory, f"step-{case}-{hosts}-{travel}.json")
+            sums_file = Path(directory, f"sums-{hosts}-{rate}-{travel}.json")
             experiment = [config, f"batch.global={batch * hosts}", f"batch.micro={batch}", "device=cpu", "threads=1",
                           *TRAVEL[travel], "--json"]  # fmt: skip
-            if not files[0].exists():
+            if not step_file.exists():
                 step = [options.convoy, "bench", "step", *experiment, "--repeat=10"]
-                files[0].write_text(output_of([*mpirun(hosts), *step], cwd=ROOT), encoding="utf-8")
-            if not files[1].exists():
+                step_file.write_text(output_of([*mpirun(hosts), *step], cwd=ROOT), encoding="utf-8")
+            if not sums_file.exists():
                 sums = [options.convoy, "bench", "all-reduce", *experiment, *SUMS[rate]]
-                files[1].write_text(on_hosts(hosts, 1, rate, sums, cwd=ROOT), encoding="utf-8")
+                sums_file.write_text(on_hosts(hosts, 1, rate, sums, cwd=ROOT), encoding="utf-8")
             for key, overlap, what in (("seconds_per_step", "true", "buckets"), ("seconds_afterwards", "false", "one sum afterwards")):
-                seconds = predicted(options, case, hosts, rate, travel, files, overlap)
+                seconds = predicted_seconds(options, case, hosts, travel, step_file, sums_file, overlap)
                 errors.append(seconds / it[key] - 1)
                 print(f"| {name} | {hosts} | {rate} | {travel} | {what} | {1e3 * it[key]:.1f} | {1e3 * seconds:.1f} "
                       f"| {100 * errors[-1]:+.1f} % |", flush=True)  # fmt: skip

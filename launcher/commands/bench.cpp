@@ -54,6 +54,7 @@ int bench_step(const CommandLine& line, Context& context) {
   if (line.json) {
     nlohmann::json result = step_json(rows, peak);
     result.update({{"seconds_per_step", seconds},
+                   {"communication_wait", bench->communication_wait()},
                    {"images_per_second", images_per_second},
                    {"parameters", bench->replica().parameters().parameter_count()},
                    {"ranks", ranks},

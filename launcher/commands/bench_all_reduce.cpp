@@ -1,11 +1,12 @@
 // As nccl-tests' all_reduce_perf, in place: for each size, sums back to back, the mean of the slowest rank; algbw is
 // bytes by time, busbw = algbw 2(p-1)/p what a link carries whatever the algorithm is
 // (github.com/NVIDIA/nccl-tests/blob/master/doc/PERFORMANCE.md).  Here a round of sums is repeated, and the median of
-// the rounds counts.
+// the rounds counts.  On CPUs each round is followed by one in which ranks compute while they sum, for predictions.
 #include "launcher/commands/bench_all_reduce.h"
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <vector>
@@ -22,6 +23,7 @@ namespace {
 
 constexpr int kRounds = 5;
 constexpr int64_t kLoad = 1 << 16;  // elements
+constexpr double kBeside = 2e-3;    // seconds, at least, in which sums and computing compete
 
 // A sum while its ranks compute; medians, of the rank with most.  Not known of a device that runs ahead.
 struct SumBeside {
@@ -68,7 +70,8 @@ class AllReduceBench {
     for (int round = 0; round < kRounds; ++round) {
       rounds.push_back(most(time(tensor, repeat), host_));
       if (device_.runs_ahead()) continue;
-      const auto [seconds, share] = time_beside(tensor, repeat, rounds.back() * repeat);
+      const auto several = static_cast<int>(std::ceil(kBeside / rounds.back()));  // of short sums
+      const auto [seconds, share] = time_beside(tensor, std::max(repeat, several));
       beside.push_back(most(seconds, host_));
       shares.push_back(most(share, host_));
     }
@@ -93,22 +96,25 @@ class AllReduceBench {
   }
   // Adds vectors that fit into a cache for some microseconds, on all threads.
   void compute() { ops_.add(load_.as<float>(), load_.as<float>() + kLoad, kLoad, device_.compute()); }
-  // `alone`: seconds in which a rank computes and nothing is summed, to compare with.
-  SumBeside time_beside(const Tensor& tensor, int repeat, double alone) {
-    constexpr double kLeast = 2e-3, kMost = 0.2;
-    int64_t computed_alone = 0, computed = 0;
+  // Of compute(), a second, while all ranks do nothing else.
+  double compute_rate() {
     host_.barrier();
-    const Stopwatch first;
-    for (alone = std::clamp(alone, kLeast, kMost); first.seconds() < alone; ++computed_alone) compute();
-    const double rate = static_cast<double>(computed_alone) / first.seconds();
+    const Stopwatch watch;
+    int64_t computed = 0;
+    for (; watch.seconds() < kBeside; ++computed) compute();
+    return static_cast<double>(computed) / watch.seconds();
+  }
+  SumBeside time_beside(const Tensor& tensor, int repeat) {
+    const double rate = compute_rate();
     host_.barrier();
     const Stopwatch watch;
     for (int i = 0; i < repeat; ++i) sum(tensor);
+    int64_t computed = 0;
     for (; communicator_.in_flight() > 0; ++computed) {
       compute();
       communicator_.progress();
     }
-    communicator_.stream().synchronize();  // which hears of what ended it
+    communicator_.stream().synchronize();  // throws what ended it
     const double seconds = watch.seconds();
     return {seconds / repeat, std::clamp(1 - static_cast<double>(computed) / (rate * seconds), 0.0, 1.0)};
   }

@@ -24,7 +24,7 @@ struct Protocol {
 };
 
 // What an exchange, and what computes while it is under way, do to each other.
-struct Beside {
+struct Contention {
   double share = 0;    // of what computes, that the exchange takes; in [0, 1]: with 1 compute stands still
   double stretch = 1;  // the exchange takes so many times as long; at least 1
 };
@@ -38,7 +38,7 @@ struct Link {
   std::vector<Protocol> ring = {}, tree = {};
   double nvls = 0;                        // of a rank to a switch that adds; 0: there is none
   double nvls_base = 0, nvls_across = 0;  // seconds: of a sum, of a hop between nodes
-  Beside beside = {};
+  Contention contention = {};
 };
 
 struct CollectiveCost {

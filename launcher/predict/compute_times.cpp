@@ -53,7 +53,7 @@ ComputeTimes measured(const MeasuredStep& step, const RankPlan& plan) {
   *rows = {{}, step.images, step.bytes_per_second, step.source};
   double all = 0;
   for (const StepRow& row : step.rows) all += is_compute(row) ? row.seconds : 0;
-  const double scale = step.ranks == 1 && all > 0 ? step.seconds / all : 1;
+  const double scale = all > 0 ? (step.seconds - step.waited) / all : 1;
   std::set<std::string> planned;
   for (const PlannedStep& it : plan.steps) planned.insert(it.name);
   ComputeTimes times{step.source, 0, {}};
@@ -75,8 +75,9 @@ MeasuredStep read_measured_step(const std::string& path) {
   return from_json<MeasuredStep>(path, "bench step", [&] {
     MeasuredStep step{.source = path, .rows = {}};
     step.seconds = positive(file.at("seconds_per_step"));
-    step.ranks = static_cast<int>(std::clamp(positive(file.at("ranks")), 1.0, 1e6));
-    step.images = std::round(positive(file.at("images_per_second")) * step.seconds / step.ranks);
+    step.waited = not_negative(file.at("communication_wait"));
+    if (step.waited >= step.seconds) bad_data(path, "waits longer than a step takes");
+    step.images = std::round(positive(file.at("images_per_second")) * step.seconds / positive(file.at("ranks")));
     step.bytes_per_second = positive(file.at("peak").at("bytes_per_second"));
     for (const nlohmann::json& row : file.at("rows")) {
       step.rows.push_back({.name = row.at("name").get<std::string>(),

@@ -33,17 +33,17 @@ ComputeTimes roofline(const DeviceProfile& device, bool sixteen_bit);
 // What `bench step` measured.
 struct MeasuredStep {
   std::string source;
-  std::vector<StepRow> rows;  // of one training step; those that communicate are of kind "reduce"
-  double seconds = 0;         // of the step
-  double images = 0;          // of a rank
-  int ranks = 1;
+  std::vector<StepRow> rows;    // of one training step; those that communicate are of kind "reduce"
+  double seconds = 0;           // of the step
+  double waited = 0;            // of it, for other ranks
+  double images = 0;            // of a rank
   double bytes_per_second = 0;  // the machine's peak
 };
 
 // Rows of the network are scaled with the images, others with their bytes; what was not measured (it is there with
 // several ranks only) takes its bytes at the machine's peak, and rows that `plan`, of one rank, lacks are overhead.
-// Of one rank, all of it together takes what the step took.  Throws Error(kBadData) where a row with arithmetic was not
-// measured: it was another network.
+// All of it together takes what the step took but for its waits.  Throws Error(kBadData) where a row with arithmetic
+// was not measured: it was another network.
 ComputeTimes measured(const MeasuredStep& step, const RankPlan& plan);
 
 // What `bench step --json` printed.  Throws Error(kNoInput, kBadData).

@@ -32,7 +32,7 @@ struct Part {
   Hops hops = {};
   bool nccl = false;      // else one protocol without a base, whose hop is that of Simple
   bool switched = false;  // adds
-  Beside beside = {};
+  Contention contention = {};
 };
 
 Part named(const char* name, Part::Where where, double gigabytes, const Hops& hops, bool switched = false) {
@@ -74,17 +74,18 @@ std::optional<double> number(std::string_view text) {
   return value;
 }
 
-Part by_hop(std::string name, const Hop& hop, const Beside& beside) {
+Part by_hop(std::string name, const Hop& hop, const Contention& contention) {
   const double latency = hop.latency / kMicro;
   const Hops hops{{0, 0, latency}, {0, 0, latency}};
-  return {std::move(name), Part::Where::kAny, hop.bandwidth, hops, false, false, beside};
+  return {std::move(name), Part::Where::kAny, hop.bandwidth, hops, false, false, contention};
 }
 
 Part from_file(const std::string& path) {
   const nlohmann::json file = read_json(path);
   return from_json<Part>(path, "bench all-reduce", [&] {
     std::vector<std::pair<double, double>> sums;
-    const bool gpu = file.at("communicator").get<std::string>().starts_with("nccl");
+    const std::string communicator = file.at("communicator");
+    const bool gpu = communicator.starts_with("nccl") || communicator.starts_with("staged");
     double seconds = 0, beside = 0, taken = 0;
     for (const nlohmann::json& size : file.at("sizes")) {
       sums.emplace_back(positive(size.at("bytes")), positive(size.at("seconds")));
@@ -96,8 +97,8 @@ Part from_file(const std::string& path) {
     const double ranks = positive(file.at("ranks"));
     if (sums.size() < 2) bad_data(path, "expected sums of two sizes at least");
     if (ranks < 2 || ranks > 1e6) bad_data(path, "expected sums over several ranks");
-    const Beside both =
-        gpu ? Beside{.share = kShareOfGpu} : Beside{std::min(taken / beside, 1.0), std::max(beside / seconds, 1.0)};
+    const Contention both = gpu ? Contention{.share = kShareOfGpu}
+                                : Contention{std::min(taken / beside, 1.0), std::max(beside / seconds, 1.0)};
     return by_hop(path, fit_hop(sums, static_cast<int>(ranks)), both);
   });
 }
@@ -134,13 +135,13 @@ Link join_parts(std::string name, const Part* inside, const Part* across, int ad
   link.tree = protocols(inside, across, false);
   if (inside != nullptr) {
     link.inside = inside->bandwidth;
-    link.beside = inside->beside;
+    link.contention = inside->contention;
     if (inside->switched) link.nvls = kNvlsEfficiency * inside->bandwidth;
   }
   if (across != nullptr) {
     link.across = adapters * across->bandwidth;
-    link.beside = {std::max(link.beside.share, across->beside.share),
-                   std::max(link.beside.stretch, across->beside.stretch)};
+    link.contention = {std::max(link.contention.share, across->contention.share),
+                       std::max(link.contention.stretch, across->contention.stretch)};
   }
   link.nvls_base = kMicro * kNvlsBase;
   link.nvls_across = kMicro * kNvlsTree;

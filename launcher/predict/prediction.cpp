@@ -37,7 +37,7 @@ Simulated simulated(const RankPlan& plan, int ranks, const Machine& machine) {
     if (step.exchanges.empty()) add(machine.compute.seconds(step, plan));
     if (step.joins) events.push_back({.kind = StepEvent::Kind::kJoin});
   }
-  result.times = simulate(events, machine.link.beside);
+  result.times = simulate(events, machine.link.contention);
   return result;
 }
 

@@ -7,7 +7,7 @@ namespace {
 
 class Simulation {
  public:
-  explicit Simulation(const Beside& beside) : rate_(1 - beside.share), stretch_(beside.stretch) {}
+  explicit Simulation(const Contention& contention) : rate_(1 - contention.share), stretch_(contention.stretch) {}
 
   void handle(const StepEvent& event) {
     switch (event.kind) {
@@ -58,8 +58,8 @@ class Simulation {
 
 }  // namespace
 
-StepTimes simulate(const std::vector<StepEvent>& events, const Beside& beside) {
-  Simulation simulation(beside);
+StepTimes simulate(const std::vector<StepEvent>& events, const Contention& contention) {
+  Simulation simulation(contention);
   for (const StepEvent& event : events) simulation.handle(event);
   simulation.handle({.kind = StepEvent::Kind::kJoin});
   return simulation.times();

@@ -27,6 +27,6 @@ struct StepTimes {
   double slowed = 0;           // compute took longer, beside exchanges
 };
 
-StepTimes simulate(const std::vector<StepEvent>& events, const Beside& beside);
+StepTimes simulate(const std::vector<StepEvent>& events, const Contention& contention);
 
 }  // namespace convoy

@@ -57,6 +57,9 @@ TEST_F(BenchCommand, AllReduceIsExactInEverySize) {
       EXPECT_DOUBLE_EQ(size["busbw"].get<double>(), size["algbw"].get<double>() * 4 / 3);
       EXPECT_LE(size["seconds_fastest"], size["seconds"]);
       EXPECT_LE(size["seconds"], size["seconds_slowest"]);
+      EXPECT_GT(size["seconds_beside"], 0);
+      EXPECT_GE(size["share_beside"], 0);
+      EXPECT_LE(size["share_beside"], 1);
       bytes *= 2;
     }
     EXPECT_EQ(bytes, 1 << 20);

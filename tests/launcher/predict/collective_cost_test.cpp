@@ -128,9 +128,14 @@ TEST(LinkText, ReadsWhatAllReducePrints) {
   EXPECT_EQ(link.node, 1);
   EXPECT_NEAR(link.across, 1e9, 1);  // 2 · 1/2 of the bytes
   EXPECT_NEAR(link.ring.front().across, 0.5e-6, 1e-12);
-  EXPECT_NEAR(link.beside.share, 0.5e-3 / 2.006e-3, 1e-9);  // of the time of all sums
-  EXPECT_NEAR(link.beside.stretch, 2.006 / 1.003, 1e-9);
+  EXPECT_NEAR(link.contention.share, 0.5e-3 / 2.006e-3, 1e-9);  // of the time of all sums
+  EXPECT_NEAR(link.contention.stretch, 2.006 / 1.003, 1e-9);
   EXPECT_EQ(parse_link("nvlink3+" + path, {}).across, link.across);
+  for (const std::string gpu : {"nccl 2.28.9", "staged through host memory: mpi (shared window)"}) {
+    put_file(path, R"({"ranks": 2, "communicator": ")" + gpu +
+                       R"(", "sizes": [{"bytes": 1000, "seconds": 2e-6}, {"bytes": 2000, "seconds": 3e-6}]})");
+    EXPECT_NEAR(parse_link(path, {}).contention.share, 0.12, 1e-9) << gpu;
+  }
   put("1", "");
   expect_error(ExitCode::kBadData, {path + ": expected sums over several ranks"}, [&] { parse_link(path, {}); });
   put("2", ", \"seconds\": 0");

@@ -167,7 +167,7 @@ TEST_F(Predicting, ARooflineTakesTheLongerOfArithmeticAndTraffic) {
 TEST_F(Predicting, TakesRowsAsTheyWereMeasured) {
   const Experiment experiment = load(kSmall);
   const RankPlan alone = plan_rank(experiment, 1);
-  MeasuredStep step{.source = "m.json", .rows = {}, .seconds = 0, .images = 32, .ranks = 1, .bytes_per_second = 1e9};
+  MeasuredStep step{.source = "m.json", .rows = {}, .seconds = 0, .waited = 3, .images = 32, .bytes_per_second = 1e9};
   for (const PlannedStep& it : alone.steps) {
     if (it.flops > 0 && std::ranges::count(step.rows, it.name, &StepRow::name) == 0)
       step.rows.push_back({it.name, "", 0.5, 2 * it.flops, 2 * it.bytes});  // of both passes
@@ -177,7 +177,7 @@ TEST_F(Predicting, TakesRowsAsTheyWereMeasured) {
   step.rows.push_back({"reduce bucket 0", "reduce", 8, 0, 1000});
   step.rows.push_back({"join", "join", 8});
   const double rows = 0.5 * (static_cast<double>(step.rows.size()) - 4) + 0.25 + 0.125;
-  step.seconds = 2 * rows;  // of one rank all of it is scaled to the step
+  step.seconds = 2 * rows + step.waited;  // they are scaled to what is not waited for
   const ComputeTimes times = measured(step, alone);
   EXPECT_DOUBLE_EQ(times.overhead, 0.25);
   const auto seconds = [&](const std::string& name, const RankPlan& plan) {

@@ -23,7 +23,7 @@ TEST(StepSimulation, HidesWhatFitsBesideTheNextRow) {
   EXPECT_DOUBLE_EQ(times.seconds, 25);
   EXPECT_DOUBLE_EQ(times.busy, 6);
   EXPECT_DOUBLE_EQ(times.exposed, 2);
-  EXPECT_DOUBLE_EQ(times.slowed, {});
+  EXPECT_DOUBLE_EQ(times.slowed, 0);
 }
 
 TEST(StepSimulation, QueuesABucketBehindASlowOne) {
@@ -81,7 +81,7 @@ TEST(StepSimulation, JoinsOnlyWhatWasGiven) {
   EXPECT_DOUBLE_EQ(times.seconds, 9);
   EXPECT_DOUBLE_EQ(times.exposed, 2 + 4);
   EXPECT_DOUBLE_EQ(simulate({row(1), bucket(0, 2)}, {}).seconds, 3);  // a step ends when all of it has
-  EXPECT_DOUBLE_EQ(simulate({}, {}).seconds, {});
+  EXPECT_DOUBLE_EQ(simulate({}, {}).seconds, 0);
 }
 
 }  // namespace
