@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""`convoy bench all-reduce` against MPI_Allreduce of Open MPI and MPICH, and gloo: GB/s (busbw) by size, as a Markdown table.
+"""`convoy bench all-reduce` against MPI_Allreduce of Open MPI and MPICH, oneCCL and gloo: GB/s (busbw) by size, as a Markdown table.
 The last column is what a rank of Convoy sums up a second (algbw) by what it copies a second, all ranks copying at once.
 
-  benchmarks/all_reduce_peers.py [--convoy build/release/convoy] [--ranks 2] [--rounds 3] [--mpich]
+  benchmarks/all_reduce_peers.py [--convoy build/release/convoy] [--ranks 2] [--rounds 3] [--mpich] [--ccl VENV]
 
 All take turns, for every round, one process each.  The Python that runs this has PyTorch, for gloo.  --mpich: also
-mpicc.mpich and mpirun.mpich (Debian's packages mpich and libmpich-dev).
+mpicc.mpich and mpirun.mpich (Debian's packages mpich and libmpich-dev).  --ccl: also oneCCL, over Intel MPI, from a
+virtual environment with PyPI's oneccl-devel and impi-devel.
 """
 
 import argparse
@@ -41,6 +42,19 @@ def plain_mpi(mpicc, mpirun, options, directory):
     if not program.exists():
         output_of([mpicc, "-O2", "-o", program, ROOT / "benchmarks/all_reduce_mpi.c"])
     lines = output_of([*mpirun, "-np", str(options.ranks), program, str(LEAST), str(MOST), str(REPEAT)]).splitlines()
+    return {int(size): float(seconds) for size, seconds in map(str.split, lines)}
+
+
+def ccl(options, directory):
+    home, program = Path(options.ccl).resolve(), Path(directory) / "ccl"
+    libraries = home / "lib"
+    if not program.exists():
+        output_of(["g++", "-std=c++20", "-O2", f"-I{home}/include", "-o", program, ROOT / "benchmarks/all_reduce_ccl.cpp",
+                   f"-L{libraries}", "-lccl", "-lmpi", f"-Wl,-rpath-link,{libraries}"])  # fmt: skip
+    environment = os.environ | {"LD_LIBRARY_PATH": str(libraries), "I_MPI_ROOT": str(home), "CCL_LOG_LEVEL": "error",
+                                "FI_PROVIDER_PATH": str(libraries / "libfabric/prov")}  # fmt: skip
+    lines = output_of([home / "bin/mpiexec.hydra", "-n", str(options.ranks), program, str(LEAST), str(MOST), str(REPEAT)],
+                      env=environment).splitlines()  # fmt: skip
     return {int(size): float(seconds) for size, seconds in map(str.split, lines)}
 
 
@@ -86,11 +100,12 @@ def gloo_rank():
 
 
 def main():
-    parser = argparse.ArgumentParser(description="all-reduce of Convoy, Open MPI, MPICH and gloo")
+    parser = argparse.ArgumentParser(description="all-reduce of Convoy, Open MPI, MPICH, oneCCL and gloo")
     parser.add_argument("--convoy", default=str(ROOT / "build/release/convoy"))
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mpich", action="store_true")
+    parser.add_argument("--ccl", metavar="VENV")
     parser.add_argument("--gloo-rank", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.gloo_rank:
@@ -103,6 +118,8 @@ def main():
                 "gloo": lambda: copies.append((both := gloo(options))[1]) or both[0]}  # fmt: skip
         if options.mpich:
             ways["MPICH"] = lambda: plain_mpi("mpicc.mpich", ["mpirun.mpich"], options, directory)
+        if options.ccl:
+            ways["oneCCL"] = lambda: ccl(options, directory)
         times = {name: {} for name in ways}
         for _ in range(options.rounds):
             for name, measure in ways.items():
