@@ -32,10 +32,10 @@ class QueueEvent : public Event {
 
 }  // namespace
 
-void add_time(std::vector<CollectiveTime>& times, const CollectiveTime& time) {
+void add_time(std::vector<double>& times, double seconds) {
   constexpr size_t kMost = 65536;
   if (times.size() == kMost) times.clear();
-  times.push_back(time);
+  times.push_back(seconds);
 }
 
 std::unique_ptr<Event> QueueCommunicator::make_event() { return std::make_unique<QueueEvent>(queue()); }

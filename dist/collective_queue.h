@@ -18,7 +18,7 @@ struct Collective {
 const char* to_string(Collective::Kind kind);  // "all_reduce", …
 
 // Appends, and forgets all where nobody takes them.
-void add_time(std::vector<CollectiveTime>& times, const CollectiveTime& time);
+void add_time(std::vector<double>& times, double seconds);
 
 // Rank r's part of `elements`, as reduce_scatter and all_gather cut it; may be empty.
 constexpr ElementRange part_of_rank(int rank, int ranks, int64_t elements) {
@@ -35,7 +35,7 @@ class CollectiveQueue : public Stream {
   // A point behind all that was enqueued so far, and waiting until that has ended.
   virtual uint64_t mark() = 0;
   virtual void wait_past(uint64_t mark) = 0;
-  virtual std::vector<CollectiveTime> take_times() = 0;
+  virtual std::vector<double> take_busy_seconds() = 0;
   void synchronize() override { wait_past(mark()); }
   // Work may start as soon as it is enqueued.
   void wait_for(Stream& other) override { other.synchronize(); }
@@ -52,7 +52,7 @@ class QueueCommunicator : public Communicator {
   void progress() override { queue().progress(); }
   int64_t in_flight() override { return queue().in_flight(); }
   std::unique_ptr<Event> make_event() override;
-  std::vector<CollectiveTime> take_times() override { return queue().take_times(); }
+  std::vector<double> take_busy_seconds() override { return queue().take_busy_seconds(); }
 
  protected:
   virtual CollectiveQueue& queue() = 0;

@@ -20,14 +20,6 @@ class RankGroup {
   virtual std::vector<std::string> all_gather_bytes(const std::string& mine) = 0;  // by rank
 };
 
-// What a collective cost this rank.
-struct CollectiveTime {
-  int64_t bytes = 0;  // of the tensor
-  // Spent on it.  Where ranks share memory: adding and copying.  Between hosts: from its turn to its end, waiting for
-  // late peers included.
-  double busy_seconds = 0;
-};
-
 // Ranks that add numbers together.  One per process (or per thread, in a thread group).
 //
 // Implementations: solo (one rank), thread_group (N ranks as threads, for tests), mpi (shared window within a host,
@@ -62,8 +54,10 @@ class Communicator : public RankGroup {
   virtual void progress() = 0;
   // Pieces of work given to stream() that have not ended on this rank; for traces.
   virtual int64_t in_flight() = 0;
-  // What collectives cost that ended since the last call, in their order; none where the host does not see them.
-  virtual std::vector<CollectiveTime> take_times() { return {}; }
+  // Seconds that this rank spent on each of the collectives that ended since the last call, in their order.  Where
+  // ranks share memory: adding and copying.  Between hosts: from a collective's turn to its end, waiting for late peers
+  // included.  None where the host does not see them.
+  virtual std::vector<double> take_busy_seconds() { return {}; }
   // Who is added to whom first, for manifests: bits depend on it.
   virtual std::string order_of_sums() const { return "by rank"; }
   // Whether the bits of a sum depend on how tensors are cut into those that are summed.

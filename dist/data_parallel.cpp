@@ -10,7 +10,6 @@ namespace convoy {
 namespace {
 
 constexpr int64_t kGapAtMost = 127;  // elements between two slots
-constexpr int kNoBucket = -1;
 
 // The lowest element from which on everything up to `end` is final; `ranges` are final, sorted by falling end.
 int64_t frontier_below(int64_t end, std::vector<std::pair<int64_t, int64_t>>& ranges) {
@@ -60,12 +59,11 @@ Step to_bf16(const GradientBucket& bucket, size_t index, bool feedback, Paramete
   Step step = simple_step(
       "to bf16 bucket " + std::to_string(index),
       [=] {
-        const auto& [ops, compute, communicator, clock] = on;
-        if (feedback) ops.add(from, lost, elements, compute);
-        ops.convert(to, Dtype::kBF16, from, Dtype::kF32, elements, compute);
+        if (feedback) on.ops.add(from, lost, elements, on.compute);
+        on.ops.convert(to, Dtype::kBF16, from, Dtype::kF32, elements, on.compute);
         if (!feedback) return;
-        ops.convert(lost, Dtype::kF32, to, Dtype::kBF16, elements, compute);
-        ops.combine(lost, 1, from, -1, elements, compute);
+        on.ops.convert(lost, Dtype::kF32, to, Dtype::kBF16, elements, on.compute);
+        on.ops.combine(lost, 1, from, -1, elements, on.compute);
       },
       elements * (size_of(Dtype::kF32) * (feedback ? 8 : 1) + size_of(Dtype::kBF16) * (feedback ? 2 : 1)));
   step.bucket = static_cast<int>(index);
@@ -109,7 +107,6 @@ void timed(const Executors& on, int64_t Time::*as, int bucket, Stream& stream, c
   on.clock->add(as, bucket, stream, work);
 }
 
-// `bucket`: -1 where it is none.
 Exchange exchange(std::string name, void (Communicator::*collective)(Tensor), Tensor tensor, int bucket,
                   const Executors& on) {
   const std::shared_ptr<Event> end = on.communicator.make_event();

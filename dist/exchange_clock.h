@@ -1,6 +1,7 @@
 // What communication costs a device that runs ahead of the host: that sees none of it, least of all in captured work.
 #pragma once
 
+#include "core/graph/plan.h"
 #include "core/train/flat_ops.h"
 
 namespace convoy {
@@ -12,7 +13,7 @@ class ExchangeClock {
   struct Times {
     int64_t exposed = 0, busy = 0;
   };
-  // Of `buckets` of gradients; and of exchanges of no bucket, whose number is -1.  Both must outlive it.
+  // Of `buckets` of gradients, and of what is kNoBucket.  Both must outlive it.
   ExchangeClock(Device& device, FlatOps& ops, size_t buckets)
       : ops_(ops), times_(device.allocator(), static_cast<int64_t>((1 + buckets) * sizeof(Times))) {}
 
@@ -21,16 +22,19 @@ class ExchangeClock {
   // Runs `work`, which gives work to `stream`, and adds how long that takes.
   template <class Work>
   void add(int64_t Times::*to, int bucket, Stream& stream, const Work& work) const {
-    int64_t* const total = &(times_.as<Times>()[1 + bucket].*to);
+    int64_t* const total = &(times_.as<Times>()[place(bucket)].*to);
     ops_.add_clock(total, -1, stream);
     work();
     ops_.add_clock(total, +1, stream);
   }
 
-  // Device memory: by bucket, from -1 on.
+  // What to fetch, in device memory; and what was fetched says of a bucket.
   const Buffer& times() const { return times_; }
+  static const Times& of(int bucket, const void* fetched) { return static_cast<const Times*>(fetched)[place(bucket)]; }
 
  private:
+  static size_t place(int bucket) { return static_cast<size_t>(bucket - kNoBucket); }
+
   FlatOps& ops_;
   Buffer times_;
 };

@@ -170,7 +170,7 @@ void WindowQueue::complete() {
     --slots_in_flight_;
   }
   busy_seconds_ += oldest.busy_seconds;
-  if (oldest.last) add_time(times_, {oldest.collective.tensor.type.bytes(), std::exchange(busy_seconds_, 0)});
+  if (oldest.last) add_time(times_, std::exchange(busy_seconds_, 0));
   units_.pop_front();
   ++completed_;
 }

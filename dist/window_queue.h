@@ -66,7 +66,7 @@ class WindowQueue final : public CollectiveQueue {
   uint64_t mark() override { return completed_ + units_.size(); }
   // Throws PeerFailed when a peer calls fail(), and Error(kRanksDisagree) when peers are at another collective.
   void wait_past(uint64_t mark) override;
-  std::vector<CollectiveTime> take_times() override { return std::exchange(times_, {}); }
+  std::vector<double> take_busy_seconds() override { return std::exchange(times_, {}); }
 
   // Tells waiting peers that this rank will not come.  Any thread.
   void fail() noexcept;
@@ -111,7 +111,7 @@ class WindowQueue final : public CollectiveQueue {
   uint64_t posted_by_all_ = 0, done_by_all_ = 0;  // as last seen
   int64_t next_slot_ = 0, slots_in_flight_ = 0;
   double busy_seconds_ = 0;  // of the units of a collective that have ended
-  std::vector<CollectiveTime> times_;
+  std::vector<double> times_;
   std::vector<std::byte*> pointers_;  // of copies(); kept to save the allocation
 };
 

@@ -19,15 +19,16 @@ Step named_step(std::string name, std::function<void()> run) {
   return step;
 }
 
-// What the device's clock says, by bucket from -1 on.
-void add_times(const ExchangeClock::Times* times, Communication& to) {
-  const auto seconds = [](int64_t nanoseconds) { return 1e-9 * static_cast<double>(nanoseconds); };
-  for (size_t i = 0; i <= to.buckets.size(); ++i) {
-    to.exposed_seconds += seconds(times[i].exposed);
-    to.busy_seconds += seconds(times[i].busy);
-    if (i == 0) continue;
-    to.buckets[i - 1].exposed_seconds = seconds(times[i].exposed);
-    to.buckets[i - 1].busy_seconds = seconds(times[i].busy);
+// What the device's clock says.
+void add_times(const void* fetched, Communication& to) {
+  for (int i = kNoBucket; i < std::ssize(to.buckets); ++i) {
+    const ExchangeClock::Times& times = ExchangeClock::of(i, fetched);
+    const double exposed = 1e-9 * static_cast<double>(times.exposed), busy = 1e-9 * static_cast<double>(times.busy);
+    to.exposed_seconds += exposed;
+    to.busy_seconds += busy;
+    if (i == kNoBucket) continue;
+    to.buckets[static_cast<size_t>(i)].exposed_seconds = exposed;
+    to.buckets[static_cast<size_t>(i)].busy_seconds = busy;
   }
 }
 
@@ -247,7 +248,7 @@ const float* Replica::take_control() {
   backend_.communicator->progress();
   taken_ = std::move(fetched_.front());
   fetched_.pop_front();
-  if (times_) add_times(static_cast<const ExchangeClock::Times*>(times_->take()), taken_);
+  if (times_) add_times(times_->take(), taken_);
   return static_cast<const float*>(control);
 }
 
@@ -271,18 +272,18 @@ void Replica::run_and_follow(const Plan& plan, PlanRunner& runner) {
 // Of a plan that was run.  What it gave to the communicator are the last that ended there.  Where the device runs
 // ahead, times are not known yet.
 void Replica::follow_communication(const Plan& plan, const std::vector<double>& seconds) {
-  const std::vector<CollectiveTime> times = backend_.communicator->take_times();
+  const std::vector<double> times = backend_.communicator->take_busy_seconds();
   const auto given = std::ranges::count_if(plan.steps(), &Step::communicates);
   auto time = times.end() - std::min<int64_t>(given, std::ssize(times));
   for (size_t i = 0; i < plan.steps().size(); ++i) {
     const Step& step = plan.steps()[i];
     const double exposed = step.waits && !seconds.empty() ? seconds[i] : 0;
-    const double busy = step.communicates && time != times.end() ? (time++)->busy_seconds : 0;
+    const double busy = step.communicates && time != times.end() ? *time++ : 0;
     const int64_t bytes = step.communicates ? step.bytes : 0;
     communication_.exposed_seconds += exposed;
     communication_.busy_seconds += busy;
     communication_.bytes += bytes;
-    if (step.bucket < 0) continue;
+    if (step.bucket == kNoBucket) continue;
     const auto number = static_cast<size_t>(step.bucket);
     communication_.buckets.resize(std::max(communication_.buckets.size(), number + 1));
     Communication::Bucket& bucket = communication_.buckets[number];

@@ -16,7 +16,7 @@ struct Communication {
     double exposed_seconds = 0, busy_seconds = 0;
   };
   double exposed_seconds = 0;   // compute waited for it: what overlap did not hide
-  double busy_seconds = 0;      // see CollectiveTime; on a device that runs ahead from a collective's turn to its end
+  double busy_seconds = 0;      // see Communicator; on a device that runs ahead from a collective's turn to its end
   int64_t bytes = 0;            // of all tensors that ranks exchanged
   std::vector<Bucket> buckets;  // of the gradients, in the order in which they leave
 };

@@ -10,6 +10,8 @@
 
 namespace convoy {
 
+constexpr int kNoBucket = -1;
+
 struct Step {
   std::string name;    // "conv1 forward"
   std::string detail;  // output type and engine: "32x26x26x32 f32 nhwc brgconv:avx512_core"
@@ -22,7 +24,7 @@ struct Step {
   Tensor gathered;            // ranks exchange their parts of it before the next step; no data: nothing
   bool communicates = false;  // runs on the communicator's stream
   bool waits = false;         // for what communicates
-  int bucket = -1;            // of the gradients, that it sums over ranks or waits for
+  int bucket = kNoBucket;     // of the gradients, that it sums over ranks or waits for
   bool capturable = true;     // false: the host takes part in it (a reduction through the host)
 };
 

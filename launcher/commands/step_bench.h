@@ -34,7 +34,7 @@ class StepBench {
   StepBench(const Experiment& experiment, const Hdf5Options& hdf5, Communicator& host, Backend& backend,
             const Dataset& data, BenchMode mode = BenchMode::kSynthetic, int threads = 1);
 
-  // `count` steps: load, passes, update.  A device that runs ahead is waited for once, behind the last.
+  // `count` steps: load, passes, update.  The host is at most two steps ahead of the device, and none behind the last.
   void steps(int count);
   // Step by step, to see where the time goes; on a device that runs ahead each step is waited for.
   void profile(int count);

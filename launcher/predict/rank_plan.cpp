@@ -20,7 +20,7 @@ class Recorder : public CollectiveQueue {
   int64_t in_flight() override { return 0; }
   uint64_t mark() override { return 0; }
   void wait_past(uint64_t) override {}
-  std::vector<CollectiveTime> take_times() override { return {}; }
+  std::vector<double> take_busy_seconds() override { return {}; }
   std::vector<PlannedExchange> take() { return std::exchange(given_, {}); }
 
  private:

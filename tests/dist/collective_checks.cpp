@@ -183,7 +183,7 @@ void check_events(Communicator& communicator, Device& device) {
   std::vector<TestTensor> tensors;
   std::vector<std::unique_ptr<Event>> ends;
   communicator.make_event()->wait();  // of nothing
-  communicator.take_times();
+  communicator.take_busy_seconds();
   for (const int elements : {100'000, 1, 300'000, 64, 5000}) {
     TestTensor& it = tensors.emplace_back(communicator, device, true, Dtype::kF32, elements);
     it.fill([&](int i) { return input(communicator.rank(), i); });
@@ -197,14 +197,11 @@ void check_events(Communicator& communicator, Device& device) {
     ends[i]->wait();
     tensors[i].expect([&](int k) { return sum_of_inputs(communicator.size(), k); }, "behind its event");
   }
-  const std::vector<CollectiveTime> times = communicator.take_times();
+  const std::vector<double> times = communicator.take_busy_seconds();
   if (times.empty()) return;  // the host does not see them
   ASSERT_EQ(times.size(), tensors.size());
-  for (size_t i = 0; i < times.size(); ++i) {
-    EXPECT_EQ(times[i].bytes, tensors[i].tensor().type.bytes());
-    EXPECT_GT(times[i].busy_seconds, 0);
-  }
-  EXPECT_TRUE(communicator.take_times().empty());
+  for (const double seconds : times) EXPECT_GT(seconds, 0);
+  EXPECT_TRUE(communicator.take_busy_seconds().empty());
 }
 
 void check_replicas_bitwise_equal(Communicator& communicator, Device& device) {

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -122,34 +124,80 @@ class RunTest : public ConfigTest {
   }
 };
 
-// Of a run of several ranks whose every step was logged, which took `seconds`: what rank 0 waited for and spent.
-inline void expect_communication(const std::string& log, int steps, double seconds) {
+// What is logged of a step's communication, and the sums of its buckets.
+struct LoggedCommunication {
+  struct Part {
+    int64_t bytes = 0;
+    double exposed = 0, busy = 0;
+  };
+  Part all, buckets;
+  int64_t other_bytes() const { return all.bytes - buckets.bytes; }
+  double other_busy() const { return all.busy - buckets.busy; }
+};
+
+// Of a run of several ranks whose every step was logged and which took `seconds`; by step, of rank 0.
+inline std::vector<LoggedCommunication> logged_communication(const std::string& log, double seconds) {
+  const auto part = [](const nlohmann::json& it) {
+    return LoggedCommunication::Part{it["bytes"], it["exposed_seconds"], it["busy_seconds"]};
+  };
+  std::vector<LoggedCommunication> steps;
   std::istringstream lines(get_file(log));
-  int found = 0;
   double waited = 0;
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json event = nlohmann::json::parse(line);
     if (event["event"] != "step") continue;
-    ++found;
-    const nlohmann::json& all = event["communication"];
-    ASSERT_FALSE(all["buckets"].empty());
-    double exposed = 0, busy = 0;
-    int64_t bytes = 0;
-    for (const nlohmann::json& bucket : all["buckets"]) {
-      EXPECT_GT(bucket["busy_seconds"].get<double>(), 0);
-      EXPECT_GE(bucket["exposed_seconds"].get<double>(), 0);
-      exposed += bucket["exposed_seconds"].get<double>();
-      busy += bucket["busy_seconds"].get<double>();
-      bytes += bucket["bytes"].get<int64_t>();
+    LoggedCommunication& step = steps.emplace_back();
+    step.all = part(event["communication"]);
+    EXPECT_FALSE(event["communication"]["buckets"].empty());
+    for (const nlohmann::json& it : event["communication"]["buckets"]) {
+      const auto [bytes, exposed, busy] = part(it);
+      EXPECT_GT(bytes, 0);
+      EXPECT_GT(busy, 0);
+      EXPECT_GE(exposed, 0);
+      step.buckets.bytes += bytes;
+      step.buckets.exposed += exposed;
+      step.buckets.busy += busy;
     }
-    EXPECT_GE(all["exposed_seconds"].get<double>(), 0.999999 * exposed);
-    EXPECT_GE(all["busy_seconds"].get<double>(), 0.999999 * busy);
-    EXPECT_GE(all["bytes"].get<int64_t>(), bytes);
-    waited += all["exposed_seconds"].get<double>();
+    waited += step.all.exposed;
   }
-  EXPECT_EQ(found, steps);
   EXPECT_GT(waited, 0);
   EXPECT_LT(waited, seconds);
+  return steps;
+}
+
+// `train` runs two ranks with such settings, of which each step has several micro-batches.
+inline void expect_communication_is_logged(const std::function<void(const std::vector<std::string>&)>& train) {
+  constexpr double kRounding = 1e-9;  // seconds
+  const auto run = [&](std::vector<std::string> settings) {
+    settings.emplace_back("train.log_every_steps=1");
+    const auto begin = std::chrono::steady_clock::now();
+    train(settings);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    return logged_communication("runs/run/log.jsonl", seconds.count());
+  };
+  const std::vector<LoggedCommunication> plain = run({});
+  for (const LoggedCommunication& step : plain) {
+    EXPECT_EQ(step.other_bytes(), 0);
+    EXPECT_NEAR(step.other_busy(), 0, kRounding);
+    EXPECT_NEAR(step.all.exposed, step.buckets.exposed, kRounding);
+    EXPECT_EQ(step.all.bytes, plain.front().all.bytes);
+  }
+  for (const char* more : {"train.sync_bn=true", "optimizer.sharded=true"}) {  // in no bucket
+    const std::vector<LoggedCommunication> steps = run({more});
+    EXPECT_EQ(steps.size(), plain.size());
+    for (const LoggedCommunication& step : steps) {
+      EXPECT_GT(step.other_bytes(), 0) << more;
+      EXPECT_EQ(step.other_bytes(), steps.front().other_bytes()) << more;
+      EXPECT_GT(step.other_busy(), kRounding) << more;
+    }
+  }
+  const std::vector<LoggedCommunication> averaging = run({"distributed.average_every=2"});
+  EXPECT_EQ(averaging.size(), plain.size());
+  int64_t checks = averaging.front().other_bytes();  // what ranks tell each other before an update
+  for (size_t i = 0; i < averaging.size(); ++i) {
+    const bool averages = i % 2 == 1;  // behind the second, fourth, … step, which it belongs to
+    EXPECT_EQ(averaging[i].other_bytes() > checks, averages) << "step " << i + 1;
+  }
 }
 
 // ||a - b|| / max(||b||, 1e-3 sqrt(n))

@@ -6,7 +6,6 @@
 #include "core/base/simd.h"
 #include "launcher/collective_errors.h"
 #include "launcher/exchange/open_network.h"
-#include "launcher/stopwatch.h"
 #include "tests/core/data/pictures.h"
 #include "tests/launcher/cache_checks.h"
 #include "tests/launcher/confusion_checks.h"
@@ -126,15 +125,7 @@ TEST_F(TrainingRunTest, NoLossDependsOnTheNumberOfRanks) {
 }
 
 TEST_F(TrainingRunTest, SaysWhatItWaitsFor) {
-  const std::vector<std::string> kinds[] = {
-      {}, {"train.sync_bn=true"}, {"distributed.average_every=2"}, {"optimizer.sharded=true"}};
-  for (std::vector<std::string> settings : kinds) {
-    SCOPED_TRACE(settings.empty() ? "" : settings[0]);
-    settings.emplace_back("train.log_every_steps=1");
-    const Stopwatch watch;
-    train(2, settings, true);
-    expect_communication("runs/run/log.jsonl", 20, watch.seconds());
-  }
+  expect_communication_is_logged([this](const auto& settings) { train(2, settings, true); });
 }
 
 TEST_F(TrainingRunTest, ResumedRunIsBitwiseEqual) {
