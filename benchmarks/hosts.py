@@ -9,7 +9,7 @@ every layout, link and network: a step with buckets cut by time while backward r
 rank alone with nothing communicated, by turns in one job; gradients as f32, as bf16, and as bf16 with error feedback.
 Layouts with two ranks on a host are measured with the hierarchical transport and without.
 Below it: whether a short training run on the hosts has np 1's parameters; and what `convoy bench predict` makes of the
-layouts with one rank on each host, from rows of a step of as many ranks on one host and sums between the hosts.
+layouts with one rank on each host, from rows of a step of as many ranks on one host, which train apart, and sums between the hosts.
 """
 
 import argparse
@@ -29,6 +29,7 @@ TRAVEL = {"f32": [], "bf16": ["distributed.gradients=bf16"],
           "bf16, error feedback": ["distributed.gradients=bf16", "distributed.error_feedback=true"]}  # fmt: skip
 LAYOUTS = {"2x1": (2, 1, "auto"), "4x1": (4, 1, "auto"), "2x2": (2, 2, "hierarchical"),
            "2x2-flat": (2, 2, "progress_thread")}  # hosts, ranks on each  # fmt: skip
+APART = 1000  # steps: no gradient is summed in those that are measured
 # Of sums that a prediction is made from: repeats and the largest.
 SUMS = {"1gbit": ["--repeat=5", f"--maxbytes={16 << 20}"], "100mbit": ["--repeat=2", f"--maxbytes={4 << 20}"]}
 # One micro-batch a rank, so that np 1 adds as the ranks do.
@@ -93,15 +94,14 @@ def predict(options, measured):
             if ranks > 1 or travel.endswith("feedback"):
                 continue
             name, config, batch = CASES[case]
-            step_file = Path(directory, f"step-{case}-{hosts}-{travel}.json")
+            step_file = Path(directory, f"step-{case}-{hosts}.json")
             sums_file = Path(directory, f"sums-{hosts}-{rate}-{travel}.json")
-            experiment = [config, f"batch.global={batch * hosts}", f"batch.micro={batch}", "device=cpu", "threads=1",
-                          *TRAVEL[travel], "--json"]  # fmt: skip
+            experiment = [config, f"batch.global={batch * hosts}", f"batch.micro={batch}", "device=cpu", "threads=1", "--json"]
             if not step_file.exists():
-                step = [options.convoy, "bench", "step", *experiment, "--repeat=10"]
+                step = [options.convoy, "bench", "step", *experiment, f"distributed.average_every={APART}", "--repeat=20"]
                 step_file.write_text(output_of([*mpirun(hosts), *step], cwd=ROOT), encoding="utf-8")
             if not sums_file.exists():
-                sums = [options.convoy, "bench", "all-reduce", *experiment, *SUMS[rate]]
+                sums = [options.convoy, "bench", "all-reduce", *experiment, *TRAVEL[travel], *SUMS[rate]]
                 sums_file.write_text(on_hosts(hosts, 1, rate, sums, cwd=ROOT), encoding="utf-8")
             for key, overlap, what in (("seconds_per_step", "true", "buckets"), ("seconds_afterwards", "false", "one sum afterwards")):
                 seconds = predicted_seconds(options, case, hosts, travel, step_file, sums_file, overlap)
