@@ -87,6 +87,16 @@ class CpuFlatOps : public FlatOps {
   }
 
   void convert(void* to, Dtype to_dtype, const void* from, Dtype from_dtype, int64_t elements, Stream&) override {
+    if (to_dtype == Dtype::kBF16 && from_dtype == Dtype::kF32) {
+      const auto* const wide = static_cast<const float*>(from);
+      auto* const narrowed = static_cast<uint16_t*>(to);
+      return for_range({0, elements}, [=](int64_t i) CONVOY_INLINE { narrowed[i] = f32_to_bf16(wide[i]); });
+    }
+    if (to_dtype == Dtype::kF32 && from_dtype == Dtype::kBF16) {
+      const auto* const narrowed = static_cast<const uint16_t*>(from);
+      auto* const wide = static_cast<float*>(to);
+      return for_range({0, elements}, [=](int64_t i) CONVOY_INLINE { wide[i] = bf16_to_f32(narrowed[i]); });
+    }
     parallel_for(elements, kGrain, [=](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) narrow(to, to_dtype, i, widen(from, from_dtype, i));
     });
