@@ -55,7 +55,8 @@ def ccl(options, directory):
                                 "FI_PROVIDER_PATH": str(libraries / "libfabric/prov")}  # fmt: skip
     lines = output_of([home / "bin/mpiexec.hydra", "-n", str(options.ranks), program, str(LEAST), str(MOST), str(REPEAT)],
                       env=environment).splitlines()  # fmt: skip
-    return {int(size): float(seconds) for size, seconds in map(str.split, lines)}
+    numbers = [line.split() for line in lines if line[:1].isdigit() and "|" not in line]  # it warns on standard output
+    return {int(size): float(seconds) for size, seconds in numbers}
 
 
 def gloo(options):
