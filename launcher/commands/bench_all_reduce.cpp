@@ -28,7 +28,7 @@ constexpr int64_t kLoad = 1 << 12;  // elements of a vector
 constexpr int kLoadTimes = 16;
 constexpr double kBeside = 2e-3;  // seconds, at least, in which sums and computing compete
 
-// A sum while its ranks compute; medians, of the rank with most.  Not known of a device that runs ahead.
+// A sum while its ranks compute; medians.  Not known of a device that runs ahead.
 struct SumBeside {
   double seconds = 0;
   double share = 0;  // of what it would have computed, that a rank did not
@@ -75,8 +75,8 @@ class AllReduceBench {
       if (device_.runs_ahead()) continue;
       const auto several = static_cast<int>(std::ceil(kBeside / rounds.back()));  // of short sums
       const auto [seconds, share] = time_beside(tensor, std::max(repeat, several));
-      beside.push_back(most(seconds, host_));
-      shares.push_back(most(share, host_));
+      beside.push_back(seconds);
+      shares.push_back(share);
     }
     result.fastest = std::ranges::min(rounds);
     result.slowest = std::ranges::max(rounds);
@@ -129,7 +129,9 @@ class AllReduceBench {
     }
     communicator_.stream().synchronize();  // throws what ended it
     const double seconds = watch.seconds();
-    return {seconds / repeat, std::clamp(1 - static_cast<double>(computed) / (rate * seconds), 0.0, 1.0)};
+    // Of all ranks together: of those that share a processor one computes more than another.
+    const double kept = mean(static_cast<double>(computed), host_) / mean(rate * seconds, host_);
+    return {most(seconds / repeat, host_), std::clamp(1 - kept, 0.0, 1.0)};
   }
   // Over all ranks, after one sum of addends.
   int64_t count_wrong(const Tensor& tensor) {

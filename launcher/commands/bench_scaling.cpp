@@ -81,11 +81,6 @@ BatchConfig batch_for(const ScalingPoint& point, const ResolvedBatch& whole) {
   return batch;
 }
 
-double mean(double mine, RankGroup& group) {
-  const std::vector<double> all = gathered(mine, group);
-  return std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
-}
-
 class ScalingBench {
  public:
   ScalingBench(const CommandLine& line, MpiSession& session, const Experiment& experiment, int threads,

@@ -20,6 +20,11 @@ std::vector<double> gathered(double mine, RankGroup& group) {
   return by_rank;
 }
 
+double mean(double mine, RankGroup& group) {
+  const std::vector<double> all = gathered(mine, group);
+  return std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
+}
+
 double most(double mine, RankGroup& group) { return std::ranges::max(gathered(mine, group)); }
 
 StepBench::StepBench(const Experiment& experiment, const Hdf5Options& hdf5, Communicator& host, Backend& backend,

@@ -19,6 +19,7 @@ enum class BenchMode : uint8_t {
 
 // What each rank has, by rank.  Collective.
 std::vector<double> gathered(double mine, RankGroup& group);
+double mean(double mine, RankGroup& group);
 // Of the rank that has most.  Collective.
 double most(double mine, RankGroup& group);
 
