@@ -49,7 +49,7 @@ def ccl(options, directory):
     home, program = Path(options.ccl).resolve(), Path(directory) / "ccl"
     libraries = home / "lib"
     if not program.exists():
-        output_of(["g++", "-std=c++20", "-O2", f"-I{home}/include", "-o", program, ROOT / "benchmarks/all_reduce_ccl.cpp",
+        output_of(["g++", "-std=c++20", "-O2", f"-I{home}/include", "-o", program, ROOT / "benchmarks/all_reduce_ccl.cc",
                    f"-L{libraries}", "-lccl", "-lmpi", f"-Wl,-rpath-link,{libraries}"])  # fmt: skip
     environment = os.environ | {"LD_LIBRARY_PATH": str(libraries), "I_MPI_ROOT": str(home), "CCL_LOG_LEVEL": "error",
                                 "FI_PROVIDER_PATH": str(libraries / "libfabric/prov")}  # fmt: skip
